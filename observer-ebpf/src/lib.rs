@@ -1,0 +1,2 @@
+//! Placeholder.
+#![cfg_attr(target_arch = "bpf", no_std)]
