@@ -1,2 +1,2 @@
-//! Placeholder.
+//! Host stub.
 fn main() {}

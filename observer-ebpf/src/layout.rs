@@ -1,0 +1,71 @@
+//! The kernel structure members that the programs read.
+//!
+//! Rust for BPF has no CO-RE, so the loader looks every offset up in the running kernel's BTF and hands it to the
+//! programs as a constant of the same name. [`kernel_fields`](crate::kernel_fields) is the one list; the programs
+//! expand it into globals, the loader into a lookup table. A member that the kernel does not have disables the
+//! signals that read it, nothing else.
+
+/// One member of a kernel structure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// Name of the global in the eBPF object.
+    pub global: &'static str,
+    /// Kernel structure.
+    pub structure: &'static str,
+    /// Member of it; members of anonymous unions and structures inside count as its own.
+    pub member: &'static str,
+}
+
+/// Calls the given macro with one row per field: `GLOBAL = structure.member;`.
+#[macro_export]
+macro_rules! kernel_fields {
+    ($consumer:ident) => {
+        $consumer! {
+            SKC_FAMILY = sock_common.skc_family;
+            SKC_STATE = sock_common.skc_state;
+            SKC_DPORT = sock_common.skc_dport;
+            SKC_NUM = sock_common.skc_num;
+            SKC_DADDR = sock_common.skc_daddr;
+            SKC_RCV_SADDR = sock_common.skc_rcv_saddr;
+            SKC_V6_DADDR = sock_common.skc_v6_daddr;
+            SKC_V6_RCV_SADDR = sock_common.skc_v6_rcv_saddr;
+            SKC_NET = sock_common.skc_net;
+            SKC_COOKIE = sock_common.skc_cookie;
+            SK_PROTOCOL = sock.sk_protocol;
+            SK_ACK_BACKLOG = sock.sk_ack_backlog;
+            SK_MAX_ACK_BACKLOG = sock.sk_max_ack_backlog;
+            SK_DROPS = sock.sk_drops;
+            SK_ERR = sock.sk_err;
+            NET_NS = net.ns;
+            NS_INUM = ns_common.inum;
+            ICSK_ACCEPT_QUEUE = inet_connection_sock.icsk_accept_queue;
+            RSKQ_QLEN = request_sock_queue.qlen;
+            RSKQ_YOUNG = request_sock_queue.young;
+            TCP_SRTT_US = tcp_sock.srtt_us;
+            TCP_TOTAL_RETRANS = tcp_sock.total_retrans;
+            TASK_FILES = task_struct.files;
+            TASK_START = task_struct.start_boottime;
+            FILES_FDT = files_struct.fdt;
+            FDT_FD = fdtable.fd;
+            FDT_MAX_FDS = fdtable.max_fds;
+            FILE_PRIVATE_DATA = file.private_data;
+            SOCKET_SK = socket.sk;
+            SOCKET_FILE = socket.file;
+            PT_REGS_ARGUMENT_1 = pt_regs.di;
+        }
+    };
+}
+
+macro_rules! table {
+    ($($global:ident = $structure:ident . $member:ident ;)*) => {
+        /// Every field, in the order of the list.
+        pub const FIELDS: &[Field] = &[
+            $(Field {
+                global: stringify!($global),
+                structure: stringify!($structure),
+                member: stringify!($member),
+            }),*
+        ];
+    };
+}
+kernel_fields!(table);

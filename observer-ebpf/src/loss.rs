@@ -1,0 +1,81 @@
+//! Every place where the observer can fail to record something. Each has a counter in the kernel, and each is
+//! shown: nothing is dropped silently.
+
+/// One counter of [`TABLE`]: its name in the output, and what was lost when it is not zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// Name in the `loss` lines.
+    pub name: &'static str,
+    /// What is missing from the figures, and what helps.
+    pub meaning: &'static str,
+}
+
+/// Connection records produced: delivered + [`RING_CONNECTION`] losses.
+pub const PRODUCED: u32 = 0;
+/// A record of an ended connection found the ring buffer full.
+pub const RING_CONNECTION: u32 = 1;
+/// The notice that a listener opened or closed found the ring buffer full.
+pub const RING_LISTENER: u32 = 2;
+/// A sample of a listener's queues found its ring buffer full.
+pub const RING_SAMPLE: u32 = 3;
+/// The map of open connections was full.
+pub const CONNECTIONS_FULL: u32 = 4;
+/// The map of listeners was full.
+pub const LISTENERS_FULL: u32 = 5;
+/// The map of threads was full.
+pub const THREADS_FULL: u32 = 6;
+/// A connection entered an accept queue and its own socket could not be told.
+pub const ENQUEUE_UNLINKED: u32 = 7;
+/// accept(2) returned a descriptor whose socket could not be followed.
+pub const ACCEPT_UNRESOLVED: u32 = 8;
+/// A maximum lost a race against other processors several times over.
+pub const MAXIMUM_CONTENDED: u32 = 9;
+/// Number of counters.
+pub const COUNTERS: u32 = 10;
+
+/// Name and meaning of every loss, at its index. Index 0 is not a loss but what the losses are measured against.
+pub const TABLE: [Loss; COUNTERS as usize] = [
+    Loss { name: "produced", meaning: "connection records that the kernel side produced" },
+    Loss {
+        name: "ring_connection",
+        meaning: "records of ended connections that found the ring buffer full; totals and histograms stay exact",
+    },
+    Loss {
+        name: "ring_listener",
+        meaning: "notices of listeners opening or closing that found the ring buffer full; a rescan recovers them",
+    },
+    Loss { name: "ring_sample", meaning: "queue samples that found their ring buffer full; the next one replaces them" },
+    Loss {
+        name: "connections_full",
+        meaning: "connections that were not followed because the map was full; raise --max-connections",
+    },
+    Loss {
+        name: "listeners_full",
+        meaning: "listeners that are not watched because the map was full; raise --max-listeners or filter",
+    },
+    Loss {
+        name: "threads_full",
+        meaning: "thread activity not counted because the map was full; raise --max-threads or filter",
+    },
+    Loss {
+        name: "enqueue_unlinked",
+        meaning: "connections counted in their listener's queue but without a record of their own (TCP Fast Open)",
+    },
+    Loss {
+        name: "accept_unresolved",
+        meaning: "accepted descriptors whose socket was gone before it could be followed (closed by another thread)",
+    },
+    Loss { name: "maximum_contended", meaning: "a maximum may be lower than the truth; counts and quantiles are not" },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        for (index, loss) in TABLE.iter().enumerate() {
+            assert!(TABLE.iter().skip(index + 1).all(|other| other.name != loss.name), "{}", loss.name);
+        }
+    }
+}

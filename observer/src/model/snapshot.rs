@@ -1,0 +1,394 @@
+//! The one value that every output renders: what is known at one instant, bounded in size.
+//!
+//! Field names are those of the NDJSON contract, so `stream` is this module serialised line by line. Times are
+//! CLOCK_MONOTONIC nanoseconds, durations nanoseconds, counts totals since the observer started, unless a field says
+//! otherwise. `None` means unknown or unavailable here, never zero.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+
+use serde::Serialize;
+
+use super::histogram::{Histogram, Quantiles};
+pub use observer_ebpf::record::stage;
+
+/// Everything known at one instant.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// When it was taken.
+    pub time_ns: u64,
+    /// Time since the snapshot before, over which `*_interval` figures count; 0 for the first.
+    pub interval_ns: u64,
+    /// What does not change while the observer runs.
+    pub meta: Arc<Meta>,
+    /// Watched listeners, in a stable order: by network namespace, port, address, then cookie.
+    pub listeners: Vec<Listener>,
+    /// Threads that ever did something with a watched connection, or hold a watched listener.
+    pub threads: Vec<Thread>,
+    /// Most recently ended connections, newest last; at most [`RECENT`].
+    pub recent: Vec<Arc<Connection>>,
+    /// Ended connections of the last minutes with the longest accept-queue wait, slowest first; at most [`SLOWEST`].
+    pub slowest: Vec<Arc<Connection>>,
+    /// The books: every check that the observer makes of its own figures.
+    pub ledger: Vec<LedgerCheck>,
+    /// What could not be recorded.
+    pub loss: Loss,
+    /// What the probes cost, if the kernel counts it (`kernel.bpf_stats_enabled`) and how often they ran.
+    pub probes: Vec<ProbeCost>,
+    /// The bundled backend, when the observer was told of its control socket.
+    pub demo: Option<Demo>,
+}
+
+/// Bound of [`Snapshot::recent`].
+pub const RECENT: usize = 256;
+/// Bound of [`Snapshot::slowest`].
+pub const SLOWEST: usize = 32;
+
+/// What does not change while the observer runs; the `meta` line.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Meta {
+    /// Version of the schema of the lines.
+    pub schema: u32,
+    /// Version of observer.
+    pub version: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Unix time of CLOCK_MONOTONIC's zero.
+    pub boot_time_unix_ns: u64,
+    /// Signal → name of the hook in use; null when this kernel gives none.
+    pub signals: BTreeMap<String, Option<String>>,
+    /// Signal → why it is unavailable, or what the hook in use cannot see.
+    pub signal_notes: BTreeMap<String, String>,
+    /// What is selected; empty lists and nulls mean everything.
+    pub filters: Filters,
+    /// Largest relative error of a quantile (the maximum is exact).
+    pub quantile_error: f64,
+}
+
+/// What is selected in the kernel.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Filters {
+    /// Listening ports.
+    pub ports: Vec<u16>,
+    /// Process that holds the listener.
+    pub pid: Option<u32>,
+    /// Inode number of the network namespace.
+    pub netns: Option<u32>,
+    /// Inode number of the cgroup of the socket.
+    pub cgroup: Option<u64>,
+}
+
+/// How a listener is, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing arrived in the last second.
+    #[default]
+    Idle,
+    /// Connections are accepted about as fast as they arrive.
+    Healthy,
+    /// The accept queue holds more than half of its limit.
+    Filling,
+    /// The accept queue is full; nothing was refused in the last second.
+    Saturated,
+    /// Connections wait and nobody accepted any of them in the last second.
+    Stranded,
+    /// Connections were refused in the last second.
+    Overflowing,
+}
+
+/// Events per second, over about the last second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Rates {
+    /// Connections that entered the accept queue.
+    pub enqueued: f64,
+    /// Connections that were accepted.
+    pub accepted: f64,
+    /// Connections that were refused (`sk_drops`).
+    pub dropped: f64,
+}
+
+/// One listening socket, one shard of a group; the `listener` line.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Listener {
+    /// Socket cookie, never reused; what `SO_COOKIE` and `ss -e` (sk:) show.
+    pub cookie: u64,
+    /// Address and port it is bound to.
+    pub addr: String,
+    /// Port alone.
+    pub port: u16,
+    /// Inode number of its network namespace.
+    pub netns: u32,
+    /// Process that listens.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+    /// Set when several sockets listen on this address (SO_REUSEPORT): the name they share.
+    pub group: Option<String>,
+    /// Number within the group, from 1, in order of cookie.
+    pub shard: Option<u32>,
+    /// The observer was there when it opened.
+    pub opened_ns: Option<u64>,
+    /// It is closed; this is its last line.
+    pub closed_ns: Option<u64>,
+    /// How it is, in a word.
+    pub state: State,
+    /// `sk_max_ack_backlog`; the accept queue is full at this + 1.
+    pub backlog_limit: u32,
+    /// Connections in the accept queue now.
+    pub accept_queue: u32,
+    /// Most connections in the accept queue since the last line; exact, not sampled.
+    pub accept_queue_peak: u32,
+    /// Request sockets in the SYN queue now (a sample).
+    pub syn_queue: u32,
+    /// Those of them whose SYN-ACK was not sent again (a sample).
+    pub syn_queue_young: u32,
+    /// Connections that entered the accept queue.
+    pub enqueued: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Part of `accepted` that went by a path which no probe sees.
+    pub accepted_unseen: u64,
+    /// Connections destroyed in the accept queue.
+    pub dropped_queued: u64,
+    /// Connections in the accept queue when watching began; they are not part of `enqueued`.
+    pub queued_at_start: u32,
+    /// Handshakes or SYNs refused because the accept queue was full. Null when this kernel cannot tell them from
+    /// other refusals; `overflows_between` then says what is known.
+    pub overflows: Option<u64>,
+    /// Least and most that `overflows` can be.
+    pub overflows_between: (u64, u64),
+    /// Everything refused (`sk_drops`).
+    pub listen_drops: u64,
+    /// Connections that came through a SYN cookie.
+    pub cookies: u64,
+    /// SYN-ACKs sent again.
+    pub synack_retransmits: u64,
+    /// Accepted connections with data waiting that were never read, now.
+    pub unread: u64,
+    /// Followed connections that have ended.
+    pub ended: u64,
+    /// Accept-queue wait, since start.
+    pub accept_wait_ns: Quantiles,
+    /// Accept-queue wait of the connections accepted since the last line.
+    pub accept_wait_interval_ns: Quantiles,
+    /// Events per second.
+    pub rates: Rates,
+    /// All stages since start, indexed by [`stage`].
+    #[serde(skip)]
+    pub stages: Arc<[Histogram; stage::STAGES]>,
+    /// All stages since the last snapshot, indexed by [`stage`].
+    #[serde(skip)]
+    pub stages_interval: Arc<[Histogram; stage::STAGES]>,
+}
+
+/// What a thread did, as far as the kernel saw; the `thread` line.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Thread {
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Its name.
+    pub comm: String,
+    /// Derived from what it did: `acceptor`, `reader`, `writer`, joined with `+`; `worker` for one that writes what
+    /// another thread read; `idle`.
+    pub role: String,
+    /// Connections it accepted.
+    pub accepts: u64,
+    /// Its reads that returned bytes.
+    pub reads: u64,
+    /// Its writes that took bytes.
+    pub writes: u64,
+    /// Bytes that its reads returned.
+    pub bytes_read: u64,
+    /// Bytes that its writes took.
+    pub bytes_written: u64,
+    /// Times it slept and was woken (voluntary context switches) since the observer first saw it; null when /proc
+    /// does not tell.
+    pub wakeups: Option<u64>,
+    /// It has exited.
+    pub exited: bool,
+    /// Its share of the accepts of its process's listeners, 0 to 1; null when there were none.
+    pub accept_share: Option<f64>,
+    /// Accepts, reads and writes per second over about the last second.
+    pub rates: ThreadRates,
+}
+
+/// What a thread does per second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct ThreadRates {
+    /// Accepts.
+    pub accepts: f64,
+    /// Reads.
+    pub reads: f64,
+    /// Writes.
+    pub writes: f64,
+    /// Wake-ups; null when unknown.
+    pub wakeups: Option<f64>,
+}
+
+/// Who accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Acceptor {
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Its name.
+    pub comm: String,
+}
+
+/// How a connection came into being.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// A request socket waited in the SYN queue for the last ACK.
+    Handshake,
+    /// A SYN cookie.
+    Cookie,
+    /// TCP Fast Open.
+    Tfo,
+    /// It existed before the observer.
+    Unseen,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// Both sides said FIN.
+    Fin,
+    /// The peer reset it.
+    RstIn,
+    /// This side reset it.
+    RstOut,
+    /// The kernel gave up on a silent peer.
+    Timeout,
+    /// It was destroyed while it waited in the accept queue.
+    QueuedReset,
+    /// None of these was seen.
+    Unknown,
+    /// It is still open (only with `--open`).
+    Open,
+}
+
+/// One connection's journey; the `connection` line.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Connection {
+    /// Own address.
+    pub local: SocketAddr,
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// Cookie of the listener, the exact shard.
+    pub listener: u64,
+    /// SYN received; established minus the kernel's own measurement of the handshake, exact to 1 µs.
+    pub syn_ns: Option<u64>,
+    /// Handshake complete, entered the accept queue.
+    pub established_ns: Option<u64>,
+    /// accept(2) returned.
+    pub accepted_ns: Option<u64>,
+    /// First data was queued.
+    pub first_data_ns: Option<u64>,
+    /// First read that returned bytes.
+    pub first_read_ns: Option<u64>,
+    /// First write that took bytes.
+    pub first_write_ns: Option<u64>,
+    /// State became CLOSE.
+    pub closed_ns: Option<u64>,
+    /// Stages that are null because they were not seen, not because they did not happen.
+    pub unseen: Vec<&'static str>,
+    /// Depth of the accept queue when it entered, itself included; null when not seen.
+    pub queue_at_arrival: Option<u32>,
+    /// SYN-ACKs sent again.
+    pub synack_retransmits: u32,
+    /// How it came into being.
+    pub via: Via,
+    /// Who accepted it; null if nobody did, or unseen.
+    pub acceptor: Option<Acceptor>,
+    /// Threads that read, in order of their first read.
+    pub readers: Vec<u32>,
+    /// Threads that wrote, in order of their first write.
+    pub writers: Vec<u32>,
+    /// There were more readers or writers than the lists can hold.
+    pub more_threads: bool,
+    /// Reads that returned bytes.
+    pub reads: u32,
+    /// Writes that took bytes.
+    pub writes: u32,
+    /// Bytes that reads returned.
+    pub bytes_read: u64,
+    /// Bytes that writes took.
+    pub bytes_written: u64,
+    /// Longest wait of data for a read.
+    pub longest_read_wait_ns: u64,
+    /// How it ended.
+    pub end: End,
+    /// This side closed first; null when not seen.
+    pub closed_first: Option<bool>,
+}
+
+impl Connection {
+    /// Time in the accept queue, if both ends of it were seen.
+    pub fn accept_wait_ns(&self) -> Option<u64> {
+        Some(self.accepted_ns?.saturating_sub(self.established_ns?))
+    }
+}
+
+/// One check of our figures against the kernel's; the `ledger` line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LedgerCheck {
+    /// `listener` or `host` (one network namespace).
+    pub scope: &'static str,
+    /// The listener's cookie, for `listener`.
+    pub listener: Option<u64>,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// What is compared: `accept_queue` (enqueued − accepted − dropped = depth now), `listen_drops`,
+    /// `passive_opens`.
+    pub check: &'static str,
+    /// Our figure.
+    pub ours: i64,
+    /// The kernel's figure.
+    pub kernel: i64,
+    /// ours − kernel.
+    pub difference: i64,
+    /// Why they differ, as far as is known; null when they do not.
+    pub reason: Option<String>,
+}
+
+/// What could not be recorded; the `loss` line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// Records of ended connections that the kernel side produced.
+    pub produced: u64,
+    /// Those of them that arrived here.
+    pub delivered: u64,
+    /// Name → count, for every loss counter, zero or not.
+    pub counters: BTreeMap<String, u64>,
+    /// Sum of `counters`: zero means that nothing was lost.
+    pub total: u64,
+}
+
+/// One program's own cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ProbeCost {
+    /// Name of the program.
+    pub program: String,
+    /// Times it ran; null when `kernel.bpf_stats_enabled` is off.
+    pub runs: Option<u64>,
+    /// Nanoseconds it ran for, all in all; null when `kernel.bpf_stats_enabled` is off.
+    pub run_time_ns: Option<u64>,
+    /// Times it was skipped because it was already running on that processor.
+    pub recursion_misses: u64,
+}
+
+/// What demo-server says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Demo {
+    /// Its last state, if it answered.
+    pub state: Option<Box<demo_server::control::State>>,
+    /// Why there is none.
+    pub error: Option<String>,
+    /// Changes of pattern, load or fault seen so far: when, and what; newest last, at most 64.
+    pub changes: Vec<(u64, String)>,
+}
