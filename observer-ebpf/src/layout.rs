@@ -36,6 +36,10 @@ macro_rules! kernel_fields {
             SK_MAX_ACK_BACKLOG = sock.sk_max_ack_backlog;
             SK_DROPS = sock.sk_drops;
             SK_ERR = sock.sk_err;
+            SK_CGRP_DATA = sock.sk_cgrp_data;
+            CGRP_DATA_CGROUP = sock_cgroup_data.cgroup;
+            CGROUP_KN = cgroup.kn;
+            KN_ID = kernfs_node.id;
             NET_NS = net.ns;
             NS_INUM = ns_common.inum;
             ICSK_ACCEPT_QUEUE = inet_connection_sock.icsk_accept_queue;
@@ -43,11 +47,13 @@ macro_rules! kernel_fields {
             RSKQ_YOUNG = request_sock_queue.young;
             TCP_SRTT_US = tcp_sock.srtt_us;
             TCP_TOTAL_RETRANS = tcp_sock.total_retrans;
+            TCP_BYTES_RECEIVED = tcp_sock.bytes_received;
+            TASK_TGID = task_struct.tgid;
+            TASK_COMM = task_struct.comm;
             TASK_FILES = task_struct.files;
             TASK_START = task_struct.start_boottime;
             FILES_FDT = files_struct.fdt;
             FDT_FD = fdtable.fd;
-            FDT_MAX_FDS = fdtable.max_fds;
             FILE_PRIVATE_DATA = file.private_data;
             SOCKET_SK = socket.sk;
             SOCKET_FILE = socket.file;

@@ -242,7 +242,9 @@ pub struct Sample {
     /// [`kind::SAMPLE`].
     pub kind: u32,
     /// `sk_state`; 10 (LISTEN) unless the socket was shut down.
-    pub state: u32,
+    pub state: u16,
+    /// Port; listen(2) without bind(2) gets it only after the listener's opening was seen.
+    pub port: u16,
     /// The listener's cookie.
     pub cookie: u64,
     /// When it was read.

@@ -1,0 +1,57 @@
+//! Every map. Sizes here are defaults; the loader sets them from the command line.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, HashMap, PerCpuArray, RingBuf},
+};
+use observer_ebpf::{
+    loss,
+    record::{Connection, ListenerEntry, ThreadEntry, ThreadKey},
+};
+
+/// A connection between its SYN_RECV → ESTABLISHED and its listener's `sk_data_ready`, which follows in the same
+/// softirq run on the same processor.
+#[repr(C)]
+pub(crate) struct Arrival {
+    /// Address of the child's `struct sock`; 0 when the slot is free.
+    pub(crate) sock: u64,
+    /// Its record so far.
+    pub(crate) connection: Connection,
+}
+
+/// Watched listeners by cookie. Full: the listener is not watched, and counted as lost.
+#[map]
+pub(crate) static LISTENERS: HashMap<u64, ListenerEntry> = HashMap::with_max_entries(1024, 0);
+
+/// Open connections by address of their `struct sock`. Full: not followed, counted as lost; the listener's own
+/// counters still count its arrival.
+#[map]
+pub(crate) static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entries(65536, 0);
+
+/// Threads. Full: their activity is not counted, and counted as lost.
+#[map]
+pub(crate) static THREADS: HashMap<ThreadKey, ThreadEntry> = HashMap::with_max_entries(8192, 0);
+
+/// Selected ports.
+#[map]
+pub(crate) static PORTS: HashMap<u16, u8> = HashMap::with_max_entries(256, 0);
+
+/// Ended connections and listener changes. Full: counted as lost.
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
+
+/// Queue samples, drained right after each run of the sampler.
+#[map]
+pub(crate) static SAMPLES: RingBuf = RingBuf::with_byte_size(64 << 10, 0);
+
+/// The connection that is being established on this processor.
+#[map]
+pub(crate) static ARRIVAL: PerCpuArray<Arrival> = PerCpuArray::with_max_entries(1, 0);
+
+/// Counters of [`loss`].
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(loss::COUNTERS, 0);
+
+/// An entry of zeroes to start a listener from: too big for the stack.
+#[map]
+pub(crate) static BLANK_LISTENER: Array<ListenerEntry> = Array::with_max_entries(1, 0);

@@ -1,0 +1,18 @@
+//! The signals. One file each holds what is done; `state` and `data_ready` are hooks that serve several signals and
+//! only tell them apart.
+
+mod accept;
+mod accept_unseen;
+mod arrival;
+mod data;
+mod data_ready;
+mod destroy;
+mod ending;
+mod existing;
+mod listener;
+mod read;
+mod reset;
+mod sample;
+mod state;
+mod synack;
+mod write;

@@ -1,0 +1,123 @@
+//! Signal: a connection enters the accept queue of a listener.
+//!
+//! `tcp_child_process` changes the child's state to ESTABLISHED and then calls the listener's `sk_data_ready`, on one
+//! processor with bottom halves off. By then `inet_csk_reqsk_queue_add` has put the child into the queue, so
+//! `sk_ack_backlog` counts it. The child's spinlock is held all the while, and `inet_accept` takes it before accept(2)
+//! returns: the record is in the map before any accept of it can be seen.
+
+use aya_ebpf::helpers::generated::bpf_skc_to_tcp_sock;
+use observer_ebpf::{
+    loss,
+    record::{COMM, Connection, NAMED_THREADS, stage, via},
+};
+
+use crate::{
+    books::{CONNECTION_ENDED, add, duration, lost, now, raise32},
+    constants as at,
+    kernel::{AF_INET6, Typed},
+    maps::{ARRIVAL, CONNECTIONS, LISTENERS},
+};
+
+/// A child that waited longer than this between the two hooks was not enqueued by this softirq run: a Fast Open
+/// child is established after it was enqueued, and nothing follows.
+const SAME_RUN_NS: u64 = 1_000_000;
+
+/// SYN_RECV → ESTABLISHED: remembers the child until its listener's turn comes.
+#[inline(always)]
+pub(crate) fn established(sock: Typed) {
+    let Some(arrival) = ARRIVAL.get_ptr_mut(0) else { return };
+    let arrival = unsafe { &mut *arrival };
+    let tcp = Typed(unsafe { bpf_skc_to_tcp_sock(sock.0 as *mut _) } as *const _);
+    if tcp.0.is_null() {
+        return;
+    }
+    // `tcp_synack_rtt_meas` has set the first round-trip time to now − snt_synack. It stays 0 when the SYN-ACK was
+    // sent again (Karn), or when a cookie left no request socket to remember the time in.
+    let synack_retransmits: u32 = tcp.load(&at::TCP_TOTAL_RETRANS);
+    let syn_wait_us = tcp.load::<u32>(&at::TCP_SRTT_US) >> 3;
+    let family: u16 = sock.load(&at::SKC_FAMILY);
+    arrival.sock = sock.0 as u64;
+    let connection = &mut arrival.connection;
+    connection.kind = CONNECTION_ENDED;
+    connection.flags = 0;
+    connection.listener = 0;
+    connection.established_ns = now();
+    connection.accepted_ns = 0;
+    connection.first_data_ns = 0;
+    connection.first_read_ns = 0;
+    connection.first_write_ns = 0;
+    connection.closed_ns = 0;
+    connection.destroyed_ns = 0;
+    connection.unread_since_ns = 0;
+    connection.longest_read_wait_ns = 0;
+    connection.bytes_read = 0;
+    connection.bytes_written = 0;
+    connection.reads = 0;
+    connection.writes = 0;
+    connection.syn_wait_us = syn_wait_us;
+    connection.queue_at_arrival = 0;
+    connection.acceptor_pid = 0;
+    connection.acceptor_tid = 0;
+    connection.acceptor_comm = [0; COMM];
+    connection.readers = [0; NAMED_THREADS];
+    connection.writers = [0; NAMED_THREADS];
+    addresses(sock, family, connection);
+    connection.family = family;
+    connection.synack_retransmits = if synack_retransmits > 255 { 255 } else { synack_retransmits as u8 };
+    connection.via =
+        if syn_wait_us == 0 && synack_retransmits == 0 { via::COOKIE } else { via::HANDSHAKE };
+}
+
+#[inline(always)]
+fn addresses(sock: Typed, family: u16, connection: &mut Connection) {
+    if family == AF_INET6 {
+        connection.local_address = halves(sock.load(&at::SKC_V6_RCV_SADDR));
+        connection.remote_address = halves(sock.load(&at::SKC_V6_DADDR));
+    } else {
+        let local: u32 = sock.load(&at::SKC_RCV_SADDR);
+        let remote: u32 = sock.load(&at::SKC_DADDR);
+        connection.local_address = halves([local, 0, 0, 0]);
+        connection.remote_address = halves([remote, 0, 0, 0]);
+    }
+    connection.local_port = sock.load(&at::SKC_NUM);
+    connection.remote_port = u16::from_be(sock.load(&at::SKC_DPORT));
+}
+
+#[inline(always)]
+fn halves(words: [u32; 4]) -> [u8; 16] {
+    unsafe { core::mem::transmute(words) }
+}
+
+/// `sk_data_ready` of a listener: the child before it is now in this listener's queue.
+#[inline(always)]
+pub(crate) fn enqueued(listener: Typed) {
+    let cookie: u64 = listener.load(&at::SKC_COOKIE);
+    let Some(entry) = LISTENERS.get_ptr_mut(cookie) else { return };
+    let depth: u32 = listener.load(&at::SK_ACK_BACKLOG);
+    unsafe {
+        add(&raw mut (*entry).counters.enqueued, 1);
+        raise32(&raw mut (*entry).counters.peak, depth);
+    }
+    let Some(arrival) = ARRIVAL.get_ptr_mut(0) else { return };
+    let arrival = unsafe { &mut *arrival };
+    let sock = arrival.sock;
+    arrival.sock = 0;
+    let connection = &mut arrival.connection;
+    if sock == 0
+        || connection.local_port != listener.load::<u16>(&at::SKC_NUM)
+        || now() - connection.established_ns > SAME_RUN_NS
+    {
+        lost(loss::ENQUEUE_UNLINKED);
+        return;
+    }
+    connection.listener = cookie;
+    connection.queue_at_arrival = depth;
+    if CONNECTIONS.insert(sock, &*connection, 0).is_err() {
+        lost(loss::CONNECTIONS_FULL);
+    }
+    if connection.via == via::COOKIE {
+        unsafe { add(&raw mut (*entry).counters.cookies, 1) };
+    } else if connection.syn_wait_us != 0 {
+        unsafe { duration(entry, stage::SYN_WAIT, u64::from(connection.syn_wait_us) * 1000) };
+    }
+}

@@ -1,0 +1,65 @@
+//! Signal: a TCP socket is destroyed: the end of a connection's record, or of a listener.
+//!
+//! Hook `tp_btf/tcp_destroy_sock(sk)`, in `tcp_v4_destroy_sock`, which IPv6 uses too. It comes after
+//! `inet_csk_listen_stop` has reset what was queued, so a listener's last figures include those.
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use observer_ebpf::{
+    loss,
+    record::{Connection, ListenerEvent, flag, stage},
+};
+
+use crate::{
+    books::{LISTENER_CLOSED, add, add_signed, duration, lost, now, send},
+    constants as at,
+    kernel::Typed,
+    maps::{CONNECTIONS, LISTENERS},
+};
+
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+fn destroy_sock(ctx: BtfTracePointContext) -> i32 {
+    let sock = Typed(ctx.arg(0));
+    let key = sock.0 as u64;
+    if let Some(connection) = CONNECTIONS.get_ptr_mut(key) {
+        unsafe { connection_ended(connection) };
+        let _ = CONNECTIONS.remove(key);
+        return 0;
+    }
+    let cookie: u64 = sock.load(&at::SKC_COOKIE);
+    if cookie != 0
+        && let Some(entry) = LISTENERS.get_ptr_mut(cookie)
+        // A child copies its request's cookie, never its listener's; still, only the listener itself ends it.
+        && unsafe { (*entry).identity.sock } == key
+    {
+        let time_ns = now();
+        unsafe { (*entry).identity.destroyed_ns = time_ns };
+        send(&ListenerEvent { kind: LISTENER_CLOSED, reserved: 0, cookie, time_ns }, loss::RING_LISTENER);
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn connection_ended(connection: *mut Connection) {
+    let now = now();
+    unsafe {
+        (*connection).destroyed_ns = now;
+        if (*connection).closed_ns == 0 {
+            (*connection).closed_ns = now;
+        }
+        let flags = (*connection).flags;
+        let established = (*connection).established_ns;
+        if let Some(entry) = LISTENERS.get_ptr_mut((*connection).listener) {
+            add(&raw mut (*entry).counters.ended, 1);
+            if flags & flag::ACCEPTED == 0 {
+                add(&raw mut (*entry).counters.dropped_queued, 1);
+            } else if flags & (flag::DATA | flag::READ) == flag::DATA {
+                add_signed(&raw mut (*entry).counters.unread, -1);
+            }
+            if established != 0 {
+                duration(entry, stage::LIFETIME, now - established);
+            }
+        }
+        lost(loss::PRODUCED);
+        send(&*connection, loss::RING_CONNECTION);
+    }
+}

@@ -1,0 +1,101 @@
+//! Signal: a listener opens. Its entry lives until userspace has read it one last time after its socket is gone.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
+use observer_ebpf::{
+    loss,
+    record::{COMM, ListenerEntry, ListenerEvent},
+};
+
+use crate::{
+    books::{LISTENER_OPENED, lost, now, send},
+    constants as at,
+    kernel::{AF_INET6, Address, Typed, is_tcp, netns},
+    maps::{BLANK_LISTENER, LISTENERS},
+    select::selected,
+    threads,
+};
+
+/// Who holds a listener, and since when.
+pub(crate) struct Holder {
+    pub(crate) pid: u32,
+    pub(crate) tid: u32,
+    pub(crate) comm: [u8; COMM],
+    pub(crate) opened_ns: u64,
+}
+
+/// CLOSE → LISTEN, in the context of the thread that called listen(2).
+#[inline(always)]
+pub(crate) fn opened(sock: Typed) {
+    if !is_tcp(sock) {
+        return;
+    }
+    let (pid, tid) = threads::ids();
+    register(sock, &Holder { pid, tid, comm: threads::name(), opened_ns: now() });
+}
+
+/// Watches a listener if it is selected, and if it is not watched already.
+#[inline(always)]
+pub(crate) fn register(sock: Typed, holder: &Holder) {
+    let address = sock.address();
+    let port: u16 = sock.load(&at::SKC_NUM);
+    let netns = netns(address);
+    if !selected(address, port, netns, holder.pid) {
+        return;
+    }
+    // Makes the cookie if there is none yet; it is never used again, so no later socket is taken for this one.
+    let cookie = unsafe { bpf_get_socket_cookie(sock.0 as *mut c_void) };
+    if LISTENERS.get_ptr(cookie).is_some() {
+        return;
+    }
+    let Some(blank) = BLANK_LISTENER.get(0) else { return };
+    const ONLY_IF_ABSENT: u64 = 1;
+    if LISTENERS.insert(cookie, blank, ONLY_IF_ABSENT).is_err() && LISTENERS.get_ptr(cookie).is_none() {
+        lost(loss::LISTENERS_FULL);
+        return;
+    }
+    let Some(entry) = LISTENERS.get_ptr_mut(cookie) else { return };
+    unsafe { fill(entry, address, cookie, port, netns, holder) };
+    send(
+        &ListenerEvent { kind: LISTENER_OPENED, reserved: 0, cookie, time_ns: holder.opened_ns },
+        loss::RING_LISTENER,
+    );
+}
+
+#[inline(always)]
+unsafe fn fill(
+    entry: *mut ListenerEntry,
+    sock: Address,
+    cookie: u64,
+    port: u16,
+    netns: u32,
+    holder: &Holder,
+) {
+    let entry = unsafe { &mut *entry };
+    let family: u16 = sock.read(&at::SKC_FAMILY).unwrap_or(0);
+    let words: [u32; 4] = if family == AF_INET6 {
+        sock.read(&at::SKC_V6_RCV_SADDR).unwrap_or([0; 4])
+    } else {
+        [sock.read(&at::SKC_RCV_SADDR).unwrap_or(0), 0, 0, 0]
+    };
+    let identity = &mut entry.identity;
+    identity.cookie = cookie;
+    identity.opened_ns = holder.opened_ns;
+    identity.destroyed_ns = 0;
+    identity.netns = netns;
+    identity.pid = holder.pid;
+    identity.tid = holder.tid;
+    identity.family = family;
+    identity.port = port;
+    identity.address = unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(words) };
+    identity.comm = holder.comm;
+    identity.sock = sock.0;
+    // One that has just opened has an empty queue; one that existed before is read while connections may arrive, so
+    // the difference to what is counted from here on is not exact by the few of that instant.
+    if holder.opened_ns == 0 {
+        entry.counters.queued_at_start = sock.read(&at::SK_ACK_BACKLOG).unwrap_or(0);
+        entry.counters.peak = entry.counters.queued_at_start;
+        entry.counters.drops_at_start = sock.read(&at::SK_DROPS).unwrap_or(0);
+    }
+}

@@ -1,0 +1,83 @@
+//! Signal: the depth of both queues of the listeners whose cookies are passed in.
+//!
+//! Never attached: userspace runs it with `BPF_PROG_TEST_RUN` and up to twelve cookies. It reads the listeners' own
+//! `struct sock`, so it costs the same however many connections there are.
+
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use observer_ebpf::{
+    loss,
+    record::{ListenerEntry, Sample},
+};
+
+use crate::{
+    atomic::swap32,
+    books::{SAMPLE, lost, now},
+    constants as at,
+    kernel::Address,
+    maps::{LISTENERS, SAMPLES},
+};
+
+#[raw_tracepoint(tracepoint = "sys_enter")]
+fn sample_queues(ctx: RawTracePointContext) -> i32 {
+    let cookies: [u64; 12] = [
+        ctx.arg(0),
+        ctx.arg(1),
+        ctx.arg(2),
+        ctx.arg(3),
+        ctx.arg(4),
+        ctx.arg(5),
+        ctx.arg(6),
+        ctx.arg(7),
+        ctx.arg(8),
+        ctx.arg(9),
+        ctx.arg(10),
+        ctx.arg(11),
+    ];
+    for cookie in cookies {
+        if cookie != 0
+            && let Some(entry) = LISTENERS.get_ptr_mut(cookie)
+            && unsafe { (*entry).identity.destroyed_ns } == 0
+            && sample(cookie, entry).is_none()
+        {
+            lost(loss::RING_SAMPLE);
+        }
+    }
+    0
+}
+
+/// `None` when the ring of samples is full.
+#[inline(always)]
+fn sample(cookie: u64, entry: *mut ListenerEntry) -> Option<()> {
+    const NO_WAKEUP: u64 = 1;
+    let sock = Address(unsafe { (*entry).identity.sock });
+    // The socket may be gone and its memory another's: then the cookie there is not this one.
+    if sock.read::<u64>(&at::SKC_COOKIE) != Some(cookie) {
+        return Some(());
+    }
+    let mut slot = SAMPLES.reserve::<Sample>(0)?;
+    let queue = sock.inner(&at::ICSK_ACCEPT_QUEUE);
+    let state: u8 = sock.read(&at::SKC_STATE).unwrap_or(0);
+    let depth: u32 = sock.read(&at::SK_ACK_BACKLOG).unwrap_or(0);
+    // From here on the peak is that of the time after this sample. The exchange is atomic: an arrival is counted in
+    // this peak or in the next one.
+    let peak = unsafe { swap32(&raw mut (*entry).counters.peak, depth) };
+    let mut counters = unsafe { (*entry).counters };
+    counters.peak = peak;
+    slot.write(Sample {
+        kind: SAMPLE,
+        state: state.into(),
+        port: sock.read(&at::SKC_NUM).unwrap_or(0),
+        cookie,
+        time_ns: now(),
+        accept_queue: depth,
+        limit: sock.read(&at::SK_MAX_ACK_BACKLOG).unwrap_or(0),
+        syn_queue: queue.read(&at::RSKQ_QLEN).unwrap_or(0),
+        syn_queue_young: queue.read(&at::RSKQ_YOUNG).unwrap_or(0),
+        drops: sock.read(&at::SK_DROPS).unwrap_or(0),
+        peak: if peak > depth { peak } else { depth },
+        counters,
+    });
+    slot.submit(NO_WAKEUP);
+    Some(())
+}
+
