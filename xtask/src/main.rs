@@ -1,0 +1,70 @@
+//! `cargo xtask`: sets up, builds, tests, shows and measures this repository.
+//!
+//! # Layout
+//! One file per subcommand, with its `Options` and its `run`:
+//! - [`setup`]: what the machine must have, and how to get it
+//! - [`demo`]: the backend under load, with the observer on it
+//! - [`test`]: every test, the privileged ones as root
+//! - [`lint`]: fmt, clippy, rustdoc, and the repository's own rules ([`tidy`])
+//! - [`bench`]: what the observer costs
+//! - [`ci`]: what a clean machine must pass
+//!
+//! Below them:
+//! - [`exec`], [`exit`], [`interrupt`]: commands, exit codes, signals
+//! - [`machine`], [`privilege`], [`toolchain`]: what this machine is and has
+//! - [`workspace`]: where the repository is
+//! - [`backend`], [`stream`]: demo-server and `observer stream` as child processes
+//! - [`table`]: tables for people
+
+mod ci;
+mod exec;
+mod exit;
+mod lint;
+mod machine;
+mod privilege;
+mod setup;
+mod table;
+mod test;
+mod tidy;
+mod toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Set-up, build, test, demonstration and benchmarks of observer
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install what the other commands need, saying what and why; leaves alone what is there
+    Setup(setup::Options),
+    /// Run every test; those that load programs into the kernel run as root
+    Test(test::Options),
+    /// Check form, style, documentation, and the rules of the repository
+    Lint(lint::Options),
+    /// Run what a clean machine must pass: every test, none skipped, and every check
+    Ci(ci::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Setup(options) => setup::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Lint(options) => lint::run(&options),
+        Command::Ci(options) => ci::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            exit::code(&error)
+        }
+    }
+}

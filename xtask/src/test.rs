@@ -1,0 +1,152 @@
+//! `cargo xtask test`: builds and runs every test of the workspace, those that load programs as root.
+//!
+//! Tests are built as the user and run one program at a time, because kernel tests measure and the machine may have
+//! two cores. A test that cannot run here must say so with a line `SKIPPED: <test>: <why>`; it is counted and listed
+//! as skipped, never as passed.
+
+mod executables;
+mod libtest;
+mod skips;
+mod suite;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::Args;
+
+use crate::{
+    exec,
+    setup::{self, Purpose, Ready},
+    table::Table,
+    workspace,
+};
+use executables::Executable;
+use libtest::Outcome;
+
+/// Flags of `cargo xtask test`.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Options {
+    /// Run only tests whose name contains this
+    filter: Option<String>,
+    /// Run only the tests of these packages; repeatable
+    #[arg(long, short)]
+    package: Vec<String>,
+    /// Count a skipped test as failed unless its reason is on the list of those allowed; on when CI is set
+    #[arg(long)]
+    no_skips: bool,
+    /// Seconds after which a program of tests is ended and counts as failed
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+    /// Show the output of every program, not only of those that failed
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+impl Options {
+    /// As a clean machine runs it.
+    pub(crate) fn for_ci() -> Self {
+        Self { no_skips: true, timeout: 600, ..Self::default() }
+    }
+}
+
+/// Runs it.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let ready = setup::ensure(&[Purpose::Test])?;
+    let executables = build(options, &ready)?;
+    let mut results = Vec::new();
+    for executable in &executables {
+        let result = suite::run(executable, options, &ready.privilege)
+            .with_context(|| format!("could not run the tests of {}", executable.name()))?;
+        show(&executable.name(), &result, options);
+        results.push((executable.name(), result));
+    }
+    if let Some(result) = doc_tests(options, &ready)? {
+        show("doc tests", &result, options);
+        results.push(("doc tests".to_owned(), result));
+    }
+    conclude(&results, options)
+}
+
+fn build(options: &Options, ready: &Ready) -> Result<Vec<Executable>> {
+    eprintln!("test: building");
+    let mut cargo = workspace::cargo_with_bpf(&ready.toolchain);
+    cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]);
+    select(&mut cargo, options);
+    let executables = executables::parse(&exec::capture(&mut cargo)?)?;
+    match executables.is_empty() {
+        true => bail!("cargo built no tests"),
+        false => Ok(executables),
+    }
+}
+
+fn select(cargo: &mut std::process::Command, options: &Options) {
+    match options.package.as_slice() {
+        [] => cargo.arg("--workspace"),
+        packages => cargo.args(packages.iter().flat_map(|package| ["--package", package])),
+    };
+}
+
+/// Examples in documentation are compiled by rustdoc, so cargo runs them. A package without a library has none.
+fn doc_tests(options: &Options, ready: &Ready) -> Result<Option<Outcome>> {
+    if !options.package.is_empty() {
+        return Ok(None);
+    }
+    let mut cargo = workspace::cargo_with_bpf(&ready.toolchain);
+    cargo.args(["test", "--doc", "--workspace", "--quiet", "--", "--format=pretty", "--color=never"]);
+    cargo.args(&options.filter);
+    suite::supervise(&mut cargo, "doc-tests", options.timeout).map(Some)
+}
+
+fn show(name: &str, outcome: &Outcome, options: &Options) {
+    let word = if outcome.failed() == 0 { "ok" } else { "FAILED" };
+    eprintln!(
+        "test: {name}: {word}: {} passed, {} failed, {} skipped in {:.1} s",
+        outcome.passed,
+        outcome.failed(),
+        outcome.skipped.len(),
+        outcome.seconds
+    );
+    if options.verbose || outcome.failed() > 0 {
+        eprintln!("{}", outcome.output.trim_end());
+    }
+}
+
+fn conclude(results: &[(String, Outcome)], options: &Options) -> Result<()> {
+    let strict = options.no_skips || std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    let mut table = Table::new(["suite", "passed", "failed", "skipped", "seconds"]);
+    let mut failures = Vec::new();
+    let mut refused = Vec::new();
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for (name, outcome) in results {
+        let counts = [outcome.passed, outcome.failed(), outcome.skipped.len()].map(|n| n.to_string());
+        table.row([name.clone()].into_iter().chain(counts).chain([format!("{:.1}", outcome.seconds)]));
+        passed += outcome.passed;
+        failed += outcome.failed();
+        skipped += outcome.skipped.len();
+        failures.extend(outcome.failures.iter().map(|failure| format!("{name}: {failure}")));
+        for skip in &outcome.skipped {
+            let allowed = skips::allowed(skip);
+            let note = allowed.map_or_else(String::new, |why| format!(" (allowed: {why})"));
+            println!("skipped: {name}: {}: {}{note}", skip.test, skip.reason);
+            if strict && allowed.is_none() {
+                refused.push(format!("{name}: {}", skip.test));
+            }
+        }
+    }
+    print!("{table}");
+    for failure in &failures {
+        println!("failed: {failure}");
+    }
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    if passed + failed + skipped == 0 {
+        return Err(match &options.filter {
+            Some(filter) => anyhow!("no test has `{filter}` in its name"),
+            None => anyhow!("there are no tests"),
+        });
+    }
+    if failed > 0 {
+        bail!("{failed} tests failed; their output is above and below {}", suite::log_dir().display());
+    }
+    if !refused.is_empty() {
+        bail!("{} tests were skipped that must run here: {}", refused.len(), refused.join(", "));
+    }
+    Ok(())
+}

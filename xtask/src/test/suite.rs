@@ -1,0 +1,106 @@
+//! Running one program of tests: output kept, time bounded, nothing left behind.
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    Options,
+    executables::Executable,
+    libtest::{self, Outcome},
+};
+use crate::{exec, privilege, privilege::Privilege, workspace};
+
+/// Where the output of each program is kept until its next run.
+pub(super) fn log_dir() -> PathBuf {
+    workspace::target_dir().join("xtask").join("tests")
+}
+
+/// Runs a program of tests, as root if its tests load programs into the kernel.
+pub(super) fn run(executable: &Executable, options: &Options, privilege: &Privilege) -> Result<Outcome> {
+    let mut command = match executable.is_privileged() {
+        true => privilege::tied_as_root(privilege, &executable.path),
+        false => exec::tied(&executable.path),
+    };
+    // With --show-output, since a test says that it was skipped on an output that libtest keeps to itself otherwise.
+    command.args(["--show-output", "--format=pretty", "--color=never"]);
+    if executable.is_privileged() && std::env::var_os("RUST_TEST_THREADS").is_none() {
+        command.arg("--test-threads=2");
+    }
+    command.args(&options.filter);
+    // As cargo runs them.
+    command.current_dir(&executable.directory).env("CARGO_MANIFEST_DIR", &executable.directory);
+    let file = executable.name().replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_', "-");
+    supervise(&mut command, &file, options.timeout)
+}
+
+/// Runs a command that writes as libtest does, for at most so many seconds.
+pub(super) fn supervise(command: &mut Command, name: &str, timeout: u64) -> Result<Outcome> {
+    fs::create_dir_all(log_dir()).with_context(|| format!("could not make {}", log_dir().display()))?;
+    let path = log_dir().join(format!("{name}.log"));
+    let log = File::create(&path).with_context(|| format!("could not write {}", path.display()))?;
+    // A file and not a pipe: a process that a test leaves behind would hold a pipe open, and we would wait for it.
+    let stderr = log.try_clone().context("could not share the log between stdout and stderr")?;
+    command.stdin(Stdio::null()).stdout(log).stderr(stderr);
+    let start = Instant::now();
+    let mut child = command.spawn().with_context(|| format!("failed to run {}", exec::shown(command)))?;
+    let status = wait(&mut child, Duration::from_secs(timeout))?;
+    let bytes = fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
+    let mut outcome =
+        libtest::read(&String::from_utf8_lossy(&bytes), status.is_some_and(|status| status.success()));
+    if status.is_none() {
+        outcome.failures.push(format!("ended after {timeout} s; --timeout gives it more"));
+    }
+    outcome.seconds = start.elapsed().as_secs_f64();
+    Ok(outcome)
+}
+
+/// Its status; None if it was ended because the time was up.
+fn wait(child: &mut Child, limit: Duration) -> Result<Option<std::process::ExitStatus>> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait().context("could not wait for a program of tests")? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            // Through sudo we may not signal it; sudo is asked to, which hands SIGTERM on.
+            if child.kill().is_err() {
+                let _ = exec::run(exec::command("sudo").args(["kill", "-TERM", &child.id().to_string()]));
+            }
+            let _ = child.wait();
+            return Ok(None);
+        }
+        // Std has no wait with a deadline; this costs a wake-up per 20 ms and no accuracy that matters.
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        let mut command = exec::tied("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn both_outputs_are_read() {
+        let script = "echo 'running 1 test'; echo 'test a ... ok'; echo 'SKIPPED: a: why' >&2; echo 'test result: ok.'";
+        let outcome = supervise(&mut sh(script), "self-both", 60).unwrap();
+        assert_eq!((outcome.passed, outcome.failed(), outcome.skipped.len()), (0, 0, 1));
+    }
+
+    #[test]
+    fn a_hanging_program_is_ended_and_fails() {
+        let outcome = supervise(&mut sh("exec sleep 600"), "self-hang", 1).unwrap();
+        assert!(outcome.failures.iter().any(|f| f.contains("ended after 1 s")), "{:?}", outcome.failures);
+    }
+}
