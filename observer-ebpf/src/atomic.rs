@@ -45,6 +45,8 @@ pub(crate) unsafe fn compare_exchange(at: *mut u64, expected: u64, new: u64) -> 
 #[inline(always)]
 pub(crate) unsafe fn compare_exchange32(at: *mut u32, expected: u32, new: u32) -> u32 {
     let mut value = u64::from(expected);
-    unsafe { asm!("w0 = cmpxchg32_32(r1 + 0, w0, w2)", in("r1") at, in("r2") u64::from(new), inout("r0") value) };
+    unsafe {
+        asm!("w0 = cmpxchg32_32(r1 + 0, w0, w2)", in("r1") at, in("r2") u64::from(new), inout("r0") value)
+    };
     value as u32
 }

@@ -10,7 +10,6 @@ use observer_ebpf::{
 pub(crate) use crate::atomic::{add, add32};
 use crate::{
     atomic::{compare_exchange, compare_exchange32, fetch_or32},
-    constants::{self, value},
     maps::{COUNTERS, EVENTS},
 };
 
@@ -89,18 +88,12 @@ pub(crate) fn lost(which: u32) {
     }
 }
 
-/// Sends a record, waking userspace only when much has piled up.
+/// Sends a record without waking anybody: userspace comes by itself, many times a second. Waking it for each record
+/// would cost more than all the rest.
 #[inline(always)]
 pub(crate) fn send<T>(record: &T, kind_of_loss: u32) {
     const NO_WAKEUP: u64 = 1;
-    const FORCE_WAKEUP: u64 = 2;
-    const AVAILABLE_DATA: u64 = 0;
-    let flags = if EVENTS.query(AVAILABLE_DATA) > value(&constants::RING_WAKE_BYTES) {
-        FORCE_WAKEUP
-    } else {
-        NO_WAKEUP
-    };
-    if EVENTS.output::<T>(record, flags).is_err() {
+    if EVENTS.output::<T>(record, NO_WAKEUP).is_err() {
         lost(kind_of_loss);
     }
 }

@@ -25,10 +25,6 @@ pub(crate) static FILTER_NETNS: u32 = 0;
 /// Inode number of the cgroup whose sockets are selected; 0 selects all.
 #[unsafe(no_mangle)]
 pub(crate) static FILTER_CGROUP: u64 = 0;
-/// Bytes of unread ring buffer at which userspace is woken; below that it comes by itself, on its next tick.
-#[unsafe(no_mangle)]
-pub(crate) static RING_WAKE_BYTES: u64 = 1 << 20;
-
 /// The value of a constant. Volatile, because the compiler must not take the value that is in the object file.
 #[inline(always)]
 pub(crate) fn value<T: Copy>(constant: &'static T) -> T {

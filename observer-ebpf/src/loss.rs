@@ -44,7 +44,10 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
         name: "ring_listener",
         meaning: "notices of listeners opening or closing that found the ring buffer full; a rescan recovers them",
     },
-    Loss { name: "ring_sample", meaning: "queue samples that found their ring buffer full; the next one replaces them" },
+    Loss {
+        name: "ring_sample",
+        meaning: "queue samples that found their ring buffer full; the next one replaces them",
+    },
     Loss {
         name: "connections_full",
         meaning: "connections that were not followed because the map was full; raise --max-connections",
@@ -65,7 +68,10 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
         name: "accept_unresolved",
         meaning: "accepted descriptors whose socket was gone before it could be followed (closed by another thread)",
     },
-    Loss { name: "maximum_contended", meaning: "a maximum may be lower than the truth; counts and quantiles are not" },
+    Loss {
+        name: "maximum_contended",
+        meaning: "a maximum may be lower than the truth; counts and quantiles are not",
+    },
 ];
 
 #[cfg(test)]

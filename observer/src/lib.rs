@@ -1,6 +1,18 @@
 //! observer: see every connection's way through the kernel, know which thread did each step, and trust the figures.
 //!
 //! # Layout
-//! - [`model`]: what is known; plain data and pure functions
+//! Data flows one way: hook → event → model → snapshot → output.
+//! - [`kernel`]: the privileged half: probes, maps, /proc; a source of events
+//! - [`model`]: what is known; plain data and pure functions, events in, snapshots out
+//! - [`outputs`]: NDJSON, the doctor's report
+//! - [`run`]: the loops that move one to the other
+//! - [`cli`], [`selection`]: what was typed, and what follows from it
+//! - [`failure`]: errors that have an exit code of their own
 
+pub mod cli;
+pub mod failure;
+pub mod kernel;
 pub mod model;
+pub mod outputs;
+pub mod run;
+pub mod selection;

@@ -1,2 +1,17 @@
-//! Placeholder.
-fn main() {}
+//! The observer binary: parse, compose, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use observer::{cli::Cli, failure, run};
+
+fn main() -> ExitCode {
+    match run::run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if failure::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("observer: {error:#}");
+            failure::exit_code(&error)
+        }
+    }
+}

@@ -1,8 +1,216 @@
-//! What is known: plain data and pure functions, no I/O, no clock, no aya.
+//! What is known: plain data and pure functions, no I/O, no clock, no aya. [`Model::apply`] takes what happened,
+//! [`Model::snapshot`] gives what is known; neither can fail.
 //!
 //! # Layout
+//! - [`event`]: what the model is told
 //! - [`snapshot`]: the value that every output renders
+//! - [`connection`]: from the kernel's record to the one that outputs show
 //! - [`histogram`]: durations and their quantiles
+//! - `listener`, `thread`, `host`, `ledger`: one subject each
 
+pub mod connection;
+pub mod event;
 pub mod histogram;
+mod host;
+mod ledger;
+mod listener;
 pub mod snapshot;
+mod thread;
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use event::Event;
+use host::Host;
+use ledger::Gone;
+use listener::Watched;
+use observer_ebpf::loss;
+use snapshot::{Connection, Demo, Listener, Loss, Meta, ProbeCost, RECENT, SLOWEST, Snapshot};
+use thread::Threads;
+
+/// How long a connection can be among the slowest.
+const SLOWEST_FOR_NS: u64 = 120_000_000_000;
+
+/// Everything that is known.
+#[derive(Debug, Default)]
+pub struct Model {
+    meta: Arc<Meta>,
+    listeners: BTreeMap<u64, Watched>,
+    threads: Threads,
+    hosts: HashMap<u32, Host>,
+    gone: HashMap<u32, Gone>,
+    recent: VecDeque<Arc<Connection>>,
+    slowest: Vec<Arc<Connection>>,
+    counters: [u64; loss::COUNTERS as usize],
+    delivered: u64,
+    probes: Vec<ProbeCost>,
+    demo: Option<Demo>,
+    last_ns: Option<u64>,
+}
+
+impl Model {
+    /// A model that knows nothing yet.
+    pub fn new(meta: Arc<Meta>) -> Self {
+        Self { meta, ..Self::default() }
+    }
+
+    /// Takes over what happened. For an ended connection, it is returned as outputs show it.
+    pub fn apply(&mut self, event: Event) -> Option<Arc<Connection>> {
+        match event {
+            Event::Listener(entry) => self.listener(&entry),
+            Event::ListenerClosed(entry) => {
+                self.listener(&entry);
+                if let Some(watched) = self.listeners.get_mut(&entry.identity.cookie) {
+                    watched.closed(&entry, self.last_ns.unwrap_or(0));
+                }
+            }
+            Event::Sample(sample) => {
+                if let Some(watched) = self.listeners.get_mut(&sample.cookie) {
+                    watched.sampled(&sample);
+                }
+            }
+            Event::Connection(record) => return Some(self.ended(connection::of(&record, false))),
+            Event::Thread(key, entry) => self.threads.counted(key, &entry),
+            Event::Task { pid, tid, task } => self.threads.looked_up(pid, tid, task),
+            Event::Host { netns, counters } => {
+                self.hosts.entry(netns).or_default().read(counters);
+                for watched in self.listeners.values_mut() {
+                    if watched.identity().netns == netns {
+                        watched.host_known();
+                    }
+                }
+            }
+            Event::Loss(counters) => self.counters = counters,
+            Event::Probes(probes) => self.probes = probes,
+            Event::Demo(demo) => self.demo = Some(*demo),
+        }
+        None
+    }
+
+    fn listener(&mut self, entry: &observer_ebpf::record::ListenerEntry) {
+        let host_known = self.hosts.contains_key(&entry.identity.netns);
+        self.listeners
+            .entry(entry.identity.cookie)
+            .and_modify(|watched| watched.histograms(entry))
+            .or_insert_with(|| Watched::new(entry, host_known));
+    }
+
+    fn ended(&mut self, connection: Connection) -> Arc<Connection> {
+        self.delivered += 1;
+        let connection = Arc::new(connection);
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Arc::clone(&connection));
+        let wait = connection.accept_wait_ns();
+        if wait.is_some()
+            && (self.slowest.len() < SLOWEST
+                || self.slowest.last().is_some_and(|last| last.accept_wait_ns() < wait))
+        {
+            let place = self.slowest.partition_point(|other| other.accept_wait_ns() >= wait);
+            self.slowest.insert(place, Arc::clone(&connection));
+            self.slowest.truncate(SLOWEST);
+        }
+        connection
+    }
+
+    /// What is known at `time_ns`; intervals begin anew.
+    pub fn snapshot(&mut self, time_ns: u64) -> Snapshot {
+        self.slowest.retain(|slow| {
+            slow.closed_ns.is_some_and(|closed| time_ns.saturating_sub(closed) < SLOWEST_FOR_NS)
+        });
+        let ledger = self.ledger();
+        let mut listeners: Vec<Listener> = self
+            .listeners
+            .values_mut()
+            .map(|watched| {
+                let host = self.hosts.get(&watched.identity().netns);
+                watched.snapshot(host)
+            })
+            .collect();
+        group(&mut listeners);
+        let snapshot = Snapshot {
+            time_ns,
+            interval_ns: self.last_ns.map_or(0, |last| time_ns.saturating_sub(last)),
+            meta: Arc::clone(&self.meta),
+            listeners,
+            threads: self.threads.snapshot(time_ns),
+            recent: self.recent.iter().cloned().collect(),
+            slowest: self.slowest.clone(),
+            ledger,
+            loss: self.loss(),
+            probes: self.probes.clone(),
+            demo: self.demo.clone(),
+        };
+        self.forget_closed();
+        self.last_ns = Some(time_ns);
+        snapshot
+    }
+
+    fn ledger(&self) -> Vec<snapshot::LedgerCheck> {
+        let mut checks: Vec<_> = self.listeners.values().filter_map(ledger::listener).collect();
+        for (netns, host) in &self.hosts {
+            let here = self.listeners.values().filter(|watched| watched.identity().netns == *netns);
+            let gone = self.gone.get(netns).copied().unwrap_or_default();
+            checks.extend(ledger::host(*netns, host, here, gone, &self.meta.filters));
+        }
+        checks
+    }
+
+    /// A closed listener has been in one snapshot; only its totals are still of use.
+    fn forget_closed(&mut self) {
+        let gone = &mut self.gone;
+        self.listeners.retain(|_, watched| {
+            if watched.is_closed() {
+                let sum = gone.entry(watched.identity().netns).or_default();
+                sum.dropped += watched.dropped();
+                sum.enqueued += watched.sample().map_or(0, |sample| sample.counters.enqueued);
+            }
+            !watched.is_closed()
+        });
+    }
+
+    fn loss(&self) -> Loss {
+        let counters: BTreeMap<String, u64> = loss::TABLE
+            .iter()
+            .zip(self.counters)
+            .skip(loss::PRODUCED as usize + 1)
+            .map(|(loss, count)| (loss.name.to_owned(), count))
+            .chain([(
+                "recursion_misses".to_owned(),
+                self.probes.iter().map(|probe| probe.recursion_misses).sum(),
+            )])
+            .collect();
+        Loss {
+            produced: self.counters[loss::PRODUCED as usize],
+            delivered: self.delivered,
+            total: counters.values().sum(),
+            counters,
+        }
+    }
+}
+
+/// Puts listeners in their order, and names the groups: several sockets that listen on one address and port of one
+/// network namespace.
+fn group(listeners: &mut [Listener]) {
+    listeners.sort_by(|left, right| {
+        (left.netns, left.port, &left.addr, left.cookie).cmp(&(
+            right.netns,
+            right.port,
+            &right.addr,
+            right.cookie,
+        ))
+    });
+    let same = |left: &Listener, right: &Listener| left.netns == right.netns && left.addr == right.addr;
+    for shards in listeners.chunk_by_mut(same).filter(|shards| shards.len() > 1) {
+        for (index, shard) in shards.iter_mut().enumerate() {
+            shard.group = Some(shard.addr.clone());
+            shard.shard = Some(index as u32 + 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -64,8 +64,7 @@ pub(crate) fn established(sock: Typed) {
     addresses(sock, family, connection);
     connection.family = family;
     connection.synack_retransmits = if synack_retransmits > 255 { 255 } else { synack_retransmits as u8 };
-    connection.via =
-        if syn_wait_us == 0 && synack_retransmits == 0 { via::COOKIE } else { via::HANDSHAKE };
+    connection.via = if syn_wait_us == 0 && synack_retransmits == 0 { via::COOKIE } else { via::HANDSHAKE };
 }
 
 #[inline(always)]

@@ -5,10 +5,7 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::{
-    bpf_probe_read_kernel,
-    generated::bpf_sock_from_file,
-};
+use aya_ebpf::helpers::{bpf_probe_read_kernel, generated::bpf_sock_from_file};
 use observer_ebpf::record::COMM;
 
 use super::listener::{Holder, register};

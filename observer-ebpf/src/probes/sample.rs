@@ -80,4 +80,3 @@ fn sample(cookie: u64, entry: *mut ListenerEntry) -> Option<()> {
     slot.submit(NO_WAKEUP);
     Some(())
 }
-

@@ -169,7 +169,8 @@ pub struct Listener {
     pub ended: u64,
     /// Accept-queue wait, since start.
     pub accept_wait_ns: Quantiles,
-    /// Accept-queue wait of the connections accepted since the last line.
+    /// Accept-queue wait of the connections accepted since the last line; here `max` is the end of a bucket, up to
+    /// 12.5 % above the truth.
     pub accept_wait_interval_ns: Quantiles,
     /// Events per second.
     pub rates: Rates,

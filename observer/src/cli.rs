@@ -1,0 +1,199 @@
+//! The command line: what can be typed. What follows from it is decided elsewhere.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// See every connection's way through the kernel, know which thread did each step, and trust the figures.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `live` when nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options of `live`.
+    #[command(flatten)]
+    pub live: Live,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The screen: every listener's queues, every connection's journey, and which thread did each step.
+    Live(Live),
+    /// One JSON object a line on stdout; docs/stream.md describes the lines.
+    Stream(Stream),
+    /// What this kernel gives: each signal, the hook in use, and why better ones were refused.
+    Doctor(Doctor),
+}
+
+/// Options of `live`.
+#[derive(Debug, Clone, Args)]
+pub struct Live {
+    /// What is watched.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Control socket of a demo-server, to switch its pattern, load and faults from the screen.
+    #[arg(long, value_name = "SOCKET")]
+    pub demo: Option<PathBuf>,
+    /// Time between two frames.
+    #[arg(long, value_name = "DURATION", default_value = "250ms", value_parser = duration)]
+    pub refresh: Duration,
+    /// Draw with ASCII characters only.
+    #[arg(long)]
+    pub ascii: bool,
+    /// Sizes and sources that rarely matter.
+    #[command(flatten)]
+    pub tuning: Tuning,
+}
+
+/// Options of `stream`.
+#[derive(Debug, Clone, Args)]
+pub struct Stream {
+    /// What is watched.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Time between two sets of listener, thread, drop, ledger and loss lines; connections come as they end.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    pub interval: Duration,
+    /// Stop after this long; otherwise at SIGINT or SIGTERM.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Only lines of these types (`meta` always comes).
+    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+    pub only: Vec<LineType>,
+    /// At the end, also a line for each connection that is still open.
+    #[arg(long)]
+    pub open: bool,
+    /// Control socket of a demo-server, for `pattern` lines when it changes.
+    #[arg(long, value_name = "SOCKET")]
+    pub demo: Option<PathBuf>,
+    /// Sizes and sources that rarely matter.
+    #[command(flatten)]
+    pub tuning: Tuning,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct Doctor {
+    /// Machine-readable.
+    #[arg(long)]
+    pub json: bool,
+    /// Sizes and sources that rarely matter.
+    #[command(flatten)]
+    pub tuning: Tuning,
+}
+
+/// What is watched. Nothing said: every listener on the host. The selection is made in the kernel.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Selection {
+    /// Only listeners on this port; can be repeated.
+    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub ports: Vec<u16>,
+    /// Only listeners that this process opens or holds.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// Only listeners in this network namespace: a path such as /run/netns/NAME, or the PID of a process in it.
+    #[arg(long, value_name = "PATH|PID")]
+    pub netns: Option<String>,
+    /// Only sockets created in this cgroup (a directory of the cgroup2 file system).
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<PathBuf>,
+}
+
+/// Sizes and sources that rarely matter.
+#[derive(Debug, Clone, Args)]
+pub struct Tuning {
+    /// Read the kernel's BTF from this file.
+    #[arg(long, value_name = "FILE", default_value = crate::kernel::probes::KERNEL_BTF, hide_short_help = true)]
+    pub btf: PathBuf,
+    /// Most listeners that can be watched.
+    #[arg(long, value_name = "N", default_value_t = 1024, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1 << 16))]
+    pub max_listeners: u32,
+    /// Most open connections that can be followed.
+    #[arg(long, value_name = "N", default_value_t = 65_536, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    pub max_connections: u32,
+    /// Most threads that can be counted.
+    #[arg(long, value_name = "N", default_value_t = 8192, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub max_threads: u32,
+    /// Size of the event ring in KiB, a power of two.
+    #[arg(long, value_name = "KIB", default_value_t = 4096, hide_short_help = true, value_parser = ring_kib)]
+    pub ring_kib: u32,
+    /// Print what the probes log to stderr.
+    #[arg(long, hide_short_help = true)]
+    pub log_probes: bool,
+}
+
+/// Types of lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LineType {
+    /// What does not change.
+    Meta,
+    /// A listener.
+    Listener,
+    /// A connection that ended.
+    Connection,
+    /// A thread.
+    Thread,
+    /// Refusals.
+    Drop,
+    /// A check of the books.
+    Ledger,
+    /// What was lost.
+    Loss,
+    /// What the probes cost.
+    Probe,
+    /// demo-server changed.
+    Pattern,
+}
+
+/// `200ms`, `5s`, `2m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: u64 =
+        number.parse().map_err(|_| format!("`{text}` is no duration; write 200ms, 5s or 2m"))?;
+    let millis = match unit {
+        "ms" => Some(number),
+        "s" => number.checked_mul(1000),
+        "m" => number.checked_mul(60_000),
+        _ => return Err(format!("`{text}` has no unit ms, s or m")),
+    };
+    match millis {
+        None => Err(format!("`{text}` is too long")),
+        Some(millis) if millis < 10 => Err(format!("`{text}` is shorter than 10ms")),
+        Some(millis) => Ok(Duration::from_millis(millis)),
+    }
+}
+
+/// The kernel wants a power of two, at least a page.
+fn ring_kib(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(kib) if kib.is_power_of_two() && (4..=1 << 20).contains(&kib) => Ok(kib),
+        _ => Err(format!("`{text}` is no power of two from 4 to 1048576")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
+        assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in
+            ["", "5", "s", "5h", "-1s", "1.5s", "0s", "9ms", "99999999999999999999s", "18446744073709551615m"]
+        {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The privileged half: eBPF programs, maps, and what /proc says. Nothing above this module knows aya.
+//!
+//! # Layout
+//! - [`btf`], [`layout`]: where members lie in the running kernel's structures
+//! - [`plan`]: which signal comes from which hook
+//! - [`refusal`]: why a hook cannot be used
+//! - [`probes`]: loading and attaching by the plan
+//! - [`maps`]: typed reading of the maps
+//! - [`privilege`]: capabilities
+//! - [`host`]: the kernel's own counters, per network namespace
+//! - [`tasks`]: threads in /proc
+//! - [`source`]: all of it as a source of events
+
+pub mod btf;
+pub mod host;
+pub mod layout;
+pub mod maps;
+pub mod plan;
+pub mod privilege;
+pub mod probes;
+pub mod refusal;
+pub mod source;
+pub mod tasks;

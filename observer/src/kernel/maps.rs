@@ -1,0 +1,104 @@
+//! Typed reading of the maps.
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::{
+    Ebpf,
+    maps::{HashMap, MapData, PerCpuArray, RingBuf},
+};
+use observer_ebpf::{
+    Plain, loss,
+    record::{Connection, ListenerEntry, ThreadEntry, ThreadKey},
+};
+
+/// A type of the contract between the halves, in aya's terms.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct Wire<T>(pub T);
+
+// SAFETY: `Plain` promises what `Pod` demands, and the wrapper is transparent.
+#[expect(unsafe_code, reason = "the one place where the two promises meet")]
+unsafe impl<T: Plain> aya::Pod for Wire<T> {}
+
+/// Reads a record from the bytes of a ring buffer; `None` if they are too few.
+pub fn decode<T: Plain>(bytes: &[u8]) -> Option<T> {
+    if bytes.len() < size_of::<T>() {
+        return None;
+    }
+    // SAFETY: there are enough bytes, any bytes are a `T` (`Plain`), and the read does not need alignment.
+    #[expect(unsafe_code, reason = "the one place where bytes become records")]
+    Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// The first word of a record: its kind.
+pub fn kind(bytes: &[u8]) -> Option<u32> {
+    bytes.first_chunk::<4>().map(|word| u32::from_ne_bytes(*word))
+}
+
+/// The maps.
+pub struct Maps {
+    /// Ended connections and listener changes.
+    pub events: RingBuf<MapData>,
+    /// Answers of the sampler.
+    pub samples: RingBuf<MapData>,
+    listeners: HashMap<MapData, u64, Wire<ListenerEntry>>,
+    threads: HashMap<MapData, Wire<ThreadKey>, Wire<ThreadEntry>>,
+    connections: HashMap<MapData, u64, Wire<Connection>>,
+    counters: PerCpuArray<MapData, u64>,
+}
+
+impl Maps {
+    /// Takes the maps out of a loaded object.
+    pub fn take(ebpf: &mut Ebpf) -> Result<Self> {
+        let mut take =
+            |name: &str| ebpf.take_map(name).ok_or_else(|| anyhow!("the eBPF object has no map {name}"));
+        Ok(Self {
+            events: take("EVENTS")?.try_into().context("map EVENTS")?,
+            samples: take("SAMPLES")?.try_into().context("map SAMPLES")?,
+            listeners: take("LISTENERS")?.try_into().context("map LISTENERS")?,
+            threads: take("THREADS")?.try_into().context("map THREADS")?,
+            connections: take("CONNECTIONS")?.try_into().context("map CONNECTIONS")?,
+            counters: take("COUNTERS")?.try_into().context("map COUNTERS")?,
+        })
+    }
+
+    /// Cookies of the watched listeners.
+    pub fn listener_cookies(&self) -> impl Iterator<Item = u64> {
+        self.listeners.keys().filter_map(Result::ok)
+    }
+
+    /// A listener's entry.
+    pub fn listener(&self, cookie: u64) -> Option<Box<ListenerEntry>> {
+        self.listeners.get(&cookie, 0).ok().map(|entry| Box::new(entry.0))
+    }
+
+    /// Forgets a listener whose socket is gone.
+    pub fn forget_listener(&mut self, cookie: u64) {
+        // It may be gone already; there is nothing to do about it then.
+        let _ = self.listeners.remove(&cookie);
+    }
+
+    /// Threads and what they did.
+    pub fn threads(&self) -> impl Iterator<Item = (ThreadKey, ThreadEntry)> {
+        self.threads.iter().filter_map(Result::ok).map(|(key, entry)| (key.0, entry.0))
+    }
+
+    /// Forgets a thread that has exited.
+    pub fn forget_thread(&mut self, key: ThreadKey) {
+        let _ = self.threads.remove(&Wire(key));
+    }
+
+    /// Connections that are open now.
+    pub fn connections(&self) -> impl Iterator<Item = Connection> {
+        self.connections.iter().filter_map(Result::ok).map(|(_, connection)| connection.0)
+    }
+
+    /// The counters of [`loss`], summed over the processors.
+    pub fn counters(&self) -> Result<[u64; loss::COUNTERS as usize]> {
+        let mut sums = [0; loss::COUNTERS as usize];
+        for (index, sum) in sums.iter_mut().enumerate() {
+            let values = self.counters.get(&(index as u32), 0).context("cannot read the loss counters")?;
+            *sum = values.iter().sum();
+        }
+        Ok(sums)
+    }
+}

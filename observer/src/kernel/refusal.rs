@@ -1,0 +1,99 @@
+//! Why a hook cannot be used, typed, with what to do about it.
+
+use std::{fmt, io};
+
+use aya::programs::{ProgramError, TracePointError};
+
+use super::layout::Layout;
+
+/// Why a hook cannot be used here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// This kernel's structures do not have these members.
+    MissingFields(Vec<String>),
+    /// This kernel has no such tracepoint or iterator.
+    NotInKernel(String),
+    /// tracefs cannot be read.
+    NoTracefs(String),
+    /// A capability is missing, or the kernel forbids it (lockdown, or a build without the feature).
+    Forbidden(String),
+    /// The verifier refused the program; the end of its log.
+    Verifier(String),
+    /// Anything else, in the kernel's words.
+    Other(String),
+}
+
+impl Refusal {
+    /// What the person in front of the screen can do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::MissingFields(_) | Self::NotInKernel(_) => {
+                "another kernel; docs/kernels.md lists what each one offers"
+            }
+            Self::NoTracefs(_) => "mount -t tracefs tracefs /sys/kernel/tracing",
+            Self::Forbidden(_) => {
+                "run with sudo, or give CAP_BPF and CAP_PERFMON; check /sys/kernel/security/lockdown"
+            }
+            Self::Verifier(_) => {
+                "please report this, with the kernel's release: it is a fault of the observer"
+            }
+            Self::Other(_) => "see the text; `observer doctor --json` has it whole",
+        }
+    }
+
+    /// For the members that a program needs and the kernel does not have.
+    pub fn missing_fields(globals: &[&str]) -> Self {
+        Self::MissingFields(globals.iter().map(|global| Layout::member_of(global)).collect())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingFields(fields) => write!(f, "this kernel has no {}", fields.join(", ")),
+            Self::NotInKernel(what) => write!(f, "this kernel has no {what}"),
+            Self::NoTracefs(text) => write!(f, "tracefs is not readable: {text}"),
+            Self::Forbidden(text) => write!(f, "not permitted: {text}"),
+            Self::Verifier(text) => write!(f, "refused by the verifier: {text}"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<&ProgramError> for Refusal {
+    fn from(error: &ProgramError) -> Self {
+        match error {
+            ProgramError::LoadError { io_error, verifier_log } => {
+                let log = verifier_log.to_string();
+                let last = log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
+                match io_error.raw_os_error() {
+                    Some(libc::EPERM) if log.trim().is_empty() => Self::Forbidden(io_error.to_string()),
+                    _ => Self::Verifier(format!("{io_error}; {last}")),
+                }
+            }
+            ProgramError::Btf(error) => Self::NotInKernel(error.to_string()),
+            ProgramError::SyscallError(error) => match error.io_error.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    Self::Forbidden(format!("{}: {}", error.call, error.io_error))
+                }
+                _ => Self::Other(format!("{}: {}", error.call, error.io_error)),
+            },
+            ProgramError::TracePointError(TracePointError::FileError { filename, io_error }) => {
+                let text = format!("{}: {io_error}", filename.display());
+                match io_error.kind() {
+                    io::ErrorKind::NotFound if trace_root_readable() => {
+                        Self::NotInKernel(format!("tracepoint {}", filename.display()))
+                    }
+                    _ => Self::NoTracefs(text),
+                }
+            }
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+fn trace_root_readable() -> bool {
+    ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"]
+        .iter()
+        .any(|path| std::fs::read_dir(path).is_ok())
+}

@@ -1,0 +1,237 @@
+//! The kernel as a source of events for the model.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    os::unix::fs::MetadataExt as _,
+};
+
+use anyhow::{Context as _, Result};
+use aya::programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _};
+use observer_ebpf::record::{Connection, ListenerEvent, Sample, kind};
+
+use super::{
+    host,
+    maps::{self, Maps},
+    plan::PROGRAMS,
+    probes::{Options, Outcome, Probes},
+    tasks,
+};
+use crate::model::{event::Event, snapshot::ProbeCost};
+
+/// Listeners that one run of the sampler takes: a raw tracepoint has at most twelve arguments.
+const PER_RUN: usize = 12;
+/// Most threads that are looked up in /proc at one time.
+const MOST_TASKS: usize = 2048;
+
+/// Attached probes, read as events.
+pub struct Source {
+    probes: Probes,
+    maps: Maps,
+    /// Cookies of the listeners that are sampled.
+    listeners: BTreeSet<u64>,
+    /// A process in each network namespace, through which its counters can be read.
+    namespaces: HashMap<u32, u32>,
+    /// Processes that hold listeners.
+    holders: BTreeSet<u32>,
+    ports: Vec<u16>,
+}
+
+impl Source {
+    /// Attaches the probes and finds what is there. The kernel's own counters of this namespace are read before.
+    ///
+    /// # Errors
+    /// As [`Probes::attach`].
+    pub fn start(options: &Options, sink: &mut impl FnMut(Event)) -> Result<Self> {
+        let own = std::process::id();
+        let mut namespaces = HashMap::new();
+        if let Some(netns) = netns_of(own) {
+            namespaces.insert(netns, own);
+            if let Some(counters) = host::read(own) {
+                sink(Event::Host { netns, counters });
+            }
+        }
+        let mut probes = Probes::attach(options)?;
+        let maps = Maps::take(&mut probes.ebpf)?;
+        if probes.uses("existing_listeners") {
+            probes.find_existing_listeners()?;
+        }
+        let mut source = Self {
+            probes,
+            maps,
+            listeners: BTreeSet::new(),
+            namespaces,
+            holders: BTreeSet::new(),
+            ports: options.filters.ports.clone(),
+        };
+        source.rescan(sink);
+        Ok(source)
+    }
+
+    /// What became of each signal.
+    pub fn outcomes(&self) -> &[Outcome] {
+        &self.probes.outcomes
+    }
+
+    /// Looks for listeners in the map: at the start, and when the notice of one was lost.
+    fn rescan(&mut self, sink: &mut impl FnMut(Event)) {
+        let cookies: Vec<u64> = self.maps.listener_cookies().collect();
+        for cookie in cookies {
+            self.opened(cookie, sink);
+        }
+    }
+
+    /// Takes everything out of the event ring.
+    pub fn drain(&mut self, sink: &mut impl FnMut(Event)) {
+        let mut changes = Vec::new();
+        while let Some(item) = self.maps.events.next() {
+            match maps::kind(&item) {
+                Some(kind::CONNECTION_ENDED) => {
+                    if let Some(record) = maps::decode::<Connection>(&item) {
+                        sink(Event::Connection(Box::new(record)));
+                    }
+                }
+                _ => changes.extend(maps::decode::<ListenerEvent>(&item)),
+            }
+        }
+        for change in changes {
+            match change.kind {
+                kind::LISTENER_OPENED => self.opened(change.cookie, sink),
+                kind::LISTENER_CLOSED => self.closed(change.cookie, sink),
+                _ => {}
+            }
+        }
+    }
+
+    fn opened(&mut self, cookie: u64, sink: &mut impl FnMut(Event)) {
+        if self.listeners.contains(&cookie) {
+            return;
+        }
+        let Some(entry) = self.maps.listener(cookie) else { return };
+        self.listeners.insert(cookie);
+        let identity = &entry.identity;
+        self.holders.insert(identity.pid);
+        if !self.namespaces.contains_key(&identity.netns)
+            && let Some(counters) = host::read(identity.pid)
+        {
+            self.namespaces.insert(identity.netns, identity.pid);
+            sink(Event::Listener(entry.clone()));
+            self.sample(&[cookie], sink);
+            sink(Event::Host { netns: identity.netns, counters });
+            return;
+        }
+        sink(Event::Listener(entry));
+    }
+
+    fn closed(&mut self, cookie: u64, sink: &mut impl FnMut(Event)) {
+        self.listeners.remove(&cookie);
+        if let Some(entry) = self.maps.listener(cookie) {
+            sink(Event::ListenerClosed(entry));
+            self.maps.forget_listener(cookie);
+        }
+    }
+
+    /// Reads what is cheap and changes at every moment: queue depths, the kernel's own counters, losses.
+    pub fn tick(&mut self, sink: &mut impl FnMut(Event)) -> Result<()> {
+        let cookies: Vec<u64> = self.listeners.iter().copied().collect();
+        for cookies in cookies.chunks(PER_RUN) {
+            self.sample(cookies, sink);
+        }
+        self.namespaces.retain(|netns, pid| match host::read(*pid) {
+            Some(counters) => {
+                sink(Event::Host { netns: *netns, counters });
+                true
+            }
+            None => false,
+        });
+        sink(Event::Loss(self.maps.counters()?));
+        Ok(())
+    }
+
+    fn sample(&mut self, cookies: &[u64], sink: &mut impl FnMut(Event)) {
+        let mut options = RawTracePointRunOptions::new();
+        for (argument, cookie) in options.args.iter_mut().zip(cookies) {
+            *argument = *cookie;
+        }
+        if let Some(program) = self.probes.ebpf.program_mut("sample_queues")
+            && let Ok(program) = TryInto::<&mut RawTracePoint>::try_into(program)
+        {
+            // A run that fails leaves no samples; the figures then carry the time of the last one.
+            let _ = program.test_run(options);
+        }
+        let mut unselected = Vec::new();
+        while let Some(item) = self.maps.samples.next() {
+            if let Some(sample) = maps::decode::<Sample>(&item) {
+                // listen(2) without bind(2) has a port only now.
+                if !self.ports.is_empty() && !self.ports.contains(&sample.port) && sample.port != 0 {
+                    unselected.push(sample.cookie);
+                }
+                sink(Event::Sample(sample));
+            }
+        }
+        for cookie in unselected {
+            self.closed(cookie, sink);
+        }
+    }
+
+    /// Reads what costs more: histograms, threads, and what the probes cost.
+    pub fn detail(&mut self, sink: &mut impl FnMut(Event)) {
+        for cookie in &self.listeners {
+            if let Some(entry) = self.maps.listener(*cookie) {
+                sink(Event::Listener(entry));
+            }
+        }
+        self.threads(sink);
+        sink(Event::Probes(self.costs()));
+    }
+
+    fn threads(&mut self, sink: &mut impl FnMut(Event)) {
+        let counted: Vec<_> = self.maps.threads().collect();
+        let mut looked_up = BTreeSet::new();
+        for (key, entry) in counted {
+            sink(Event::Thread(key, entry));
+            let task = tasks::read(key.pid, key.tid);
+            if task.is_none() {
+                self.maps.forget_thread(key);
+            }
+            looked_up.insert((key.pid, key.tid));
+            let task = task.map(|task| (task.comm, task.voluntary_switches));
+            sink(Event::Task { pid: key.pid, tid: key.tid, task });
+        }
+        // Threads that were woken for nothing never show in the map: a herd's losers.
+        self.holders.retain(|pid| tasks::exists(*pid));
+        let idle =
+            self.holders.iter().flat_map(|pid| tasks::threads_of(*pid).into_iter().map(|tid| (*pid, tid)));
+        for (pid, tid) in idle.filter(|ids| !looked_up.contains(ids)).take(MOST_TASKS) {
+            let task = tasks::read(pid, tid).map(|task| (task.comm, task.voluntary_switches));
+            sink(Event::Task { pid, tid, task });
+        }
+    }
+
+    /// Connections that are open now.
+    pub fn open_connections(&self) -> impl Iterator<Item = Connection> {
+        self.maps.connections()
+    }
+
+    /// What each program cost so far: the kernel shows it in the descriptor's fdinfo.
+    fn costs(&self) -> Vec<ProbeCost> {
+        PROGRAMS.iter().filter_map(|row| self.probes.cost(row.name)).collect()
+    }
+}
+
+/// Inode number of a process's network namespace.
+pub fn netns_of(pid: u32) -> Option<u32> {
+    fs::metadata(format!("/proc/{pid}/ns/net")).ok().map(|metadata| metadata.ino() as u32)
+}
+
+/// Nanoseconds of CLOCK_MONOTONIC, the clock of all times here.
+pub fn now_ns() -> Result<u64> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a timespec that lives through the call.
+    #[expect(unsafe_code, reason = "std does not give CLOCK_MONOTONIC's value")]
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    if result != 0 {
+        return Err(std::io::Error::last_os_error()).context("cannot read CLOCK_MONOTONIC");
+    }
+    Ok(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}

@@ -1,0 +1,290 @@
+//! One listener in the model.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use observer_ebpf::record::{ListenerEntry, ListenerIdentity, Sample, stage};
+
+use super::{
+    connection,
+    histogram::Histogram,
+    host::Host,
+    snapshot::{Listener, Rates, State},
+};
+
+/// Rates are taken over this long.
+const RATE_WINDOW_NS: u64 = 1_000_000_000;
+/// `TCP_LISTEN`.
+const LISTENING: u16 = 10;
+
+/// Totals at one instant, for rates.
+#[derive(Debug, Clone, Copy)]
+struct Totals {
+    time_ns: u64,
+    enqueued: u64,
+    accepted: u64,
+    dropped: u64,
+}
+
+/// A watched listener.
+#[derive(Debug)]
+pub(super) struct Watched {
+    identity: ListenerIdentity,
+    /// The last sample; none until the first.
+    sample: Option<Sample>,
+    /// Deepest queue since the last snapshot.
+    peak: u32,
+    /// Bucket counts as last read, to add only differences: the kernel's 32 bits wrap.
+    raw: Box<ListenerEntry>,
+    stages: Arc<[Histogram; stage::STAGES]>,
+    interval: Arc<[Histogram; stage::STAGES]>,
+    /// Refused so far when the namespace's counters were first read; what came before has no known cause.
+    dropped_before_host: Option<u64>,
+    past: VecDeque<Totals>,
+    closed_ns: Option<u64>,
+}
+
+impl Watched {
+    pub(super) fn new(entry: &ListenerEntry, host_known: bool) -> Self {
+        let mut fresh = *entry;
+        fresh.histograms = [[0; observer_ebpf::histogram::BUCKETS]; stage::STAGES];
+        let mut watched = Self {
+            identity: entry.identity,
+            sample: None,
+            peak: 0,
+            raw: Box::new(fresh),
+            stages: Arc::default(),
+            interval: Arc::default(),
+            dropped_before_host: host_known.then_some(0),
+            past: VecDeque::new(),
+            closed_ns: None,
+        };
+        watched.histograms(entry);
+        watched
+    }
+
+    pub(super) fn identity(&self) -> &ListenerIdentity {
+        &self.identity
+    }
+
+    pub(super) fn sample(&self) -> Option<&Sample> {
+        self.sample.as_ref()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed_ns.is_some()
+    }
+
+    /// Adds what was counted since the buckets were last read.
+    pub(super) fn histograms(&mut self, entry: &ListenerEntry) {
+        let stages = Arc::make_mut(&mut self.stages);
+        let interval = Arc::make_mut(&mut self.interval);
+        for index in 0..stage::STAGES {
+            for bucket in 0..observer_ebpf::histogram::BUCKETS {
+                let now = entry.histograms[index][bucket];
+                let more = now.wrapping_sub(self.raw.histograms[index][bucket]);
+                if more != 0 {
+                    stages[index].add(bucket, more.into());
+                    interval[index].add(bucket, more.into());
+                    interval[index].raise_longest(observer_ebpf::histogram::range(bucket).1);
+                }
+            }
+            stages[index].raise_longest(entry.longest[index]);
+        }
+        *self.raw = *entry;
+    }
+
+    /// Takes over a sample.
+    pub(super) fn sampled(&mut self, sample: &Sample) {
+        self.peak = self.peak.max(sample.peak);
+        if self.identity.port == 0 {
+            self.identity.port = sample.port;
+        }
+        let totals = Totals {
+            time_ns: sample.time_ns,
+            enqueued: sample.counters.enqueued,
+            accepted: sample.counters.accepted,
+            dropped: dropped(sample),
+        };
+        self.past.push_back(totals);
+        // Keeps one that is a whole window old, if there is one.
+        while self.past.get(1).is_some_and(|next| totals.time_ns - next.time_ns >= RATE_WINDOW_NS) {
+            self.past.pop_front();
+        }
+        self.sample = Some(*sample);
+    }
+
+    /// Notes that the namespace's counters are known from now on.
+    pub(super) fn host_known(&mut self) {
+        if self.dropped_before_host.is_none()
+            && let Some(sample) = &self.sample
+        {
+            self.dropped_before_host = Some(dropped(sample));
+        }
+    }
+
+    /// The last figures, from an entry whose socket is gone.
+    pub(super) fn closed(&mut self, entry: &ListenerEntry, time_ns: u64) {
+        self.histograms(entry);
+        self.peak = self.peak.max(entry.counters.peak);
+        if let Some(sample) = &mut self.sample {
+            sample.counters = entry.counters;
+            sample.accept_queue = 0;
+            sample.syn_queue = 0;
+        } else {
+            self.sample = Some(last_sample(entry, time_ns));
+        }
+        self.closed_ns =
+            Some(if entry.identity.destroyed_ns != 0 { entry.identity.destroyed_ns } else { time_ns });
+    }
+
+    /// Everything refused since watching began.
+    pub(super) fn dropped(&self) -> u64 {
+        self.sample.as_ref().map_or(0, dropped)
+    }
+
+    /// The figures now; the interval begins anew.
+    pub(super) fn snapshot(&mut self, host: Option<&Host>) -> Listener {
+        let identity = &self.identity;
+        let sample = self.sample.unwrap_or_else(|| last_sample(&self.raw, 0));
+        let counters = sample.counters;
+        let rates = rates(&self.past);
+        let between = overflows(dropped(&sample), self.dropped_before_host, host);
+        let listener = Listener {
+            cookie: identity.cookie,
+            addr: connection::address(identity.family, identity.address, identity.port).to_string(),
+            port: identity.port,
+            netns: identity.netns,
+            pid: identity.pid,
+            comm: connection::name(&identity.comm),
+            group: None,
+            shard: None,
+            opened_ns: (identity.opened_ns != 0).then_some(identity.opened_ns),
+            closed_ns: self.closed_ns.or((sample.state != LISTENING).then_some(sample.time_ns)),
+            state: state(&sample, &rates),
+            backlog_limit: sample.limit,
+            accept_queue: sample.accept_queue,
+            accept_queue_peak: self.peak.max(sample.accept_queue),
+            syn_queue: sample.syn_queue,
+            syn_queue_young: sample.syn_queue_young,
+            enqueued: counters.enqueued,
+            accepted: counters.accepted,
+            accepted_unseen: counters.accepted_unseen,
+            dropped_queued: counters.dropped_queued,
+            queued_at_start: counters.queued_at_start,
+            overflows: (between.0 == between.1).then_some(between.0),
+            overflows_between: between,
+            listen_drops: dropped(&sample),
+            cookies: counters.cookies,
+            synack_retransmits: counters.synack_retransmits,
+            unread: counters.unread.max(0) as u64,
+            ended: counters.ended,
+            accept_wait_ns: self.stages[stage::ACCEPT_WAIT].quantiles(),
+            accept_wait_interval_ns: self.interval[stage::ACCEPT_WAIT].quantiles(),
+            rates,
+            stages: Arc::clone(&self.stages),
+            stages_interval: std::mem::take(&mut self.interval),
+        };
+        self.peak = 0;
+        listener
+    }
+}
+
+fn last_sample(entry: &ListenerEntry, time_ns: u64) -> Sample {
+    Sample {
+        kind: observer_ebpf::record::kind::SAMPLE,
+        state: LISTENING,
+        port: entry.identity.port,
+        cookie: entry.identity.cookie,
+        time_ns,
+        accept_queue: 0,
+        limit: 0,
+        syn_queue: 0,
+        syn_queue_young: 0,
+        drops: entry.counters.drops_at_start,
+        peak: entry.counters.peak,
+        counters: entry.counters,
+    }
+}
+
+fn dropped(sample: &Sample) -> u64 {
+    sample.drops.wrapping_sub(sample.counters.drops_at_start).into()
+}
+
+fn rates(past: &VecDeque<Totals>) -> Rates {
+    let (Some(first), Some(last)) = (past.front(), past.back()) else { return Rates::default() };
+    let seconds = (last.time_ns - first.time_ns) as f64 / 1e9;
+    if seconds <= 0.0 {
+        return Rates::default();
+    }
+    let rate = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;
+    Rates {
+        enqueued: rate(first.enqueued, last.enqueued),
+        accepted: rate(first.accepted, last.accepted),
+        dropped: rate(first.dropped, last.dropped),
+    }
+}
+
+/// How a listener is, in a word.
+fn state(sample: &Sample, rates: &Rates) -> State {
+    if rates.dropped > 0.0 {
+        State::Overflowing
+    } else if sample.accept_queue > sample.limit {
+        State::Saturated
+    } else if sample.accept_queue > 0 && rates.accepted == 0.0 && rates.enqueued == 0.0 {
+        State::Stranded
+    } else if sample.accept_queue > 0 && u64::from(sample.accept_queue) * 2 > u64::from(sample.limit) {
+        State::Filling
+    } else if rates.enqueued > 0.0 || rates.accepted > 0.0 {
+        State::Healthy
+    } else {
+        State::Idle
+    }
+}
+
+/// Least and most of the refusals that were overflows. `sk_drops` counts all causes; the namespace's counters tell
+/// overflows from the rest. When all refusals of the namespace were overflows, so were this listener's.
+fn overflows(dropped: u64, before_host: Option<u64>, host: Option<&Host>) -> (u64, u64) {
+    let (Some(host), Some(before)) = (host, before_host) else {
+        return (0, dropped);
+    };
+    let since = dropped.saturating_sub(before);
+    let least = since.saturating_sub(host.other_drops());
+    let most = before + since.min(host.overflows().max(least));
+    (least, most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn totals(time_ns: u64, enqueued: u64) -> Totals {
+        Totals { time_ns, enqueued, accepted: 0, dropped: 0 }
+    }
+
+    #[test]
+    fn rates_are_over_the_time_between_the_samples() {
+        let past = VecDeque::from([totals(0, 10), totals(2_000_000_000, 30)]);
+        assert_eq!(rates(&past).enqueued, 10.0);
+        assert_eq!(rates(&VecDeque::from([totals(0, 10)])), Rates::default());
+        assert_eq!(rates(&VecDeque::new()), Rates::default());
+    }
+
+    #[test]
+    fn overflows_are_exact_only_when_nothing_else_was_refused() {
+        let mut host = Host::default();
+        host.read(super::super::event::HostCounters::default());
+        host.read(super::super::event::HostCounters {
+            listen_overflows: 7,
+            listen_drops: 7,
+            passive_opens: 0,
+        });
+        assert_eq!(overflows(7, Some(0), Some(&host)), (7, 7));
+        host.read(super::super::event::HostCounters {
+            listen_overflows: 7,
+            listen_drops: 10,
+            passive_opens: 0,
+        });
+        assert_eq!(overflows(7, Some(0), Some(&host)), (4, 7));
+        assert_eq!(overflows(7, None, None), (0, 7));
+    }
+}

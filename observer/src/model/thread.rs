@@ -1,0 +1,229 @@
+//! Threads in the model, and the roles that follow from what they did.
+
+use std::collections::{HashMap, VecDeque};
+
+use observer_ebpf::record::{ThreadEntry, ThreadKey};
+
+use super::{
+    connection,
+    snapshot::{Thread, ThreadRates},
+};
+
+/// Rates are taken over at least this long.
+const RATE_WINDOW_NS: u64 = 1_000_000_000;
+
+/// What a thread had done at one instant.
+#[derive(Debug, Clone, Copy)]
+struct Totals {
+    time_ns: u64,
+    accepts: u64,
+    reads: u64,
+    writes: u64,
+    wakeups: Option<u64>,
+}
+
+/// One thread.
+#[derive(Debug, Default)]
+struct Known {
+    comm: String,
+    accepts: u64,
+    reads: u64,
+    writes: u64,
+    bytes_read: u64,
+    bytes_written: u64,
+    /// Voluntary switches when it was first seen, and now.
+    switches: Option<(u64, u64)>,
+    exited: bool,
+    past: VecDeque<Totals>,
+}
+
+/// All threads, by process and thread id. A thread id that is used again continues where the last one ended only if
+/// /proc never showed it gone: the kernel half keeps them apart by start time, and its totals begin at zero, which
+/// starts a new one here.
+#[derive(Debug, Default)]
+pub(super) struct Threads {
+    known: HashMap<(u32, u32), Known>,
+    started: HashMap<(u32, u32), u64>,
+}
+
+impl Threads {
+    /// Takes over what the kernel counted for a thread.
+    pub(super) fn counted(&mut self, key: ThreadKey, entry: &ThreadEntry) {
+        let ids = (key.pid, key.tid);
+        match self.started.get(&ids) {
+            // An older thread with the same id: the newer one is what is shown.
+            Some(started) if *started > key.started_ns => return,
+            Some(started) if *started == key.started_ns => {}
+            _ => {
+                self.started.insert(ids, key.started_ns);
+                if let Some(known) = self.known.get_mut(&ids)
+                    && known.accepts + known.reads + known.writes > 0
+                {
+                    *known = Known::default();
+                }
+            }
+        }
+        let known = self.known.entry(ids).or_default();
+        if known.comm.is_empty() {
+            known.comm = connection::name(&entry.comm);
+        }
+        known.accepts = entry.accepts;
+        known.reads = entry.reads;
+        known.writes = entry.writes;
+        known.bytes_read = entry.bytes_read;
+        known.bytes_written = entry.bytes_written;
+    }
+
+    /// Takes over what /proc says of a thread.
+    pub(super) fn looked_up(&mut self, pid: u32, tid: u32, task: Option<(String, u64)>) {
+        match task {
+            None => {
+                if let Some(known) = self.known.get_mut(&(pid, tid)) {
+                    known.exited = true;
+                }
+            }
+            Some((comm, switches)) => {
+                let known = self.known.entry((pid, tid)).or_default();
+                known.comm = comm;
+                let first = known.switches.map_or(switches, |(first, _)| first);
+                known.switches = Some((first, switches));
+            }
+        }
+    }
+
+    /// The threads now, by process and thread id.
+    pub(super) fn snapshot(&mut self, time_ns: u64) -> Vec<Thread> {
+        let mut accepts_of: HashMap<u32, u64> = HashMap::new();
+        for ((pid, _), known) in &self.known {
+            *accepts_of.entry(*pid).or_default() += known.accepts;
+        }
+        let mut threads: Vec<Thread> = self
+            .known
+            .iter_mut()
+            .map(|((pid, tid), known)| {
+                let all = accepts_of.get(pid).copied().unwrap_or(0);
+                known.snapshot(*pid, *tid, time_ns, all)
+            })
+            .collect();
+        threads.sort_by_key(|thread| (thread.pid, thread.tid));
+        // One that has exited is shown once more, with its last figures.
+        self.known.retain(|_, known| !known.exited);
+        self.started.retain(|ids, _| self.known.contains_key(ids));
+        threads
+    }
+}
+
+impl Known {
+    fn wakeups(&self) -> Option<u64> {
+        self.switches.map(|(first, now)| now.saturating_sub(first))
+    }
+
+    fn snapshot(&mut self, pid: u32, tid: u32, time_ns: u64, accepts_of_process: u64) -> Thread {
+        let now = Totals {
+            time_ns,
+            accepts: self.accepts,
+            reads: self.reads,
+            writes: self.writes,
+            wakeups: self.wakeups(),
+        };
+        self.past.push_back(now);
+        while self.past.get(1).is_some_and(|next| time_ns.saturating_sub(next.time_ns) >= RATE_WINDOW_NS) {
+            self.past.pop_front();
+        }
+        Thread {
+            pid,
+            tid,
+            comm: self.comm.clone(),
+            role: role(self.accepts, self.reads, self.writes),
+            accepts: self.accepts,
+            reads: self.reads,
+            writes: self.writes,
+            bytes_read: self.bytes_read,
+            bytes_written: self.bytes_written,
+            wakeups: self.wakeups(),
+            exited: self.exited,
+            accept_share: (accepts_of_process > 0).then(|| self.accepts as f64 / accepts_of_process as f64),
+            rates: self.past.front().map_or_else(ThreadRates::default, |first| rates(first, &now)),
+        }
+    }
+}
+
+fn rates(first: &Totals, last: &Totals) -> ThreadRates {
+    let seconds = last.time_ns.saturating_sub(first.time_ns) as f64 / 1e9;
+    if seconds <= 0.0 {
+        return ThreadRates::default();
+    }
+    let rate = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;
+    ThreadRates {
+        accepts: rate(first.accepts, last.accepts),
+        reads: rate(first.reads, last.reads),
+        writes: rate(first.writes, last.writes),
+        wakeups: first.wakeups.zip(last.wakeups).map(|(from, to)| rate(from, to)),
+    }
+}
+
+/// What a thread is, from what it did.
+fn role(accepts: u64, reads: u64, writes: u64) -> String {
+    match (accepts > 0, reads > 0, writes > 0) {
+        (false, false, false) => "idle".into(),
+        (false, false, true) => "worker".into(),
+        (accepts, reads, writes) => [("acceptor", accepts), ("reader", reads), ("writer", writes)]
+            .iter()
+            .filter(|(_, does)| *does)
+            .map(|(name, _)| *name)
+            .collect::<Vec<_>>()
+            .join("+"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(accepts: u64) -> ThreadEntry {
+        ThreadEntry {
+            accepts,
+            reads: 0,
+            writes: 0,
+            bytes_read: 0,
+            bytes_written: 0,
+            last_ns: 0,
+            comm: [0; observer_ebpf::record::COMM],
+        }
+    }
+
+    #[test]
+    fn roles_follow_from_deeds() {
+        for (deeds, expected) in [
+            ((0, 0, 0), "idle"),
+            ((1, 0, 0), "acceptor"),
+            ((0, 1, 1), "reader+writer"),
+            ((1, 1, 0), "acceptor+reader"),
+            ((1, 1, 1), "acceptor+reader+writer"),
+            ((0, 0, 1), "worker"),
+        ] {
+            assert_eq!(role(deeds.0, deeds.1, deeds.2), expected);
+        }
+    }
+
+    #[test]
+    fn a_reused_thread_id_is_another_thread() {
+        let mut threads = Threads::default();
+        threads.counted(ThreadKey { pid: 1, tid: 2, started_ns: 10 }, &entry(5));
+        threads.counted(ThreadKey { pid: 1, tid: 2, started_ns: 20 }, &entry(1));
+        threads.counted(ThreadKey { pid: 1, tid: 2, started_ns: 10 }, &entry(5));
+        assert_eq!(threads.snapshot(0)[0].accepts, 1);
+    }
+
+    #[test]
+    fn wakeups_count_from_the_first_look() {
+        let mut threads = Threads::default();
+        threads.looked_up(1, 2, Some(("a".into(), 100)));
+        threads.looked_up(1, 2, Some(("a".into(), 130)));
+        let snapshot = threads.snapshot(0);
+        assert_eq!(snapshot[0].wakeups, Some(30));
+        threads.looked_up(1, 2, None);
+        assert!(threads.snapshot(1)[0].exited);
+        assert!(threads.snapshot(2).is_empty());
+    }
+}

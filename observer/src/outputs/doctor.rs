@@ -1,0 +1,97 @@
+//! `observer doctor`: what this kernel gives.
+
+use std::io::Write;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::kernel::probes::Outcome;
+
+/// The report.
+#[derive(Serialize)]
+pub struct Report<'a> {
+    /// Kernel release.
+    pub kernel: &'a str,
+    /// Version of observer.
+    pub version: &'a str,
+    /// One for each signal of the plan.
+    pub signals: Vec<Row>,
+}
+
+/// What became of one signal.
+#[derive(Serialize)]
+pub struct Row {
+    /// Name of the signal.
+    pub signal: &'static str,
+    /// What it tells.
+    pub what: &'static str,
+    /// The hook in use; null when there is none.
+    pub hook: Option<&'static str>,
+    /// What that hook cannot see, or what is unknown without one.
+    pub blind: Option<&'static str>,
+    /// Hooks that were tried before, with reason and remedy.
+    pub refused: Vec<RefusedRow>,
+}
+
+/// A hook that does not work here.
+#[derive(Serialize)]
+pub struct RefusedRow {
+    /// Name of the hook.
+    pub hook: &'static str,
+    /// Why.
+    pub reason: String,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// Makes the report.
+pub fn report<'a>(kernel: &'a str, outcomes: &[Outcome]) -> Report<'a> {
+    let signals = outcomes
+        .iter()
+        .map(|outcome| Row {
+            signal: outcome.signal.name,
+            what: outcome.signal.what,
+            hook: outcome.hook.map(|hook| hook.name),
+            blind: outcome.hook.map_or(Some(outcome.signal.without), |hook| hook.blind),
+            refused: outcome
+                .refused
+                .iter()
+                .map(|(hook, refusal)| RefusedRow {
+                    hook: hook.name,
+                    reason: refusal.to_string(),
+                    remedy: refusal.remedy(),
+                })
+                .collect(),
+        })
+        .collect();
+    Report { kernel, version: env!("CARGO_PKG_VERSION"), signals }
+}
+
+/// Writes the report as a table for people, or as JSON.
+pub fn write(out: &mut impl Write, report: &Report<'_>, json: bool) -> Result<()> {
+    if json {
+        serde_json::to_writer_pretty(&mut *out, report).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    table(out, report).context("cannot write to stdout")
+}
+
+fn table(out: &mut impl Write, report: &Report<'_>) -> std::io::Result<()> {
+    writeln!(out, "observer {} on Linux {}\n", report.version, report.kernel)?;
+    writeln!(out, "{:<19} {:<28} CANNOT SEE", "SIGNAL", "HOOK")?;
+    for row in &report.signals {
+        writeln!(
+            out,
+            "{:<19} {:<28} {}",
+            row.signal,
+            row.hook.unwrap_or("UNAVAILABLE"),
+            row.blind.unwrap_or("-")
+        )?;
+        for refused in &row.refused {
+            writeln!(out, "{:<19}   not {}: {}", "", refused.hook, refused.reason)?;
+            writeln!(out, "{:<19}   do: {}", "", refused.remedy)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! NDJSON: one object a line, each with `type` and `time_ns`; docs/stream.md describes them.
+
+use std::{collections::HashMap, io::Write, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use super::Output;
+use crate::{
+    cli::LineType,
+    model::snapshot::{Connection, Listener, Meta, Snapshot, Thread},
+};
+
+/// Writes lines to `out`.
+pub struct Stream<W: Write> {
+    out: W,
+    only: Vec<LineType>,
+    /// Deeds of each thread at the last line, to leave out those that did nothing since.
+    deeds: HashMap<(u32, u32), (u64, u64, u64)>,
+    /// Refusals of each listener at the last line: overflows, all.
+    refused: HashMap<u64, Refused>,
+    /// When the last change of the backend that was written happened.
+    changed_ns: u64,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Refused {
+    overflows: u64,
+    other: u64,
+    unknown: u64,
+}
+
+/// A line: its type and time before its fields.
+#[derive(Serialize)]
+struct Line<'a, T: Serialize> {
+    r#type: &'a str,
+    time_ns: u64,
+    #[serde(flatten)]
+    fields: &'a T,
+}
+
+#[derive(Serialize)]
+struct Drop<'a> {
+    listener: u64,
+    cause: &'a str,
+    /// Since the last line.
+    count: u64,
+    /// Since start.
+    total: u64,
+}
+
+#[derive(Serialize)]
+struct Pattern<'a> {
+    change: &'a str,
+}
+
+impl<W: Write> Stream<W> {
+    /// Writes lines of the types in `only`, or of all types if it is empty.
+    pub fn new(out: W, only: Vec<LineType>) -> Self {
+        Self { out, only, deeds: HashMap::new(), refused: HashMap::new(), changed_ns: 0 }
+    }
+
+    /// The first line.
+    pub fn meta(&mut self, time_ns: u64, meta: &Meta) -> Result<()> {
+        self.write("meta", time_ns, meta)?;
+        self.flush()
+    }
+
+    /// A connection that is still open, at the end.
+    pub fn open(&mut self, time_ns: u64, connection: &Connection) -> Result<()> {
+        if self.wants(LineType::Connection) { self.write("connection", time_ns, connection) } else { Ok(()) }
+    }
+
+    /// Writes out what is buffered.
+    pub fn flush(&mut self) -> Result<()> {
+        self.out.flush().context("cannot write to stdout")
+    }
+
+    fn wants(&self, line: LineType) -> bool {
+        self.only.is_empty() || self.only.contains(&line)
+    }
+
+    fn write(&mut self, r#type: &str, time_ns: u64, fields: &impl Serialize) -> Result<()> {
+        let line = Line { r#type, time_ns, fields };
+        serde_json::to_writer(&mut self.out, &line)
+            .map_err(std::io::Error::from)
+            .context("cannot write to stdout")?;
+        self.out.write_all(b"\n").context("cannot write to stdout")
+    }
+
+    fn threads(&mut self, snapshot: &Snapshot) -> Result<()> {
+        for thread in &snapshot.threads {
+            let deeds = (thread.accepts, thread.reads, thread.writes);
+            if self.deeds.insert((thread.pid, thread.tid), deeds) != Some(deeds) && deeds != (0, 0, 0) {
+                self.write("thread", snapshot.time_ns, thread)?;
+            }
+        }
+        let gone = |thread: &&Thread| thread.exited;
+        for thread in snapshot.threads.iter().filter(gone) {
+            self.deeds.remove(&(thread.pid, thread.tid));
+        }
+        Ok(())
+    }
+
+    fn drops(&mut self, time_ns: u64, listener: &Listener) -> Result<()> {
+        let now = refused(listener);
+        let before = self.refused.insert(listener.cookie, now).unwrap_or_default();
+        let causes = [
+            ("accept_queue_full", before.overflows, now.overflows),
+            ("other", before.other, now.other),
+            ("accept_queue_full_or_other", before.unknown, now.unknown),
+        ];
+        for (cause, before, total) in causes.into_iter().filter(|(_, before, total)| before != total) {
+            let line = Drop { listener: listener.cookie, cause, count: total.saturating_sub(before), total };
+            self.write("drop", time_ns, &line)?;
+        }
+        if listener.closed_ns.is_some() {
+            self.refused.remove(&listener.cookie);
+        }
+        Ok(())
+    }
+}
+
+/// Refusals by what is known of their cause.
+fn refused(listener: &Listener) -> Refused {
+    let (least, most) = listener.overflows_between;
+    Refused {
+        overflows: least,
+        other: listener.listen_drops.saturating_sub(most),
+        unknown: most.saturating_sub(least),
+    }
+}
+
+impl<W: Write> Output for Stream<W> {
+    fn connection(&mut self, connection: &Connection) -> Result<()> {
+        if self.wants(LineType::Connection) {
+            let time_ns = connection.closed_ns.unwrap_or(0);
+            self.write("connection", time_ns, connection)?;
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, snapshot: &Arc<Snapshot>) -> Result<()> {
+        let time_ns = snapshot.time_ns;
+        if self.wants(LineType::Listener) {
+            for listener in &snapshot.listeners {
+                self.write("listener", time_ns, listener)?;
+            }
+        }
+        if self.wants(LineType::Thread) {
+            self.threads(snapshot)?;
+        }
+        if self.wants(LineType::Drop) {
+            for listener in &snapshot.listeners {
+                self.drops(time_ns, listener)?;
+            }
+        }
+        if self.wants(LineType::Ledger) {
+            for check in &snapshot.ledger {
+                self.write("ledger", time_ns, check)?;
+            }
+        }
+        if self.wants(LineType::Loss) {
+            self.write("loss", time_ns, &snapshot.loss)?;
+        }
+        if self.wants(LineType::Probe) {
+            for probe in &snapshot.probes {
+                self.write("probe", time_ns, probe)?;
+            }
+        }
+        if let Some(demo) = snapshot.demo.as_ref().filter(|_| self.wants(LineType::Pattern)) {
+            let last = self.changed_ns;
+            for (time_ns, change) in demo.changes.iter().filter(|(time_ns, _)| *time_ns > last) {
+                self.write("pattern", *time_ns, &Pattern { change })?;
+                self.changed_ns = *time_ns;
+            }
+        }
+        self.flush()
+    }
+}

@@ -1,0 +1,49 @@
+//! From the command line to a running command: the loop that moves events from the kernel to the model, and
+//! snapshots from the model to an output.
+//!
+//! # Layout
+//! - [`meta`]: what does not change while the observer runs
+//! - [`session`]: source and model together, advanced by ticks
+//! - `stream`, `live`: the loops of the two outputs
+
+mod live;
+pub mod meta;
+pub mod session;
+mod stream;
+
+use std::io;
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    cli::{Cli, Command, Doctor, Selection},
+    kernel::source::Source,
+    outputs::doctor,
+    selection,
+};
+
+/// Runs a command to its end.
+pub fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        None => on_runtime(live::run(cli.live)),
+        Some(Command::Live(live)) => on_runtime(live::run(live)),
+        Some(Command::Stream(stream)) => on_runtime(stream::run(stream)),
+        Some(Command::Doctor(doctor)) => examine(&doctor),
+    }
+}
+
+/// One thread does all of it: the model has one writer.
+fn on_runtime(command: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(command)
+}
+
+fn examine(options: &Doctor) -> Result<()> {
+    let probes = selection::options(&Selection::default(), &options.tuning)?;
+    let source = Source::start(&probes, &mut |_| {})?;
+    let kernel = meta::kernel_release();
+    doctor::write(&mut io::stdout().lock(), &doctor::report(&kernel, source.outcomes()), options.json)
+}

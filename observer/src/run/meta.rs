@@ -1,0 +1,64 @@
+//! What does not change while the observer runs.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    kernel::{probes::Outcome, source::now_ns},
+    model::{
+        histogram::QUANTILE_ERROR,
+        snapshot::{Filters, Meta},
+    },
+};
+
+/// Version of the lines: fields are added without a new one, never renamed.
+const SCHEMA: u32 = 1;
+
+/// Release of the running kernel.
+pub fn kernel_release() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map_or_else(|_| "unknown".into(), |text| text.trim().to_owned())
+}
+
+/// Describes a session.
+pub fn of(outcomes: &[Outcome], filters: &Filters) -> Meta {
+    let mut signals = BTreeMap::new();
+    let mut signal_notes = BTreeMap::new();
+    for outcome in outcomes {
+        let name = outcome.signal.name.to_owned();
+        signals.insert(name.clone(), outcome.hook.map(|hook| hook.name.to_owned()));
+        let note = match outcome.hook {
+            Some(hook) => hook.blind.map(|blind| format!("cannot see: {blind}")),
+            None => {
+                let reasons: Vec<String> = outcome
+                    .refused
+                    .iter()
+                    .map(|(hook, refusal)| format!("{}: {refusal}", hook.name))
+                    .collect();
+                Some(format!("unavailable: {}; {}", reasons.join("; "), outcome.signal.without))
+            }
+        };
+        if let Some(note) = note {
+            signal_notes.insert(name, note);
+        }
+    }
+    Meta {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: kernel_release(),
+        boot_time_unix_ns: boot_time(),
+        signals,
+        signal_notes,
+        filters: filters.clone(),
+        quantile_error: QUANTILE_ERROR,
+    }
+}
+
+/// Unix time at which CLOCK_MONOTONIC was zero.
+fn boot_time() -> u64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    unix.saturating_sub(now_ns().unwrap_or(0))
+}

@@ -1,0 +1,103 @@
+//! From what was typed to what the kernel selects by.
+
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+
+use crate::{
+    cli::{Selection, Tuning},
+    failure::Failure,
+    kernel::{probes::Options, source, tasks},
+    model::snapshot::Filters,
+};
+
+/// Most ports that can be selected; the size of the map.
+const MOST_PORTS: usize = 256;
+
+/// Resolves paths and process ids.
+///
+/// # Errors
+/// [`Failure::Usage`] when something that is named does not exist.
+pub fn options(selection: &Selection, tuning: &Tuning) -> Result<Options, Failure> {
+    Ok(Options {
+        btf: tuning.btf.clone(),
+        filters: filters(selection)?,
+        max_listeners: tuning.max_listeners,
+        max_connections: tuning.max_connections,
+        max_threads: tuning.max_threads,
+        ring_bytes: tuning.ring_kib * 1024,
+    })
+}
+
+fn filters(selection: &Selection) -> Result<Filters, Failure> {
+    let mut ports = selection.ports.clone();
+    ports.sort_unstable();
+    ports.dedup();
+    if ports.len() > MOST_PORTS {
+        return Err(Failure::Usage(format!("{} ports selected; at most {MOST_PORTS} can be", ports.len())));
+    }
+    if let Some(pid) = selection.pid
+        && !tasks::exists(pid)
+    {
+        return Err(Failure::Usage(format!("--pid {pid}: there is no such process")));
+    }
+    let netns = selection.netns.as_deref().map(netns).transpose()?;
+    let cgroup = selection.cgroup.as_deref().map(cgroup).transpose()?;
+    Ok(Filters { ports, pid: selection.pid, netns, cgroup })
+}
+
+/// Inode number of a network namespace, by path or by the process id of somebody in it.
+fn netns(text: &str) -> Result<u32, Failure> {
+    if let Ok(pid) = text.parse::<u32>() {
+        return source::netns_of(pid).ok_or_else(|| {
+            Failure::Usage(format!("--netns {pid}: there is no such process, or it may not be read"))
+        });
+    }
+    let metadata = fs::metadata(text)
+        .map_err(|error| Failure::Usage(format!("--netns {text}: {error}; see /run/netns")))?;
+    u32::try_from(metadata.ino())
+        .map_err(|_| Failure::Usage(format!("--netns {text}: that is no network namespace")))
+}
+
+/// The cgroup's id is the inode number of its directory.
+fn cgroup(path: &Path) -> Result<u64, Failure> {
+    let metadata = fs::metadata(path)
+        .map_err(|error| Failure::Usage(format!("--cgroup {}: {error}", path.display())))?;
+    if !path.join("cgroup.procs").exists() {
+        return Err(Failure::Usage(format!(
+            "--cgroup {}: that is no directory of a cgroup2 file system",
+            path.display()
+        )));
+    }
+    Ok(metadata.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_exist_is_named() {
+        for (selection, named) in [
+            (Selection { pid: Some(u32::MAX), ..Selection::default() }, "--pid 4294967295"),
+            (Selection { netns: Some("/nowhere".into()), ..Selection::default() }, "--netns /nowhere"),
+            (Selection { netns: Some(u32::MAX.to_string()), ..Selection::default() }, "--netns 4294967295"),
+            (Selection { cgroup: Some("/proc".into()), ..Selection::default() }, "--cgroup /proc"),
+        ] {
+            let error = filters(&selection).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+            assert!(matches!(error, Failure::Usage(_)));
+        }
+    }
+
+    #[test]
+    fn ports_are_sorted_and_each_is_there_once() {
+        let selection = Selection { ports: vec![443, 80, 443], ..Selection::default() };
+        assert_eq!(filters(&selection).unwrap().ports, [80, 443]);
+    }
+
+    #[test]
+    fn this_process_has_a_namespace() {
+        let netns =
+            filters(&Selection { netns: Some(std::process::id().to_string()), ..Selection::default() });
+        assert_eq!(netns.unwrap().netns, source::netns_of(std::process::id()));
+    }
+}
