@@ -1,0 +1,95 @@
+//! A small blocking client.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use super::protocol::{Reply, Request, State, Update};
+
+/// How long a reply may take: longer than the longest request in hand that a switch waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A connection to a server's control socket.
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<UnixStream>,
+}
+
+impl Client {
+    /// Connects to the socket at `path`.
+    pub fn connect(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let stream = UnixStream::connect(path)
+            .with_context(|| format!("cannot reach demo-server at {}; is it running?", path.display()))?;
+        stream.set_read_timeout(Some(PATIENCE)).context("cannot set a timeout on the control socket")?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Sends a request and waits for the reply, which may be a refusal.
+    pub fn request(&mut self, request: &Request) -> Result<Reply> {
+        let line = request.to_line().context("cannot write the request as JSON")?;
+        self.stream.get_mut().write_all(&line).context("cannot send to demo-server")?;
+        let reply = self.line()?.ok_or_else(|| anyhow!("demo-server closed the control connection"))?;
+        serde_json::from_str(&reply)
+            .with_context(|| format!("demo-server's reply is not understood: {reply}"))
+    }
+
+    /// Sends a request and returns the state afterwards; a refusal is an error.
+    pub fn command(&mut self, request: &Request) -> Result<State> {
+        let reply = self.request(request)?;
+        match (reply.state, reply.error) {
+            (Some(state), _) if reply.ok => Ok(*state),
+            (_, Some(error)) => bail!("demo-server refuses: {error}"),
+            _ => bail!("demo-server's reply says neither what the state is nor what is wrong"),
+        }
+    }
+
+    /// The state now.
+    pub fn state(&mut self) -> Result<State> {
+        self.command(&Request::State {})
+    }
+
+    /// Turns the connection into a stream of changes; the state at its beginning comes first.
+    pub fn subscribe(mut self) -> Result<Subscription> {
+        let state = self.command(&Request::Subscribe {})?;
+        self.stream.get_ref().set_read_timeout(None).context("cannot wait on the control socket")?;
+        let first = Update { reason: "subscribed".to_owned(), state };
+        Ok(Subscription { first: Some(first), client: self })
+    }
+
+    fn line(&mut self) -> Result<Option<String>> {
+        let mut line = String::new();
+        match self.stream.read_line(&mut line).context("no reply from demo-server")? {
+            0 => Ok(None),
+            _ => Ok(Some(line)),
+        }
+    }
+}
+
+/// Changes as they happen. It ends when the server does.
+#[derive(Debug)]
+pub struct Subscription {
+    first: Option<Update>,
+    client: Client,
+}
+
+impl Iterator for Subscription {
+    type Item = Result<Update>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(first) = self.first.take() {
+            return Some(Ok(first));
+        }
+        let line = match self.client.line() {
+            Ok(line) => line?,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(
+            serde_json::from_str(&line)
+                .with_context(|| format!("demo-server's line is not understood: {line}")),
+        )
+    }
+}

@@ -1,0 +1,227 @@
+//! One thread that minds many sockets: an epoll set with a listener, a mailbox, and open connections.
+//!
+//! Level-triggered, as most servers use it: what was not finished is reported again.
+
+use std::collections::HashMap;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::Errno;
+
+use crate::connection::{Connection, Interest, Turn};
+use crate::fault::Fault;
+use crate::http::Request;
+use crate::listener::Listener;
+use crate::stage::{Mailbox, Member};
+
+/// Names a connection of the loop: the number of its descriptor.
+pub type Token = RawFd;
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Ready {
+    /// The accept queue is not empty.
+    Listener,
+    /// Somebody has put connections into the mailbox.
+    Mailbox,
+    /// There is something to do on this connection.
+    Connection(Token),
+}
+
+const WAKE: u64 = u64::MAX;
+const LISTENER: u64 = u64::MAX - 1;
+const MAILBOX: u64 = u64::MAX - 2;
+
+/// Events fetched by one epoll_wait. Small, so that a thread told to stop is never far from looking up.
+const BATCH: usize = 64;
+
+/// The sockets of one thread. Connections that are still in it when it is dropped go back to the stage.
+#[derive(Debug)]
+pub struct EventLoop<'a> {
+    member: &'a Member<'a>,
+    epoll: OwnedFd,
+    connections: HashMap<Token, (Connection, Interest)>,
+    listener: Option<&'a Listener>,
+    /// Whether the listener is in the epoll set; it is not while accepting is paused.
+    accepting: bool,
+    /// Whether connections are in the epoll set; they are not while nobody is to read.
+    reading: bool,
+}
+
+impl<'a> EventLoop<'a> {
+    /// Makes a loop that hears when somebody rings for `member`.
+    pub fn new(member: &'a Member<'a>) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, member.wake(), EventData::new_u64(WAKE), EventFlags::IN)?;
+        let connections = HashMap::new();
+        let reading = !member.fault(Fault::NoRead);
+        Ok(Self { member, epoll, connections, listener: None, accepting: false, reading })
+    }
+
+    /// Minds a listener.
+    pub fn watch_listener(&mut self, listener: &'a Listener) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        self.listener = Some(listener);
+        self.follow_faults(&mut Vec::new())
+    }
+
+    /// Minds a mailbox.
+    pub fn watch_mailbox(&mut self, mailbox: &Mailbox<'_>) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, mailbox, EventData::new_u64(MAILBOX), EventFlags::IN)?)
+    }
+
+    /// Sleeps until something is ready and puts it into `ready`; false when the thread is to leave.
+    pub fn wait(&mut self, ready: &mut Vec<Ready>) -> io::Result<bool> {
+        if !self.member.goes_on() {
+            return Ok(false);
+        }
+        let mut events = [const { MaybeUninit::<Event>::uninit() }; BATCH];
+        let events = match epoll::wait(&self.epoll, &mut events, None) {
+            Ok((events, _)) => events,
+            Err(Errno::INTR) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        };
+        for event in events.iter() {
+            match event.data.u64() {
+                WAKE => {
+                    self.member.wake().quiet();
+                    self.follow_faults(ready)?;
+                }
+                LISTENER => ready.push(Ready::Listener),
+                MAILBOX => ready.push(Ready::Mailbox),
+                token => ready.extend(Token::try_from(token).ok().map(Ready::Connection)),
+            }
+        }
+        Ok(self.member.goes_on())
+    }
+
+    /// Adds a connection and, if an earlier owner left something to do, does it.
+    pub fn adopt(&mut self, connection: Connection) {
+        let unfinished = connection.has_unfinished();
+        if let Some(token) = self.insert(connection)
+            && unfinished
+        {
+            self.serve(token);
+        }
+    }
+
+    /// Adds a connection. None when the kernel would not have it; it is then closed.
+    pub fn insert(&mut self, mut connection: Connection) -> Option<Token> {
+        let token = connection.as_fd().as_raw_fd();
+        let added = connection
+            .set_nonblocking(true)
+            .and_then(|()| if self.reading { self.register(&connection, Interest::Read) } else { Ok(()) });
+        if let Err(error) = added {
+            self.member.complain(&format!("a connection is closed unserved: {error}"));
+            return None;
+        }
+        self.connections.insert(token, (connection, Interest::Read));
+        Some(token)
+    }
+
+    /// Goes as far as it can with a connection that is ready: reads once, answers every request that is complete.
+    pub fn serve(&mut self, token: Token) {
+        let (member, mut may_read) = (self.member, true);
+        while let Some((connection, request)) = self.turn(token, &mut may_read) {
+            connection.answer(member, &request);
+        }
+    }
+
+    /// Takes a connection out, with its next request, if one is complete; otherwise sees to the rest itself.
+    pub fn take_request(&mut self, token: Token) -> Option<(Connection, Request)> {
+        let (_, request) = self.turn(token, &mut true)?;
+        let (connection, _) = self.connections.remove(&token)?;
+        // Its next owner may live in another epoll set, and this one must not report it meanwhile.
+        let _ = epoll::delete(&self.epoll, &connection);
+        Some((connection, request))
+    }
+
+    /// Closes every connection on which nothing is under way; returns how many are left.
+    pub fn close_idle(&mut self) -> usize {
+        self.connections.retain(|_, (connection, _)| connection.has_unfinished());
+        self.connections.len()
+    }
+
+    /// Advances a connection until it has a request, and does what is to be done if it has none.
+    fn turn(&mut self, token: Token, may_read: &mut bool) -> Option<(&mut Connection, Request)> {
+        let held = self.member.stage().stopping() || !self.reading;
+        let (connection, interest) = self.connections.get_mut(&token).filter(|_| !held)?;
+        if self.member.fault(Fault::CloseUnread) {
+            self.connections.remove(&token);
+            return None;
+        }
+        let turn = connection.advance(self.member, may_read);
+        let (wanted, request) = match turn {
+            Turn::Answer(request) => (None, Some(request)),
+            Turn::Wait(wanted) => (Some(wanted), None),
+            Turn::Close => {
+                self.connections.remove(&token);
+                return None;
+            }
+        };
+        if let Some(wanted) = wanted.filter(|wanted| wanted != interest) {
+            *interest = wanted;
+            let event = (EventData::new_u64(token_data(token)), flags(wanted));
+            if epoll::modify(&self.epoll, &*connection, event.0, event.1).is_err() {
+                self.connections.remove(&token);
+            }
+            return None;
+        }
+        let request = request?;
+        self.connections.get_mut(&token).map(|(connection, _)| (connection, request))
+    }
+
+    /// Puts listener and connections into the epoll set or takes them out, as the faults say.
+    fn follow_faults(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let accepting = !self.member.fault(Fault::PauseAccept);
+        if let Some(listener) = self.listener.filter(|_| accepting != self.accepting) {
+            if accepting {
+                epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+            } else {
+                epoll::delete(&self.epoll, listener)?;
+            }
+            self.accepting = accepting;
+        }
+        let reading = !self.member.fault(Fault::NoRead);
+        if reading != self.reading {
+            self.reading = reading;
+            for (token, (connection, interest)) in &self.connections {
+                if reading {
+                    self.register(connection, *interest)?;
+                    // What was read before the fault is not reported again by the kernel.
+                    ready.push(Ready::Connection(*token));
+                } else {
+                    epoll::delete(&self.epoll, connection)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn register(&self, connection: &Connection, interest: Interest) -> io::Result<()> {
+        let token = connection.as_fd().as_raw_fd();
+        Ok(epoll::add(&self.epoll, connection, EventData::new_u64(token_data(token)), flags(interest))?)
+    }
+}
+
+impl Drop for EventLoop<'_> {
+    fn drop(&mut self) {
+        for (_, (connection, _)) in self.connections.drain() {
+            self.member.stage().hand_back(connection);
+        }
+    }
+}
+
+fn flags(interest: Interest) -> EventFlags {
+    match interest {
+        Interest::Read => EventFlags::IN,
+        Interest::Write => EventFlags::OUT,
+    }
+}
+
+/// Descriptors are never negative, so the three names at the top of the range are free.
+fn token_data(token: Token) -> u64 {
+    u64::from(token.unsigned_abs())
+}

@@ -1,0 +1,245 @@
+//! What can be broken on purpose, while the server runs.
+//!
+//! Each fault is a row of [`FAULTS`]. Threads ask [`Faults`] at the place where the fault bites; while nothing is
+//! broken that costs one load of one word.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+/// The faults, in the order of [`FAULTS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nobody calls accept(2).
+    PauseAccept,
+    /// Every thread that serves stops, once, for a while.
+    Stall,
+    /// One thread does nothing at all.
+    StuckShard,
+    /// One thread is slower than the others.
+    SlowWorker,
+    /// Connections are accepted and never read.
+    NoRead,
+    /// Connections are closed while their first bytes are still unread.
+    CloseUnread,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct FaultRow {
+    /// Which fault.
+    pub fault: Fault,
+    /// Its name in the control protocol.
+    pub name: &'static str,
+    /// What it does and what the kernel shows for it, in one line.
+    pub line: &'static str,
+    /// Whether it concerns the one thread whose number is `index`.
+    pub takes_index: bool,
+    /// Whether it takes a time `ms` in milliseconds, and the default.
+    pub default_ms: Option<u64>,
+}
+
+/// The longest time a fault may take, in milliseconds.
+pub const MAX_MS: u64 = 60_000;
+
+/// Every fault there is.
+pub static FAULTS: &[FaultRow] = &[
+    FaultRow {
+        fault: Fault::PauseAccept,
+        name: "pause-accept",
+        line: "nobody calls accept: the accept queue fills to its limit + 1, then the kernel drops SYNs",
+        takes_index: false,
+        default_ms: None,
+    },
+    FaultRow {
+        fault: Fault::Stall,
+        name: "stall",
+        line: "every thread that serves stops once for `ms`: queues grow by rate x time, then drain in a burst",
+        takes_index: false,
+        default_ms: Some(500),
+    },
+    FaultRow {
+        fault: Fault::StuckShard,
+        name: "stuck-shard",
+        line: "thread `index` does nothing: with sharding its share of the clients waits while the others idle",
+        takes_index: true,
+        default_ms: None,
+    },
+    FaultRow {
+        fault: Fault::SlowWorker,
+        name: "slow-worker",
+        line: "thread `index` sleeps `ms` more for each request: balanced connections are not balanced load",
+        takes_index: true,
+        default_ms: Some(10),
+    },
+    FaultRow {
+        fault: Fault::NoRead,
+        name: "no-read",
+        line: "connections are accepted and never read: the accept queue is empty and yet nobody is served",
+        takes_index: false,
+        default_ms: None,
+    },
+    FaultRow {
+        fault: Fault::CloseUnread,
+        name: "close-unread",
+        line: "connections are closed with unread data: the kernel sends RST where one expects FIN",
+        takes_index: false,
+        default_ms: None,
+    },
+];
+
+/// A fault that is on, as the control protocol shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActiveFault {
+    /// The name of its row.
+    pub name: String,
+    /// The thread it concerns, where it concerns one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+    /// Its time in milliseconds, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Detail {
+    index: u32,
+    time: Duration,
+    since: Instant,
+}
+
+/// Which faults are on.
+#[derive(Debug, Default)]
+pub struct Faults {
+    /// Bit n: row n of the table is on.
+    active: AtomicU32,
+    details: Mutex<[Option<Detail>; FAULTS.len()]>,
+}
+
+impl Faults {
+    /// Switches a fault on or off. The error is a sentence that names what is wrong; then nothing has changed.
+    pub fn set(&self, name: &str, on: bool, index: Option<u32>, ms: Option<u64>) -> Result<(), String> {
+        let row = FAULTS.iter().find(|row| row.name == name).ok_or_else(|| {
+            let names: Vec<_> = FAULTS.iter().map(|row| row.name).collect();
+            format!("unknown fault '{name}'; there are {}", names.join(", "))
+        })?;
+        if index.is_some() && !row.takes_index {
+            return Err(format!("{name} concerns every thread and takes no index"));
+        }
+        if ms.is_some() && row.default_ms.is_none() {
+            return Err(format!("{name} lasts until it is switched off and takes no ms"));
+        }
+        if let Some(ms) = ms.filter(|ms| !(1..=MAX_MS).contains(ms)) {
+            return Err(format!("ms {ms} is out of range: 1 to {MAX_MS}"));
+        }
+        let detail = Detail {
+            index: index.unwrap_or(0),
+            time: Duration::from_millis(ms.or(row.default_ms).unwrap_or(0)),
+            since: Instant::now(),
+        };
+        self.details()[row.fault as usize] = on.then_some(detail);
+        if on {
+            self.active.fetch_or(1 << row.fault as u32, Ordering::SeqCst);
+        } else {
+            self.active.fetch_and(!(1 << row.fault as u32), Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    /// Whether a fault that concerns every thread is on.
+    pub fn on(&self, fault: Fault) -> bool {
+        self.active.load(Ordering::SeqCst) & (1 << fault as u32) != 0
+    }
+
+    /// Whether worker number `index` is to do nothing.
+    pub fn is_stuck(&self, index: u32) -> bool {
+        self.on(Fault::StuckShard)
+            && self.details()[Fault::StuckShard as usize].is_some_and(|detail| detail.index == index)
+    }
+
+    /// What is left of a stall.
+    pub fn stall_left(&self) -> Option<Duration> {
+        if !self.on(Fault::Stall) {
+            return None;
+        }
+        let detail = self.details()[Fault::Stall as usize]?;
+        detail.time.checked_sub(detail.since.elapsed()).filter(|left| !left.is_zero())
+    }
+
+    /// How much longer thread number `index` takes for each request.
+    pub fn slowness(&self, index: u32) -> Option<Duration> {
+        if !self.on(Fault::SlowWorker) {
+            return None;
+        }
+        self.details()[Fault::SlowWorker as usize]
+            .filter(|detail| detail.index == index)
+            .map(|detail| detail.time)
+    }
+
+    /// The faults that are on. A stall that is over is not.
+    pub fn active(&self) -> Vec<ActiveFault> {
+        if self.on(Fault::Stall) && self.stall_left().is_none() {
+            // Over by itself; whoever asks next pays one load again.
+            self.details()[Fault::Stall as usize] = None;
+            self.active.fetch_and(!(1 << Fault::Stall as u32), Ordering::SeqCst);
+        }
+        let details = *self.details();
+        FAULTS
+            .iter()
+            .filter_map(|row| details[row.fault as usize].map(|detail| (row, detail)))
+            .map(|(row, detail)| ActiveFault {
+                name: row.name.to_owned(),
+                index: row.takes_index.then_some(detail.index),
+                ms: row.default_ms.and_then(|_| u64::try_from(detail.time.as_millis()).ok()),
+            })
+            .collect()
+    }
+
+    fn details(&self) -> MutexGuard<'_, [Option<Detail>; FAULTS.len()]> {
+        // Plain data: a thread that died while holding the lock cannot have left it half written.
+        self.details.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_in_the_order_of_the_enum() {
+        for (index, row) in FAULTS.iter().enumerate() {
+            assert_eq!(row.fault as usize, index, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn wrong_requests_change_nothing() {
+        let faults = Faults::default();
+        for (name, index, ms, expected) in [
+            ("nothing", None, None, "unknown fault 'nothing'; there are pause-accept"),
+            ("no-read", Some(1), None, "takes no index"),
+            ("no-read", None, Some(1), "takes no ms"),
+            ("stall", None, Some(0), "ms 0 is out of range: 1 to 60000"),
+            ("stall", None, Some(60_001), "ms 60001 is out of range"),
+        ] {
+            let error = faults.set(name, true, index, ms).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+            assert!(faults.active().is_empty());
+        }
+    }
+
+    #[test]
+    fn only_the_named_thread_is_concerned() {
+        let faults = Faults::default();
+        faults.set("stuck-shard", true, Some(2), None).unwrap();
+        faults.set("slow-worker", true, Some(1), Some(7)).unwrap();
+        assert!(faults.is_stuck(2) && !faults.is_stuck(1));
+        assert_eq!(faults.slowness(1), Some(Duration::from_millis(7)));
+        assert_eq!(faults.slowness(2), None);
+        faults.set("stuck-shard", false, None, None).unwrap();
+        assert!(!faults.is_stuck(2));
+        assert_eq!(faults.active().len(), 1);
+    }
+}

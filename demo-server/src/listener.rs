@@ -1,0 +1,238 @@
+//! Listening sockets: one, or one for each shard, on one address.
+//!
+//! The first listener lives as long as the server, whatever patterns come and go. The others exist only while a
+//! pattern shards.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, acceptfrom_with};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::connection::{Connection, Origin};
+use crate::service::Service;
+use crate::stage::Member;
+
+mod steer;
+
+pub use steer::Steering;
+
+/// One socket in the state `TCP_LISTEN`.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    shard: u32,
+    cookie: u64,
+    local: SocketAddr,
+    /// Whether accept(2) on it returns at once; the flag belongs to the socket, not to the thread that calls.
+    nonblocking: AtomicBool,
+}
+
+impl Listener {
+    /// Opens the first listener of an address, which must not be in use.
+    ///
+    /// `SO_REUSEPORT` is set after bind(2) and before listen(2). At bind it would let two servers of the same user
+    /// share a port without either noticing; unset at listen, the socket could not be joined by shards later. The
+    /// kernel allows it: the conflict check (`inet_csk_get_port`) looks at the flag at bind, the reuseport group is
+    /// made when the socket is hashed (`inet_hash` → `inet_reuseport_add_sock`).
+    pub fn first(address: SocketAddr, backlog: u32) -> io::Result<Self> {
+        let socket = Self::socket(address)?;
+        socket.bind(&address.into())?;
+        socket.set_reuse_port(true)?;
+        Self::listen(socket, 0, backlog)
+    }
+
+    /// Opens another listener on the address of `first`, as shard number `shard`.
+    pub fn shard_of(first: &Self, shard: u32, backlog: u32) -> io::Result<Self> {
+        let socket = Self::socket(first.local)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&first.local.into())?;
+        Self::listen(socket, shard, backlog)
+    }
+
+    fn socket(address: SocketAddr) -> io::Result<Socket> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // Without it a restarted server could not bind while connections of the old one are in TIME-WAIT.
+        socket.set_reuse_address(true)?;
+        Ok(socket)
+    }
+
+    fn listen(socket: Socket, shard: u32, backlog: u32) -> io::Result<Self> {
+        socket.listen(as_backlog(backlog))?;
+        let local = socket
+            .local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::Error::other("the listener has no internet address"))?;
+        Ok(Self { cookie: socket.cookie()?, socket, shard, local, nonblocking: AtomicBool::new(false) })
+    }
+
+    /// Takes one connection from the accept queue. None when there is none, when the call was interrupted, or when
+    /// the connection ended before it was accepted.
+    ///
+    /// Running out of descriptors is not the end of the server: the thread says so, rests, and leaves the connection
+    /// in the queue.
+    pub fn accept(&self, member: &Member<'_>) -> io::Result<Option<Connection>> {
+        match self.take(member.tid(), member.stage().service()) {
+            Err(error)
+                if matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+                ) =>
+            {
+                member.complain(&format!("accept: {error}; raise the limit with `ulimit -n`"));
+                member.rest(Duration::from_millis(50));
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
+    /// [`Listener::accept`] for a thread that belongs to no pattern.
+    pub fn take(&self, tid: i32, service: &Arc<Service>) -> io::Result<Option<Connection>> {
+        let nonblocking = self.nonblocking.load(Ordering::Relaxed);
+        let flags = if nonblocking { SocketFlags::NONBLOCK } else { SocketFlags::empty() };
+        let (socket, remote) = match acceptfrom_with(&self.socket, flags | SocketFlags::CLOEXEC) {
+            Ok(accepted) => accepted,
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let remote = remote.and_then(|address| SocketAddr::try_from(address).ok()).unwrap_or(self.local);
+        let origin = Origin {
+            remote,
+            local: self.local,
+            shard: self.shard,
+            listener_cookie: self.cookie,
+            acceptor_tid: tid,
+        };
+        Ok(Some(Connection::new(TcpStream::from(socket), origin, service, nonblocking)))
+    }
+
+    /// Calls listen(2) again: the kernel takes the new backlog at once, for connections already queued too.
+    pub fn set_backlog(&self, backlog: u32) -> io::Result<()> {
+        Ok(rustix::net::listen(&self.socket, as_backlog(backlog))?)
+    }
+
+    /// Makes accept(2) return at once, or wait.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.socket.set_nonblocking(nonblocking)?;
+        self.nonblocking.store(nonblocking, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Stops listening although others may still hold the socket: `TCP_LISTEN` → `TCP_CLOSE` (`inet_shutdown`).
+    pub fn close(&self) {
+        // The only error is that it does not listen any more.
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Number of the listener, 0 for the first.
+    pub fn shard(&self) -> u32 {
+        self.shard
+    }
+
+    /// `SO_COOKIE`, by which the kernel's tools name the socket.
+    pub fn cookie(&self) -> u64 {
+        self.cookie
+    }
+
+    /// The address it listens on, with the port that the kernel chose if 0 was asked for.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn as_backlog(backlog: u32) -> i32 {
+    i32::try_from(backlog).unwrap_or(i32::MAX)
+}
+
+/// The limit that the kernel makes of a backlog: listen(2) clamps it to `net.core.somaxconn` (`__sys_listen`).
+pub fn effective_backlog(backlog: u32) -> u32 {
+    let somaxconn = std::fs::read_to_string("/proc/sys/net/core/somaxconn");
+    let limit = somaxconn.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(u32::MAX);
+    backlog.min(limit)
+}
+
+/// The listeners of a server. There is always at least one.
+#[derive(Debug)]
+pub struct Listeners {
+    first: Arc<Listener>,
+    others: Vec<Arc<Listener>>,
+}
+
+impl Listeners {
+    /// Opens the first.
+    pub fn open(address: SocketAddr, backlog: u32) -> io::Result<Self> {
+        Ok(Self { first: Arc::new(Listener::first(address, backlog)?), others: Vec::new() })
+    }
+
+    /// All of them, by number.
+    pub fn all(&self) -> Vec<Arc<Listener>> {
+        std::iter::once(&self.first).chain(&self.others).cloned().collect()
+    }
+
+    /// The first.
+    pub fn first(&self) -> &Listener {
+        &self.first
+    }
+
+    /// Opens shards until there are `count`. After an error there are as many as before.
+    pub fn grow(&mut self, count: usize, backlog: u32) -> io::Result<()> {
+        let before = self.others.len();
+        while self.others.len() + 1 < count {
+            let shard = u32::try_from(self.others.len() + 1).unwrap_or(u32::MAX);
+            match Listener::shard_of(&self.first, shard, backlog) {
+                Ok(listener) => self.others.push(Arc::new(listener)),
+                Err(error) => {
+                    self.others.truncate(before);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes shards until there are `count`, and returns the connections that waited in their accept queues.
+    ///
+    /// Closing a listener resets what is queued on it (`inet_csk_listen_stop`), unless `net.ipv4.tcp_migrate_req`
+    /// is set. So new connections are first steered to the first listener, and the queues are then emptied.
+    pub fn shrink(&mut self, count: usize, tid: i32, service: &Arc<Service>) -> Vec<Connection> {
+        if self.others.len() < count.max(1) {
+            return Vec::new();
+        }
+        let leaving = self.others.split_off(count.max(1) - 1);
+        let steering = Steering::to_first(&self.first);
+        if let Err(error) = &steering {
+            eprintln!(
+                "demo-server: cannot steer clients away from shards that close ({error}); some may be reset"
+            );
+        }
+        let mut rescued = Vec::new();
+        for listener in &leaving {
+            if listener.set_nonblocking(true).is_err() {
+                continue;
+            }
+            while let Ok(Some(connection)) = listener.take(tid, service) {
+                rescued.push(connection);
+            }
+        }
+        // The last first: when a socket leaves the group the kernel moves the last one into its place.
+        leaving.into_iter().rev().for_each(drop);
+        rescued
+    }
+
+    /// Passes a new backlog to every listener.
+    pub fn set_backlog(&self, backlog: u32) -> io::Result<()> {
+        self.all().iter().try_for_each(|listener| listener.set_backlog(backlog))
+    }
+}

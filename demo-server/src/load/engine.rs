@@ -1,0 +1,395 @@
+//! The run: every client on one thread and one epoll set.
+//!
+//! Edge-triggered, registered once for both directions: a connection then costs one epoll_ctl, and a read that
+//! returned less than it asked for has emptied the socket (epoll(7)).
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::client::{Client, Phase, ResponseReader};
+use super::measure::Measure;
+use super::plan::Plan;
+use super::profile::Mode;
+use super::report::{Report, Usage};
+use super::schedule::Schedule;
+use crate::socket_option::{self, SocketOption};
+
+/// How long requests that are under way at the end may still take.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long a client of a closed loop waits after an error: a server that is down is not asked a million times.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
+const STOP: u64 = u64::MAX;
+const BATCH: usize = 256;
+
+/// A run in progress.
+#[derive(Debug)]
+pub(super) struct Engine<'a> {
+    plan: &'a Plan,
+    epoll: OwnedFd,
+    request: Vec<u8>,
+    sources: Vec<Ipv4Addr>,
+    next_source: usize,
+    clients: HashMap<RawFd, Client>,
+    /// Open connections on which nothing is due, the one used last at the end.
+    idle: Vec<RawFd>,
+    /// When clients that have failed try again, in order.
+    retries: VecDeque<Instant>,
+    schedule: Option<Schedule>,
+    measure: Measure,
+    start: Instant,
+    /// Set once nothing new is sent: when what is under way is given up.
+    give_up: Option<Instant>,
+    buffer: Box<[u8]>,
+}
+
+impl<'a> Engine<'a> {
+    pub(super) fn new(plan: &'a Plan, stop: Option<BorrowedFd<'_>>) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        if let Some(stop) = stop {
+            epoll::add(&epoll, stop, EventData::new_u64(STOP), EventFlags::IN)?;
+        }
+        Ok(Self {
+            plan,
+            epoll,
+            request: format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", plan.target).into_bytes(),
+            sources: plan.sources(),
+            next_source: 0,
+            clients: HashMap::new(),
+            idle: Vec::new(),
+            retries: VecDeque::new(),
+            schedule: Schedule::of(plan),
+            measure: Measure::new(),
+            start: Instant::now(),
+            give_up: None,
+            buffer: vec![0; 64 * 1024].into_boxed_slice(),
+        })
+    }
+
+    pub(super) fn run(mut self) -> io::Result<Report> {
+        let processor = processor_time();
+        self.start = Instant::now();
+        if self.plan.mode == Mode::Closed {
+            for _ in 0..self.plan.connections {
+                self.open(self.start);
+            }
+        }
+        while let Some(timeout) = self.step() {
+            self.poll(timeout)?;
+        }
+        for _ in 0..self.in_flight() {
+            self.measure.error("unfinished");
+        }
+        let usage =
+            Usage { elapsed: self.start.elapsed(), processor: processor_time().saturating_sub(processor) };
+        Ok(Report::new(self.plan, &self.measure, usage))
+    }
+
+    /// Does everything that is due now; returns how long nothing else will be, or None at the end.
+    fn step(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let deadline = self.start + self.plan.duration;
+        if now >= deadline {
+            self.wind_down(now);
+        }
+        if let Some(give_up) = self.give_up {
+            return (self.in_flight() > 0 && now < give_up).then(|| give_up - now);
+        }
+        if self.used_up() && self.clients.is_empty() {
+            return None;
+        }
+        let mut next = deadline;
+        while let Some(due) = self.schedule.as_ref().map(|schedule| self.start + schedule.due()) {
+            if due > now {
+                next = next.min(due);
+                break;
+            }
+            let batch = self.schedule.as_mut().map_or(0, Schedule::take);
+            (0..batch).for_each(|_| self.arrive(due));
+        }
+        while let Some(due) = self.retries.front().copied() {
+            if due > now {
+                next = next.min(due);
+                break;
+            }
+            self.retries.pop_front();
+            self.open(now);
+        }
+        Some(next.saturating_duration_since(now))
+    }
+
+    fn poll(&mut self, timeout: Duration) -> io::Result<()> {
+        let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
+        let mut events = [const { MaybeUninit::<Event>::uninit() }; BATCH];
+        let events = match epoll::wait(&self.epoll, &mut events, Some(&timeout)) {
+            Ok((events, _)) => events,
+            Err(Errno::INTR) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for event in events.iter() {
+            match event.data.u64() {
+                STOP => self.wind_down(Instant::now()),
+                client => {
+                    if let Ok(fd) = RawFd::try_from(client) {
+                        self.go_on(fd);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One request is due, in an open loop.
+    fn arrive(&mut self, due: Instant) {
+        if self.in_flight() >= self.plan.in_flight_limit() as usize {
+            self.measure.dropped += 1;
+            return;
+        }
+        match self.idle.pop() {
+            Some(fd) => {
+                if let Some(client) = self.clients.get_mut(&fd) {
+                    client.intended = due;
+                    client.phase = Phase::Sending(0);
+                }
+                self.go_on(fd);
+            }
+            None => self.open(due),
+        }
+    }
+
+    /// Opens a connection for a request that was due at `intended`.
+    fn open(&mut self, intended: Instant) {
+        if self.used_up() {
+            return;
+        }
+        let began = Instant::now();
+        let opened = self.connect().and_then(|socket| {
+            let fd = socket.as_raw_fd();
+            let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+            epoll::add(&self.epoll, &socket, EventData::new_u64(u64::from(fd.unsigned_abs())), flags)?;
+            Ok((fd, socket))
+        });
+        match opened {
+            Ok((fd, socket)) => {
+                self.measure.opened += 1;
+                let client = Client {
+                    socket,
+                    phase: Phase::Connecting,
+                    began,
+                    intended,
+                    sent: began,
+                    answered: 0,
+                    reader: ResponseReader::default(),
+                };
+                self.clients.insert(fd, client);
+            }
+            Err(error) => self.failed(kind(&error)),
+        }
+    }
+
+    fn connect(&mut self) -> io::Result<TcpStream> {
+        let target = self.plan.target;
+        let kind = Type::STREAM.nonblocking().cloexec();
+        let socket = Socket::new_raw(Domain::for_address(target), kind, Some(Protocol::TCP))?;
+        if !self.sources.is_empty() {
+            let source = self.sources[self.next_source % self.sources.len()];
+            self.next_source += 1;
+            socket_option::set(&socket, SocketOption::BindAddressOnly)?;
+            socket.bind(&SocketAddr::from((source, 0)).into())?;
+        }
+        match socket.connect(&target.into()) {
+            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
+            other => other?,
+        }
+        Ok(socket.into())
+    }
+
+    /// Goes on with a client whose socket has something to say, as far as it can.
+    fn go_on(&mut self, fd: RawFd) {
+        loop {
+            let Some(client) = self.clients.get_mut(&fd) else { return };
+            let step = match client.phase {
+                Phase::Connecting => connected(client, &mut self.measure),
+                Phase::Sending(_) => send(client, &self.request, &mut self.measure),
+                Phase::Receiving => receive(client, &mut self.buffer, &mut self.measure),
+                Phase::Idle => closed_while_idle(client),
+            };
+            match step {
+                Ok(Step::On) => {}
+                Ok(Step::Wait) => return,
+                Ok(Step::Answered { closes }) => {
+                    if !self.answered(fd, closes) {
+                        return;
+                    }
+                }
+                Ok(Step::Gone) => {
+                    self.idle.retain(|&idle| idle != fd);
+                    self.clients.remove(&fd);
+                    return;
+                }
+                Err(kind) => {
+                    self.clients.remove(&fd);
+                    self.failed(kind);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// After a whole response: the next request at once (true), or later, or never on this connection (false).
+    fn answered(&mut self, fd: RawFd, closes: bool) -> bool {
+        let Some(client) = self.clients.get_mut(&fd) else { return false };
+        client.answered += 1;
+        if closes || client.answered >= self.plan.requests_per_connection || self.give_up.is_some() {
+            self.clients.remove(&fd);
+            if self.plan.mode == Mode::Closed && self.give_up.is_none() {
+                self.open(Instant::now());
+            }
+            return false;
+        }
+        if self.plan.mode == Mode::Open {
+            client.phase = Phase::Idle;
+            self.idle.push(fd);
+            return false;
+        }
+        client.intended = Instant::now();
+        client.phase = Phase::Sending(0);
+        true
+    }
+
+    fn failed(&mut self, kind: &'static str) {
+        self.measure.error(kind);
+        if self.plan.mode == Mode::Closed {
+            self.retries.push_back(Instant::now() + RETRY_AFTER);
+        }
+    }
+
+    /// Nothing new from now on; what is under way has a little time left.
+    fn wind_down(&mut self, now: Instant) {
+        if self.give_up.is_none() {
+            self.give_up = Some(now + GRACE);
+            for fd in self.idle.drain(..) {
+                self.clients.remove(&fd);
+            }
+        }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.clients.len() - self.idle.len()
+    }
+
+    fn used_up(&self) -> bool {
+        self.plan.total_connections.is_some_and(|total| self.measure.opened >= total)
+    }
+}
+
+/// What comes of going on with a client.
+enum Step {
+    /// More can be done at once.
+    On,
+    /// Nothing until the socket says so.
+    Wait,
+    /// A response is complete.
+    Answered { closes: bool },
+    /// The server has closed a connection on which nothing was due.
+    Gone,
+}
+
+fn connected(client: &mut Client, measure: &mut Measure) -> Result<Step, &'static str> {
+    match client.socket.take_error() {
+        Ok(None) => {}
+        Ok(Some(error)) | Err(error) => return Err(kind(&error)),
+    }
+    // The first event of a connection is its completion or its failure: there is no other edge before.
+    measure.established += 1;
+    measure.connect.record(client.began.elapsed());
+    client.phase = Phase::Sending(0);
+    Ok(Step::On)
+}
+
+fn send(client: &mut Client, request: &[u8], measure: &mut Measure) -> Result<Step, &'static str> {
+    let Phase::Sending(mut done) = client.phase else { return Ok(Step::On) };
+    if done == 0 {
+        client.sent = Instant::now();
+    }
+    match client.socket.write(&request[done..]) {
+        Ok(count) => {
+            done += count;
+            measure.bytes_sent += count as u64;
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Step::Wait),
+        Err(error) => return Err(kind(&error)),
+    }
+    if done < request.len() {
+        client.phase = Phase::Sending(done);
+        return Ok(Step::On);
+    }
+    measure.sent += 1;
+    client.phase = Phase::Receiving;
+    // The answer will make an edge of its own.
+    Ok(Step::Wait)
+}
+
+fn receive(client: &mut Client, buffer: &mut [u8], measure: &mut Measure) -> Result<Step, &'static str> {
+    let count = match client.socket.read(buffer) {
+        Ok(0) => return Err("closed before the response"),
+        Ok(count) => count,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Step::Wait),
+        Err(error) => return Err(kind(&error)),
+    };
+    measure.bytes_received += count as u64;
+    let begun = client.reader.begun;
+    let now = Instant::now();
+    if !begun {
+        measure.first_byte.record(now - client.sent);
+    }
+    match client.reader.feed(&buffer[..count])? {
+        Some(response) => {
+            if response.status != 200 {
+                return Err("status other than 200");
+            }
+            measure.responses += 1;
+            measure.service.record(now - client.sent);
+            measure.response.record(now - client.intended);
+            Ok(Step::Answered { closes: response.closes })
+        }
+        // Read again even after a short read: the end of the stream may have come with the same edge.
+        None => Ok(Step::On),
+    }
+}
+
+fn closed_while_idle(client: &mut Client) -> Result<Step, &'static str> {
+    match client.socket.read(&mut [0]) {
+        Ok(0) => Ok(Step::Gone),
+        Ok(_) => Err("bad response"),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Step::Wait),
+        Err(error) => Err(kind(&error)),
+    }
+}
+
+/// The word under which an error is counted.
+fn kind(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "connection refused",
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => "connection reset",
+        ErrorKind::TimedOut => "timed out",
+        ErrorKind::AddrNotAvailable => "no free port",
+        _ => match Errno::from_io_error(error) {
+            Some(Errno::MFILE | Errno::NFILE) => "no free descriptor",
+            _ => "other",
+        },
+    }
+}
+
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}

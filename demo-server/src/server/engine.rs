@@ -1,0 +1,224 @@
+//! Listeners, pattern and settings, and the switch from one to another.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+
+use super::{Config, drain};
+use crate::connection::Connection;
+use crate::descriptors;
+use crate::listener::{Listener, Listeners};
+use crate::pattern::Pattern;
+use crate::service::Service;
+use crate::settings::Settings;
+use crate::stage::{Role, Stage};
+use crate::wake::Wake;
+
+/// What runs.
+#[derive(Debug)]
+pub(super) struct Engine {
+    service: Arc<Service>,
+    listeners: Listeners,
+    pattern: &'static Pattern,
+    settings: Settings,
+    run: Run,
+    end: Arc<Wake>,
+}
+
+/// One run of a pattern, and the thread that waits for its threads.
+#[derive(Debug)]
+struct Run {
+    stage: Arc<Stage>,
+    host: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    pub(super) fn start(config: &Config, service: &Arc<Service>, end: &Arc<Wake>) -> Result<Self> {
+        let Config { pattern, settings, .. } = *config;
+        check_descriptors(pattern, &settings, 0).map_err(anyhow::Error::msg)?;
+        let mut listeners = Listeners::open(config.listen, settings.backlog).with_context(|| {
+            let listen = config.listen;
+            format!("cannot listen on {listen}; if the address is in use, stop what uses it or pass another --listen")
+        })?;
+        listeners
+            .grow(pattern.listeners(settings.workers), settings.backlog)
+            .context("cannot open the shards")?;
+        let run = Run::start(pattern, service, &listeners, settings.workers, Vec::new(), end)
+            .map_err(|(failure, _)| anyhow!("cannot start {}: {failure}", pattern.id))?;
+        let (service, end) = (Arc::clone(service), Arc::clone(end));
+        Ok(Self { service, listeners, pattern, settings, run, end })
+    }
+
+    /// Runs `pattern` with `settings` from now on, or, after an error, what ran before. May return a note.
+    pub(super) fn change(
+        &mut self,
+        pattern: &'static Pattern,
+        settings: Settings,
+    ) -> Result<Option<String>, String> {
+        let mut note = None;
+        if pattern.id != self.pattern.id || settings.workers != self.settings.workers {
+            note = self.switch(pattern, settings.workers)?;
+        }
+        if settings.backlog != self.settings.backlog {
+            self.listeners
+                .set_backlog(settings.backlog)
+                .map_err(|error| format!("cannot set the backlog to {}: {error}", settings.backlog))?;
+        }
+        self.settings = settings;
+        self.service.live.store(&settings);
+        Ok(note)
+    }
+
+    /// Ends the run, hands every open connection to the next one, and starts it.
+    fn switch(&mut self, pattern: &'static Pattern, workers: u32) -> Result<Option<String>, String> {
+        let settings = Settings { workers, ..self.settings };
+        check_descriptors(pattern, &settings, self.service.counters.totals().open)?;
+        let wanted = pattern.listeners(workers);
+        self.listeners
+            .grow(wanted, settings.backlog)
+            .map_err(|error| format!("cannot open {wanted} listeners: {error}"))?;
+        let mut open = self.run.stop();
+        let (shards, rescued) = self.close_shards(wanted, &mut open);
+        match Run::start(pattern, &self.service, &self.listeners, workers, open, &self.end) {
+            Ok(run) => {
+                self.run = run;
+                (self.pattern, self.settings.workers) = (pattern, workers);
+                Ok((shards > 0).then(|| {
+                    format!(
+                        "{shards} shards closed; {rescued} connections that waited in their accept queues were taken \
+                         over; one whose handshake was under way is reset by the kernel unless \
+                         net.ipv4.tcp_migrate_req is 1"
+                    )
+                }))
+            }
+            Err((failure, open)) => {
+                let failure = format!("cannot start {}: {failure}", pattern.id);
+                self.go_back(open).map_err(|worse| {
+                    self.end.ring();
+                    format!("{failure}; and cannot go back to {}: {worse}", self.pattern.id)
+                })?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Starts again what ran before a switch that failed.
+    fn go_back(&mut self, mut open: Vec<Connection>) -> Result<(), String> {
+        let wanted = self.pattern.listeners(self.settings.workers);
+        self.listeners.grow(wanted, self.settings.backlog).map_err(|error| error.to_string())?;
+        self.close_shards(wanted, &mut open);
+        let started =
+            Run::start(self.pattern, &self.service, &self.listeners, self.settings.workers, open, &self.end);
+        self.run = started.map_err(|(failure, _)| failure)?;
+        Ok(())
+    }
+
+    /// Closes the shards beyond `wanted`; how many those were, and how many queued connections they had.
+    fn close_shards(&mut self, wanted: usize, open: &mut Vec<Connection>) -> (usize, usize) {
+        let shards = self.listeners.all().len().saturating_sub(wanted);
+        let tid = rustix::thread::gettid().as_raw_nonzero().get();
+        let rescued = self.listeners.shrink(wanted, tid, &self.service);
+        let count = rescued.len();
+        open.extend(rescued);
+        (shards, count)
+    }
+
+    /// Ends everything within `time`. Returns why the pattern had ended before, if it had.
+    pub(super) fn end(&mut self, time: Duration) -> Option<String> {
+        let deadline = Instant::now() + time;
+        self.run.stage.stop();
+        if !self.run.stage.wait_until_over(Some(deadline)) {
+            eprintln!("demo-server: requests in hand did not end in time; they are cut off");
+            return None;
+        }
+        let failure = self.run.failure();
+        let open = self.run.stop();
+        for listener in self.listeners.all() {
+            listener.close();
+        }
+        drain::finish(&self.service, open, deadline);
+        failure
+    }
+
+    /// Makes every thread look at the faults.
+    pub(super) fn ring(&self) {
+        self.run.stage.ring();
+    }
+
+    pub(super) fn pattern(&self) -> &'static Pattern {
+        self.pattern
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    pub(super) fn local(&self) -> SocketAddr {
+        self.listeners.first().local()
+    }
+
+    pub(super) fn listeners(&self) -> Vec<Arc<Listener>> {
+        self.listeners.all()
+    }
+
+    pub(super) fn threads(&self) -> Vec<(i32, String, &'static Role)> {
+        self.run.stage.threads()
+    }
+}
+
+impl Run {
+    /// Starts a pattern and waits until its threads run; the open connections come back if they do not.
+    fn start(
+        pattern: &'static Pattern,
+        service: &Arc<Service>,
+        listeners: &Listeners,
+        workers: u32,
+        open: Vec<Connection>,
+        end: &Arc<Wake>,
+    ) -> Result<Self, (String, Vec<Connection>)> {
+        let stage = Arc::new(Stage::new(pattern, service, listeners.all(), workers, open));
+        let host = thread::Builder::new().name("pattern".to_owned()).spawn({
+            let (stage, end) = (Arc::clone(&stage), Arc::clone(end));
+            move || {
+                if let Some(failure) = stage.play() {
+                    eprintln!("demo-server: {}: {failure}", stage.pattern().id);
+                    if stage.was_complete() {
+                        end.ring();
+                    }
+                }
+            }
+        });
+        let mut run = match host {
+            Ok(host) => Self { stage, host: Some(host) },
+            Err(error) => return Err((error.to_string(), stage.leftovers())),
+        };
+        match run.stage.wait_until_complete() {
+            Ok(()) => Ok(run),
+            Err(failure) => Err((failure, run.stop())),
+        }
+    }
+
+    /// Sends the threads home, waits for them, and returns the connections that are still open.
+    fn stop(&mut self) -> Vec<Connection> {
+        self.stage.stop();
+        self.stage.wait_until_over(None);
+        if let Some(host) = self.host.take() {
+            // The run is over, so the thread is about to end; should it have panicked, that was reported.
+            let _ = host.join();
+        }
+        self.stage.leftovers()
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.stage.wait_until_complete().err()
+    }
+}
+
+/// Each thread holds an epoll set, two eventfds and perhaps a listener.
+fn check_descriptors(pattern: &Pattern, settings: &Settings, open: u64) -> Result<(), String> {
+    let needed = u64::from(settings.workers) * 4 + open + 128;
+    descriptors::require(needed, &format!("{} with {} workers", pattern.id, settings.workers))
+}

@@ -1,0 +1,116 @@
+//! The one service that every pattern runs: what its threads share, and the work done for a request.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Faults;
+use crate::journal::Journal;
+use crate::settings::Live;
+
+/// What all threads share, whatever the pattern; it outlives every switch.
+#[derive(Debug, Default)]
+pub struct Service {
+    /// Settings that are looked up for each request.
+    pub live: Live,
+    /// What is broken on purpose.
+    pub faults: Faults,
+    /// What has happened since the start.
+    pub counters: Counters,
+    /// Where ended connections are written, if anywhere.
+    pub journal: Option<Journal>,
+    /// Set once, when the server ends: every answer from then on closes its connection.
+    pub ending: AtomicBool,
+}
+
+impl Service {
+    /// Does the work of one request on the calling thread, which is number `index` of its kind.
+    pub fn work(&self, index: u32) {
+        burn(Duration::from_micros(self.live.work_us()));
+        let sleep =
+            Duration::from_micros(self.live.sleep_us()) + self.faults.slowness(index).unwrap_or_default();
+        if !sleep.is_zero() {
+            thread::sleep(sleep);
+        }
+    }
+}
+
+/// Keeps the processor busy until the calling thread has consumed `time` of it.
+///
+/// The thread's own processor clock and not the wall clock: with more threads than processors, a loop that watched
+/// the wall would do less work the more threads compete, and every pattern would look as if it scaled.
+fn burn(time: Duration) {
+    if time.is_zero() {
+        return;
+    }
+    let start = processor_time();
+    let mut value = 0_u64;
+    while processor_time().saturating_sub(start) < time {
+        for _ in 0..200 {
+            value = black_box(value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+        }
+    }
+}
+
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// Totals since the server started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// See [`Totals::accepted`].
+    pub accepted: AtomicU64,
+    /// See [`Totals::closed`].
+    pub closed: AtomicU64,
+    /// See [`Totals::requests`].
+    pub requests: AtomicU64,
+    /// See [`Totals::bytes_read`].
+    pub bytes_read: AtomicU64,
+    /// See [`Totals::bytes_written`].
+    pub bytes_written: AtomicU64,
+}
+
+/// [`Counters`] at one moment, as the control protocol shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Connections taken from an accept queue.
+    pub accepted: u64,
+    /// Connections closed again.
+    pub closed: u64,
+    /// Requests answered.
+    pub requests: u64,
+    /// Bytes that read(2) returned.
+    pub bytes_read: u64,
+    /// Bytes that write(2) took.
+    pub bytes_written: u64,
+    /// Connections accepted and not yet closed.
+    pub open: u64,
+}
+
+impl Counters {
+    /// Reads all of them. They are read one after the other, so under load they may disagree by what happened
+    /// meanwhile; at rest they are exact.
+    pub fn totals(&self) -> Totals {
+        // Closed before accepted, so that the difference can never be negative.
+        let closed = self.closed.load(Ordering::SeqCst);
+        let accepted = self.accepted.load(Ordering::SeqCst);
+        Totals {
+            accepted,
+            closed,
+            requests: self.requests.load(Ordering::SeqCst),
+            bytes_read: self.bytes_read.load(Ordering::SeqCst),
+            bytes_written: self.bytes_written.load(Ordering::SeqCst),
+            open: accepted.saturating_sub(closed),
+        }
+    }
+}
+
+/// Adds to a counter.
+pub fn add(counter: &AtomicU64, amount: usize) {
+    counter.fetch_add(amount as u64, Ordering::Relaxed);
+}

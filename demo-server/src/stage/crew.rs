@@ -1,0 +1,84 @@
+//! The threads of a pattern: started under their names, counted until all of them run, waited for at the end.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::thread::{self, Scope};
+
+use super::member::Seat;
+use super::{Member, Stage, lock};
+use crate::wake::Wake;
+
+/// What a kind of thread is called and what it does.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Role {
+    /// The word for it, as `reader`.
+    pub name: &'static str,
+    /// How its threads are named: `rd` makes `rd-0`, `rd-1`.
+    pub prefix: &'static str,
+    /// The steps of a connection's way that it does, out of accept, read, work and write.
+    pub duties: &'static [&'static str],
+}
+
+/// The crew while it is being assembled.
+#[derive(Debug)]
+pub struct Crew<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    stage: &'env Stage,
+}
+
+impl Stage {
+    /// Lets `assemble` start the threads of the pattern, and returns when all of them have left.
+    ///
+    /// The threads may borrow what was made before: mailboxes, queues, the stage itself. An error of one of them,
+    /// or of `assemble`, ends all.
+    pub fn crew<'env>(
+        &'env self,
+        assemble: impl for<'scope> FnOnce(&Crew<'scope, 'env>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        thread::scope(|scope| match assemble(&Crew { scope, stage: self }) {
+            Ok(()) => self.await_names(),
+            Err(error) => self.fail(error.to_string()),
+        });
+        match &self.progress().failure {
+            Some(failure) => Err(io::Error::other(failure.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn await_names(&self) {
+        let mut progress = self.progress();
+        while lock(&self.seats).iter().any(|seat| seat.tid() == 0) {
+            progress = self.bell.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        }
+        progress.complete = true;
+        self.bell.notify_all();
+    }
+}
+
+impl<'scope, 'env> Crew<'scope, 'env> {
+    /// Starts thread number `index` of a kind. It carries its name before it does anything.
+    pub fn spawn(
+        &self,
+        role: &'static Role,
+        index: usize,
+        body: impl FnOnce(&Member<'env>) -> io::Result<()> + Send + 'scope,
+    ) -> io::Result<()> {
+        let stage = self.stage;
+        let name = format!("{}-{index}", role.prefix);
+        let seat = Arc::new(Seat::new(name.clone(), role, Wake::new()?));
+        lock(&stage.seats).push(Arc::clone(&seat));
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let thread = thread::Builder::new().name(name.clone());
+        thread.spawn_scoped(self.scope, move || {
+            seat.tid.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::SeqCst);
+            drop(stage.progress());
+            stage.bell.notify_all();
+            if let Err(error) = body(&Member::new(stage, seat, index)) {
+                stage.fail(format!("{name}: {error}"));
+            }
+        })?;
+        Ok(())
+    }
+}

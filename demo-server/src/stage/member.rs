@@ -1,0 +1,178 @@
+//! A thread of a pattern: its name, its number, and how it is reached while it sleeps.
+
+use std::cell::{RefCell, RefMut};
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::{Role, Stage};
+use crate::fault::Fault;
+use crate::wake::Wake;
+
+/// What others know of a thread.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) name: String,
+    pub(super) role: &'static Role,
+    /// Wakes the thread when it sleeps beside sockets.
+    pub(super) wake: Wake,
+    /// The kernel's thread id; 0 until the thread runs.
+    pub(super) tid: AtomicI32,
+    /// Set while the thread is in, or about to enter, a call that only a signal can end.
+    blocking: AtomicBool,
+    /// The last epoch of the stage that the thread has looked at before it blocked.
+    seen: AtomicU64,
+}
+
+impl Seat {
+    pub(super) fn new(name: String, role: &'static Role, wake: Wake) -> Self {
+        Self {
+            name,
+            role,
+            wake,
+            tid: AtomicI32::new(0),
+            blocking: AtomicBool::new(false),
+            seen: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn tid(&self) -> i32 {
+        self.tid.load(Ordering::SeqCst)
+    }
+
+    /// Whether the thread may be blocked without knowing of `epoch`.
+    pub(super) fn sleeps_since_before(&self, epoch: u64) -> bool {
+        self.blocking.load(Ordering::SeqCst) && self.seen.load(Ordering::SeqCst) < epoch
+    }
+}
+
+/// The size of one read(2).
+const READ_SIZE: usize = 16 * 1024;
+
+/// The calling thread, as a member of the crew.
+#[derive(Debug)]
+pub struct Member<'a> {
+    stage: &'a Stage,
+    seat: Arc<Seat>,
+    index: u32,
+    label: String,
+    /// One buffer for all reads of the thread, so that none has to be cleared first.
+    buffer: RefCell<Box<[u8]>>,
+}
+
+impl<'a> Member<'a> {
+    pub(super) fn new(stage: &'a Stage, seat: Arc<Seat>, index: u32) -> Self {
+        let label = format!("{}/{}", seat.name, seat.tid());
+        let buffer = RefCell::new(vec![0; READ_SIZE].into_boxed_slice());
+        Self { stage, seat, index, label, buffer }
+    }
+
+    /// The run it takes part in.
+    pub fn stage(&self) -> &'a Stage {
+        self.stage
+    }
+
+    /// Its number among the threads of its kind.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The kernel's thread id.
+    pub fn tid(&self) -> i32 {
+        self.seat.tid()
+    }
+
+    /// Name and tid, as `rd-1/4127`.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(crate) fn read_buffer(&self) -> RefMut<'_, Box<[u8]>> {
+        self.buffer.borrow_mut()
+    }
+
+    /// Whether it is one of those that do the work, of which a pattern has several; faults concern only these, so
+    /// that a lone acceptor goes on and shows where the connections pile up.
+    fn works(&self) -> bool {
+        self.seat.role.duties.contains(&"work")
+    }
+
+    /// Whether a fault that concerns every thread is on.
+    pub fn fault(&self, fault: Fault) -> bool {
+        self.stage.service.faults.on(fault)
+    }
+
+    /// Where every thread looks up between two pieces of work: it stays here while a fault holds it, and learns
+    /// whether to go on.
+    pub fn goes_on(&self) -> bool {
+        let faults = &self.stage.service.faults;
+        let stuck = || self.works() && faults.is_stuck(self.index);
+        while !self.stage.stopping() {
+            if stuck() {
+                self.wait_while(stuck);
+            } else if let Some(left) = faults.stall_left().filter(|_| self.works()) {
+                self.rest(left);
+            } else {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Sleeps on the bell while `condition` holds and the stage runs.
+    pub fn wait_while(&self, condition: impl Fn() -> bool) {
+        let mut progress = self.stage.progress();
+        while condition() && !self.stage.stopping() {
+            progress = self.stage.bell.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Sleeps for `time`, or until the stage stops.
+    pub fn rest(&self, time: Duration) {
+        let end = Instant::now() + time;
+        let mut progress = self.stage.progress();
+        while !self.stage.stopping() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            progress = self.stage.bell.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Makes a blocking call that a change on the stage ends with `EINTR`; None when `go` says not to make it.
+    ///
+    /// The order matters: the thread declares that it will block before it notes the epoch, and notes the epoch
+    /// before it looks at what `go` looks at. Whoever changes something rings afterwards; so either `go` sees the
+    /// change, or [`Stage::ring`] sees a thread that sleeps and does not know.
+    pub fn interruptible<T>(&self, go: impl Fn() -> bool, call: impl FnOnce() -> T) -> Option<T> {
+        self.seat.blocking.store(true, Ordering::SeqCst);
+        self.seat.seen.store(self.stage.epoch.load(Ordering::SeqCst), Ordering::SeqCst);
+        let result = (!self.stage.stopping() && go()).then(call);
+        self.seat.blocking.store(false, Ordering::SeqCst);
+        result
+    }
+
+    /// Waits until `socket` is ready or somebody rings; true when it is ready.
+    pub fn wait_ready(&self, socket: BorrowedFd<'_>, events: PollFlags) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(socket, events), PollFd::new(&self.seat.wake, PollFlags::IN)];
+        // An error here can only be EINTR or want of memory; the caller tries its call again in either case.
+        let _ = poll(&mut fds, None);
+        let ready = !fds[0].revents().is_empty();
+        self.seat.wake.quiet();
+        ready
+    }
+
+    /// The descriptor that becomes readable when somebody rings.
+    pub fn wake(&self) -> &Wake {
+        &self.seat.wake
+    }
+
+    /// Says on standard error what went wrong on this thread.
+    pub fn complain(&self, what: &str) {
+        eprintln!("demo-server: {}: {what}", self.label);
+    }
+}
