@@ -6,6 +6,7 @@
 //! - [`model`]: what is known; plain data and pure functions, events in, snapshots out
 //! - [`outputs`]: NDJSON, the doctor's report
 //! - [`run`]: the loops that move one to the other
+//! - [`view`], [`terminal`]: the screen, and the terminal it is drawn on
 //! - [`cli`], [`selection`]: what was typed, and what follows from it
 //! - [`failure`]: errors that have an exit code of their own
 
@@ -16,3 +17,5 @@ pub mod model;
 pub mod outputs;
 pub mod run;
 pub mod selection;
+pub mod terminal;
+pub mod view;

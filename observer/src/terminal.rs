@@ -1,0 +1,163 @@
+//! The terminal: set up for the screen, and put back on every way out.
+//!
+//! [`Terminal`] restores it when dropped, and a panic hook does so before the message of a panic is printed, which
+//! would otherwise be lost on the alternate screen. Signals are the business of whoever holds it: leaving the loop
+//! drops it. [`Keys`] reads what is typed on a thread of its own.
+
+use std::io::{self, IsTerminal, Stdout};
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::event::{self, DisableMouseCapture, EnableMouseCapture, Event};
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use ratatui::crossterm::{cursor, execute};
+use tokio::sync::mpsc;
+
+use crate::view::App;
+
+/// Whether the terminal is ours at the moment, for the panic hook and for restoring it only once.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal in raw mode on the alternate screen.
+#[derive(Debug)]
+pub struct Terminal {
+    inner: ratatui::Terminal<CrosstermBackend<Stdout>>,
+}
+
+impl Terminal {
+    /// Takes the terminal over.
+    ///
+    /// Fails if standard output is none, with what to do instead.
+    pub fn take() -> anyhow::Result<Self> {
+        if !io::stdout().is_terminal() {
+            anyhow::bail!(
+                "standard output is not a terminal; `observer stream` prints the same figures as lines"
+            );
+        }
+        restore_on_panic();
+        enable_raw_mode().context("failed to put the terminal into raw mode")?;
+        TAKEN.store(true, Ordering::SeqCst);
+        let entered = execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)
+            .and_then(|()| ratatui::Terminal::new(CrosstermBackend::new(io::stdout())));
+        match entered {
+            Ok(inner) => Ok(Self { inner }),
+            Err(error) => {
+                restore();
+                Err(error).context("failed to switch to the alternate screen of the terminal")
+            }
+        }
+    }
+
+    /// Draws the screen.
+    pub fn draw(&mut self, app: &mut App) -> io::Result<()> {
+        self.inner.draw(|frame| app.draw(frame)).map(|_| ())
+    }
+
+    /// Asks for mouse events, or no longer. Without them the terminal selects text as usual.
+    pub fn mouse(&mut self, on: bool) -> io::Result<()> {
+        if on {
+            execute!(io::stdout(), EnableMouseCapture)
+        } else {
+            execute!(io::stdout(), DisableMouseCapture)
+        }
+    }
+
+    /// Forgets what is on the terminal, so that the next frame is drawn in full.
+    pub fn redraw(&mut self) -> io::Result<()> {
+        self.inner.clear()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Puts the terminal back as it was. Does nothing if it is not taken.
+fn restore() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        // Whatever fails here, the rest is still worth trying, and there is nobody left to tell.
+        let _ = execute!(io::stdout(), DisableMouseCapture, LeaveAlternateScreen, cursor::Show);
+        let _ = disable_raw_mode();
+    }
+}
+
+/// Puts a hook before the one that prints a panic.
+fn restore_on_panic() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            restore();
+            print(info);
+        }));
+    });
+}
+
+/// How long the reading thread may take to notice that nobody listens any more.
+const NOTICE: Duration = Duration::from_millis(50);
+/// Keys that may wait to be handled; a held key must not pile up more.
+const PENDING: usize = 64;
+
+/// What is typed, clicked and resized, as a channel.
+#[derive(Debug)]
+pub struct Keys {
+    events: mpsc::Receiver<Event>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keys {
+    /// Begins to read. Stops when dropped.
+    pub fn read() -> anyhow::Result<Self> {
+        let (sender, events) = mpsc::channel(PENDING);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("keys".to_owned())
+            .spawn(move || forward(&sender, &stopped))
+            .context("failed to start the thread that reads keys")?;
+        Ok(Self { events, stop, thread: Some(thread) })
+    }
+
+    /// The next event; none once the terminal is gone. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        // The thread may be waiting for room in the channel.
+        self.events.close();
+        if let Some(thread) = self.thread.take() {
+            // It panics no more than crossterm does, and then the hook has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn forward(sender: &mpsc::Sender<Event>, stopped: &AtomicBool) {
+    while !stopped.load(Ordering::SeqCst) {
+        match event::poll(NOTICE) {
+            Ok(false) => {}
+            Ok(true) => {
+                if event::read().map(|event| sender.blocking_send(event)).is_ok_and(|sent| sent.is_ok()) {
+                    continue;
+                }
+                return;
+            }
+            // The terminal is gone. The channel closes with the sender, and the loop ends.
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The screen: draws a [`Snapshot`](crate::model::snapshot::Snapshot) and turns keys into wishes.
+//!
+//! Nothing here does I/O or reads a clock: [`App`] is fed with snapshots and keys, draws into whatever frame it is
+//! given, and returns an [`Effect`] for what it cannot do itself. So tests need no terminal, and replay looks like
+//! live.
+//!
+//! # Layout
+//! - [`App`]: what is shown and what was chosen; [`Options`], [`Effect`]
+//! - [`VIEWS`]: the screens, a row each; [`screen`] says what a screen is
+//! - `queues`, `journey`, `workers`, `connections`, `pattern`, `probes`: the screens
+//! - `header`, `footer`, `help`, `timeline`: what stands around and over them
+//! - `history`: what is remembered of earlier snapshots
+//! - `listeners`, `why`, `hand_offs`, `demo`: what is read out of a snapshot
+//! - `widget`, `figures`, `styles`, `ascii`: how it is put on the screen
+
+mod app;
+mod ascii;
+mod demo;
+mod effect;
+mod figures;
+mod footer;
+mod header;
+mod help;
+mod history;
+mod listeners;
+mod options;
+mod queues;
+mod screen;
+mod styles;
+mod why;
+mod widget;
+
+pub use app::App;
+pub use effect::Effect;
+pub use options::Options;
+
+/// One row of the table of screens.
+struct Screen {
+    /// The key that shows it.
+    key: char,
+    /// Its name on the tab.
+    title: &'static str,
+    /// Makes it.
+    new: fn() -> Box<dyn screen::View + Send>,
+}
+
+/// The screens, in the order of their tabs.
+const VIEWS: &[Screen] = &[Screen { key: '1', title: "Queues", new: || Box::new(queues::Queues::default()) }];

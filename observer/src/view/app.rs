@@ -1,0 +1,149 @@
+//! What is shown, and what was chosen: the state of the screen.
+
+mod draw;
+mod input;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::footer::Notice;
+use super::history::History;
+use super::listeners::{self, Row, Target};
+use super::screen::{Context, View};
+use super::styles::Styles;
+use super::{Options, VIEWS};
+use crate::model::snapshot::{Connection, Snapshot};
+
+/// How long the outcome of a wish stays in the footer.
+const NOTICE_NS: u64 = 6_000_000_000;
+
+/// The screen. Feed it with [`update`](Self::update), [`key`](Self::key) and [`mouse`](Self::mouse), and
+/// [`draw`](Self::draw) it after each.
+pub struct App {
+    options: Options,
+    styles: Styles,
+    history: History,
+    /// What the screen stands still at while it is paused.
+    frozen: Option<Box<History>>,
+    views: Vec<Box<dyn View + Send>>,
+    current: usize,
+    rows: Vec<Row>,
+    unfolded: BTreeSet<Target>,
+    /// What somebody chose; until then, the worst is shown.
+    chosen: Option<Target>,
+    target: Option<Target>,
+    /// The connection whose line of time is open.
+    open: Option<Arc<Connection>>,
+    overlay: Overlay,
+    notice: Option<(Notice, u64)>,
+    /// What the backend was asked for and has not answered yet.
+    asked: Option<String>,
+    mouse: bool,
+    tabs: Vec<Range<u16>>,
+    tabs_row: u16,
+}
+
+/// What lies over the screen and takes the keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overlay {
+    None,
+    /// Help, scrolled this far of at most that.
+    Help {
+        scroll: usize,
+        furthest: usize,
+    },
+    /// The next key names a pattern.
+    ChoosePattern,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("App")
+            .field("current", &self.current)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// A screen that has nothing to show yet.
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            styles: Styles::new(options.colour),
+            history: History::default(),
+            frozen: None,
+            views: VIEWS.iter().map(|row| (row.new)()).collect(),
+            current: 0,
+            rows: Vec::new(),
+            unfolded: BTreeSet::new(),
+            chosen: None,
+            target: None,
+            open: None,
+            overlay: Overlay::None,
+            notice: None,
+            asked: None,
+            mouse: false,
+            tabs: Vec::new(),
+            tabs_row: 0,
+        }
+    }
+
+    /// Takes in the next snapshot. While the screen is paused it is remembered, and shown later.
+    pub fn update(&mut self, snapshot: Arc<Snapshot>) {
+        self.history.record(snapshot);
+        if self.frozen.is_none() {
+            self.settle();
+        }
+        if self.notice.as_ref().is_some_and(|(_, until_ns)| *until_ns < self.history.snapshot.time_ns) {
+            self.notice = None;
+        }
+    }
+
+    /// Takes in what came of the last [`Effect::Demo`](super::Effect::Demo), and shows it.
+    pub fn demo_reply(&mut self, reply: Result<(), String>) {
+        let asked = self.asked.take().unwrap_or_else(|| "demo-server".to_owned());
+        self.say(match reply {
+            Ok(()) => Notice::Done(asked),
+            Err(error) => Notice::Failed(format!("{asked}: {error}")),
+        });
+    }
+
+    fn say(&mut self, notice: Notice) {
+        self.notice = Some((notice, self.history.snapshot.time_ns.saturating_add(NOTICE_NS)));
+    }
+
+    /// The past as it is shown.
+    fn shown(&self) -> &History {
+        self.frozen.as_deref().unwrap_or(&self.history)
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            history: self.shown(),
+            rows: &self.rows,
+            target: self.target.as_ref(),
+            styles: &self.styles,
+        }
+    }
+
+    /// Puts the rows in order and finds the target among them, after anything that may have changed them.
+    fn settle(&mut self) {
+        let snapshot = Arc::clone(&self.shown().snapshot);
+        self.rows = listeners::rows(&snapshot, &self.unfolded);
+        self.target = listeners::resolve(&snapshot, &self.rows, self.chosen.as_ref(), self.target.as_ref());
+        let cookies = self.target.as_ref().map(|target| target.cookies(&snapshot)).unwrap_or_default();
+        self.history.window.watch(cookies);
+    }
+
+    /// Stands still, or goes on with what is there by now.
+    fn pause(&mut self) {
+        self.frozen = match self.frozen.take() {
+            Some(_) => None,
+            None => Some(Box::new(self.history.clone())),
+        };
+        self.settle();
+    }
+}

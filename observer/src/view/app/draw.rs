@@ -1,0 +1,81 @@
+//! Puts the parts of the screen together.
+
+use ratatui::Frame;
+
+use super::{App, Overlay};
+use crate::view::screen::Context;
+use crate::view::widget::pen::Pen;
+use crate::view::{VIEWS, ascii, demo, footer, header, help};
+
+/// The smallest terminal on which the screens say what they should.
+const LEAST: (u16, u16) = (64, 16);
+/// The height from which a rule sets the header off.
+const RULE_FROM: u16 = 20;
+
+impl App {
+    /// Draws everything.
+    pub fn draw(&mut self, frame: &mut Frame<'_>) {
+        let area = frame.area();
+        let mut pen = Pen::new(frame.buffer_mut(), area);
+        if area.width < LEAST.0 || area.height < LEAST.1 {
+            self.too_small(&mut pen);
+        } else {
+            self.parts(&mut pen);
+        }
+        if self.options.ascii {
+            ascii::reduce(frame.buffer_mut());
+        }
+    }
+
+    fn too_small(&self, pen: &mut Pen<'_>) {
+        let (width, height) = (pen.width(), pen.height());
+        let lines = [
+            "too small".to_owned(),
+            format!("{width}×{height}, please"),
+            format!("at least {}×{}", LEAST.0, LEAST.1),
+        ];
+        let top = height.saturating_sub(lines.len() as u16) / 2;
+        for (y, line) in lines.iter().enumerate() {
+            pen.text(0, top + y as u16, width, line, self.styles.plain);
+        }
+    }
+
+    fn parts(&mut self, pen: &mut Pen<'_>) {
+        let height = pen.height();
+        let rule = u16::from(height >= RULE_FROM);
+        let top = header::ROWS + rule;
+        let body = height - top - footer::ROWS;
+        header::draw(&mut pen.rows(0, header::ROWS), self.shown(), self.frozen.is_some(), &self.styles);
+        if rule > 0 {
+            pen.rule(header::ROWS, "─", self.styles.dim);
+        }
+        self.body(&mut pen.rows(top, body));
+        self.tabs_row = pen.area().y + top + body;
+        let screen = self.views.get(self.current).map(|view| view.help());
+        if let Some(screen) = screen {
+            let mut below = pen.rows(top + body, footer::ROWS);
+            let notice = self.notice.as_ref().map(|(notice, _)| notice);
+            let demo = demo::state(&self.shown().snapshot).is_some();
+            self.tabs = footer::draw(&mut below, self.current, screen, notice, demo, &self.styles);
+        }
+    }
+
+    fn body(&mut self, pen: &mut Pen<'_>) {
+        let Some(row) = VIEWS.get(self.current) else { return };
+        if self.history.is_empty() {
+            pen.text(1, 1, pen.width(), "waiting for the first figures", self.styles.dim);
+            return;
+        }
+        // The views are taken out so that they can change while they look at the rest.
+        let mut views = std::mem::take(&mut self.views);
+        if let Some(view) = views.get_mut(self.current) {
+            let context: Context<'_> = self.context();
+            view.draw(&context, pen);
+        }
+        self.views = views;
+        if let (Overlay::Help { scroll, .. }, Some(view)) = (self.overlay, self.views.get(self.current)) {
+            let furthest = help::draw(pen, row.title, view.help(), scroll, &self.styles);
+            self.overlay = Overlay::Help { scroll: scroll.min(furthest), furthest };
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The two rows below every screen: the screens and their keys, then the keys of this one or what there is to say.
+
+use ratatui::text::Span;
+
+use super::{VIEWS, screen::Help, styles::Styles, widget::pen::Pen};
+
+/// Rows of the footer.
+pub(crate) const ROWS: u16 = 2;
+
+/// What stands in the last row instead of the keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// Something was done.
+    Done(String),
+    /// Something failed, and why.
+    Failed(String),
+    /// An answer is expected; the keys for it.
+    Prompt(String),
+}
+
+/// Draws the footer into the whole of `pen`. Returns the columns at which each tab begins and ends.
+pub(crate) fn draw(
+    pen: &mut Pen<'_>,
+    current: usize,
+    help: &Help,
+    notice: Option<&Notice>,
+    demo: bool,
+    styles: &Styles,
+) -> Vec<std::ops::Range<u16>> {
+    let mut tabs = Vec::with_capacity(VIEWS.len());
+    let mut x = 0;
+    for (index, row) in VIEWS.iter().enumerate() {
+        let text = format!(" {} {} ", row.key, row.title);
+        let style = if index == current { styles.selected } else { styles.dim };
+        let start = x;
+        x = pen.spans(x, 0, &[Span::styled(text, style)]);
+        tabs.push(start..x);
+    }
+    match notice {
+        Some(Notice::Done(text)) => pen.spans(1, 1, &[Span::styled(format!("✓ {text}"), styles.good)]),
+        Some(Notice::Failed(text)) => pen.spans(1, 1, &[Span::styled(format!("! {text}"), styles.bad)]),
+        Some(Notice::Prompt(text)) => pen.spans(1, 1, &[Span::styled(text.clone(), styles.strong)]),
+        None => hints(pen, help, demo, styles),
+    };
+    tabs
+}
+
+fn hints(pen: &mut Pen<'_>, help: &Help, demo: bool, styles: &Styles) -> u16 {
+    let pattern: &[(&str, &str)] = if demo { &[("p", "pattern")] } else { &[] };
+    let general = [("space", "pause"), ("?", "help"), ("q", "quit")];
+    let mut x = 1;
+    // The general ones come last and always have room; those of the screen as far as they fit.
+    let reserved: u16 = 26 + if demo { 11 } else { 0 };
+    let room = pen.width().saturating_sub(reserved);
+    for (key, what) in help.keys {
+        let needed = (key.chars().count() + what.chars().count() + 3) as u16;
+        if x + needed > room {
+            break;
+        }
+        x = hint(pen, x, key, what, styles);
+    }
+    for (key, what) in pattern.iter().chain(&general) {
+        x = hint(pen, x, key, what, styles);
+    }
+    x
+}
+
+fn hint(pen: &mut Pen<'_>, x: u16, key: &str, what: &str, styles: &Styles) -> u16 {
+    pen.spans(
+        x,
+        1,
+        &[
+            Span::styled(key.to_owned(), styles.key),
+            Span::raw(" "),
+            Span::styled(what.to_owned(), styles.dim),
+            Span::raw("  "),
+        ],
+    )
+}

@@ -1,0 +1,120 @@
+//! The two rows on top of every screen: what is watched, and whether the figures can be trusted.
+
+use ratatui::text::Span;
+
+use super::{demo, figures, history::History, styles::Styles, widget::pen::Pen};
+use crate::model::snapshot::{LedgerCheck, Snapshot};
+
+/// Rows of the header.
+pub(crate) const ROWS: u16 = 2;
+
+/// Draws the header into the whole of `pen`.
+pub(crate) fn draw(pen: &mut Pen<'_>, history: &History, paused: bool, styles: &Styles) {
+    let snapshot = &history.snapshot;
+    let clock = figures::clock(history.elapsed_ns());
+    let state = match (history.is_empty(), paused) {
+        (true, _) => Span::styled("waiting ", styles.dim),
+        (_, true) => Span::styled("■ PAUSED ", styles.warn),
+        _ => Span::styled("▶ live ", styles.good),
+    };
+    let right = [state, Span::styled(clock, styles.plain), Span::raw(" ")];
+    let room = pen.width().saturating_sub(20);
+    pen.part(0, 0, room, 1).spans(1, 0, &target(snapshot, room, styles));
+    pen.spans_right(0, &right);
+    pen.spans(1, 1, &trust(snapshot, pen.width(), styles));
+}
+
+/// What is watched.
+fn target<'a>(snapshot: &Snapshot, width: u16, styles: &Styles) -> Vec<Span<'a>> {
+    let mut spans = vec![Span::styled("observer", styles.title), Span::raw("  ")];
+    let Some(running) = demo::running(snapshot) else {
+        let what = match snapshot.demo.as_ref().and_then(|demo| demo.error.as_ref()) {
+            Some(_) => Span::styled("! demo-server does not answer", styles.bad),
+            None => Span::raw(figures::plural(snapshot.listeners.len(), "listener")),
+        };
+        spans.push(what);
+        if width >= 70 && !snapshot.meta.kernel.is_empty() {
+            spans.push(Span::styled(format!("  kernel {}", snapshot.meta.kernel), styles.dim));
+        }
+        return spans;
+    };
+    spans.push(Span::styled("pattern ", styles.dim));
+    spans.push(Span::styled(running.pattern_label(), styles.strong));
+    if !running.faults.is_empty() {
+        spans.push(Span::styled("  fault ", styles.dim));
+        spans.push(Span::styled(running.faults_label(), styles.bad));
+    }
+    spans.push(Span::styled("  load ", styles.dim));
+    spans.push(Span::raw(running.load.clone().unwrap_or_else(|| "none".to_owned())));
+    if width >= 95 {
+        let settings = &running.settings;
+        let text = format!(
+            "backlog {}  workers {}  work {}",
+            settings.backlog,
+            settings.workers,
+            figures::duration(settings.work_us.saturating_mul(1_000)),
+        );
+        spans.push(Span::styled(format!("  {text}"), styles.dim));
+    }
+    spans
+}
+
+/// Whether the books balance, whether anything was lost, and which signals are missing.
+fn trust<'a>(snapshot: &Snapshot, width: u16, styles: &Styles) -> Vec<Span<'a>> {
+    let mut spans = vec![books(&snapshot.ledger, width >= 100, styles), Span::raw("   ")];
+    spans.push(match snapshot.loss.total {
+        0 => Span::styled("✓ nothing lost", styles.good),
+        lost => Span::styled(format!("! LOST {}", figures::count(lost)), styles.bad),
+    });
+    let signals = &snapshot.meta.signals;
+    if !signals.is_empty() {
+        let missing = signals.values().filter(|hook| hook.is_none()).count();
+        let limited = snapshot
+            .meta
+            .signal_notes
+            .keys()
+            .filter(|signal| signals.get(*signal).is_some_and(Option::is_some))
+            .count();
+        spans.push(Span::raw("   "));
+        spans.push(match (missing, limited) {
+            (0, 0) => Span::styled(format!("✓ all {} signals", signals.len()), styles.good),
+            (0, limited) => {
+                Span::styled(format!("▴ {} limited", figures::plural(limited, "signal")), styles.warn)
+            }
+            (missing, _) => {
+                Span::styled(format!("▴ {} missing", figures::plural(missing, "signal")), styles.warn)
+            }
+        });
+    }
+    spans
+}
+
+fn books<'a>(ledger: &[LedgerCheck], wide: bool, styles: &Styles) -> Span<'a> {
+    let differing = || ledger.iter().filter(|check| check.difference != 0);
+    // A difference that nobody can explain is the one to show.
+    let shown = differing().find(|check| check.reason.is_none()).or_else(|| differing().next());
+    match shown {
+        None if ledger.is_empty() => Span::styled("· books: nothing to check yet", styles.dim),
+        None => {
+            Span::styled(format!("✓ books balance ({})", figures::plural(ledger.len(), "check")), styles.good)
+        }
+        Some(LedgerCheck { check, difference, reason: None, .. }) => {
+            let text = format!("≠ BOOKS DIFFER: {check} by {}, reason unknown", signed(*difference));
+            Span::styled(text, styles.bad)
+        }
+        Some(LedgerCheck { difference, reason: Some(reason), .. }) => {
+            let room = if wide { 60 } else { 28 };
+            let reason: String = if reason.chars().count() > room {
+                reason.chars().take(room - 1).chain(['…']).collect()
+            } else {
+                reason.clone()
+            };
+            Span::styled(format!("≠ books differ by {}: {reason}", signed(*difference)), styles.warn)
+        }
+    }
+}
+
+/// A difference with its sign.
+pub(crate) fn signed(difference: i64) -> String {
+    if difference > 0 { format!("+{}", figures::count(difference)) } else { figures::count(difference) }
+}

@@ -1,0 +1,174 @@
+//! Screen 1, Queues: every listener with both its queues, the worst first, and below it the story of the chosen one.
+
+mod columns;
+mod detail;
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent};
+
+use super::listeners::Figures;
+use super::screen::{Answer, Context, Help, View};
+use super::widget::{list::List, pen::Pen, table};
+
+/// The span of the plot, in the order of the keys that change it.
+const SPANS_NS: [u64; 5] =
+    [30_000_000_000, 60_000_000_000, 120_000_000_000, 300_000_000_000, 600_000_000_000];
+
+/// The screen.
+#[derive(Debug)]
+pub(crate) struct Queues {
+    list: List,
+    span: usize,
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        Self { list: List::default(), span: 1 }
+    }
+}
+
+impl View for Queues {
+    fn draw(&mut self, context: &Context<'_>, pen: &mut Pen<'_>) {
+        if context.rows.is_empty() {
+            return empty(context, pen);
+        }
+        let height = pen.height();
+        let wanted = context.rows.len().min(usize::from(u16::MAX) - 1) as u16 + 1;
+        let detail = detail::height(context, pen.width(), height, wanted);
+        self.table(context, &mut pen.rows(0, height - detail));
+        detail::draw(context, &mut pen.rows(height - detail, detail), SPANS_NS[self.span]);
+    }
+
+    fn key(&mut self, context: &Context<'_>, key: KeyEvent) -> Answer {
+        let rows = context.rows;
+        match key.code {
+            KeyCode::Char('+') => self.span = self.span.saturating_sub(1),
+            KeyCode::Char('-') => self.span = (self.span + 1).min(SPANS_NS.len() - 1),
+            KeyCode::Enter | KeyCode::Left | KeyCode::Right | KeyCode::Char('h' | 'l') => {
+                let Some(row) = rows.get(self.list.selected) else { return Answer::Done };
+                return match (key.code, row.unfolded) {
+                    (_, None) => Answer::Done,
+                    (KeyCode::Left | KeyCode::Char('h'), Some(false)) => Answer::Done,
+                    (KeyCode::Right | KeyCode::Char('l'), Some(true)) => Answer::Done,
+                    _ => Answer::Unfold(row.target.clone()),
+                };
+            }
+            _ if self.list.key(key, rows.len()) => {
+                return rows
+                    .get(self.list.selected)
+                    .map_or(Answer::Done, |row| Answer::Choose(row.target.clone()));
+            }
+            _ => return Answer::NotMine,
+        }
+        Answer::Done
+    }
+
+    fn click(&mut self, context: &Context<'_>, column: u16, row: u16) -> Answer {
+        let Some(row) =
+            self.list.at(column, row, context.rows.len()).and_then(|index| context.rows.get(index))
+        else {
+            return Answer::NotMine;
+        };
+        // A second click on a group unfolds it.
+        if row.unfolded.is_some() && context.target == Some(&row.target) {
+            return Answer::Unfold(row.target.clone());
+        }
+        Answer::Choose(row.target.clone())
+    }
+
+    fn help(&self) -> &'static Help {
+        &HELP
+    }
+}
+
+impl Queues {
+    fn table(&mut self, context: &Context<'_>, pen: &mut Pen<'_>) {
+        let styles = context.styles;
+        let columns = columns::for_width(pen.width());
+        let slots = table::place(columns, pen.width());
+        table::titles(pen, 0, columns, &slots, styles.heading);
+        let height = pen.height().saturating_sub(1);
+        let mut body = pen.rows(1, height);
+        let position = context.rows.iter().position(|row| Some(&row.target) == context.target);
+        self.list.selected = position.unwrap_or(self.list.selected);
+        let snapshot = context.snapshot();
+        for (y, index) in self.list.show(context.rows.len(), body.area()).enumerate() {
+            let Some(row) = context.rows.get(index) else { break };
+            let members = row.members.iter().filter_map(|index| snapshot.listeners.get(*index));
+            let figures = Figures::of(members, &context.history.samples);
+            columns::draw(context, &mut body, y as u16, &slots, row, &figures, index == self.list.selected);
+        }
+    }
+}
+
+fn empty(context: &Context<'_>, pen: &mut Pen<'_>) {
+    let filters = &context.snapshot().meta.filters;
+    let mut selected = Vec::new();
+    selected.extend(filters.ports.iter().map(|port| format!("port {port}")));
+    selected.extend(filters.pid.map(|pid| format!("process {pid}")));
+    selected.extend(filters.netns.map(|netns| format!("network namespace {netns}")));
+    selected.extend(filters.cgroup.map(|cgroup| format!("cgroup {cgroup}")));
+    let first = if selected.is_empty() {
+        "no TCP socket listens here yet".to_owned()
+    } else {
+        format!("nothing that listens matches {}", selected.join(", "))
+    };
+    pen.text(1, 1, pen.width(), &first, context.styles.strong);
+    let second = "a listener appears by itself as soon as a program calls listen(2)";
+    pen.text(1, 2, pen.width(), second, context.styles.dim);
+}
+
+const HELP: Help = Help {
+    keys: &[("arrows", "choose"), ("Enter", "shards"), ("+ -", "time")],
+    terms: &[
+        (
+            "LISTENER",
+            "One listening socket (a struct sock in TCP_LISTEN). ×4: four sockets share the address with \
+          SO_REUSEPORT; each is a shard with queues of its own, and the kernel deals connections out by hash.",
+        ),
+        (
+            "STATE",
+            "· idle, ✓ healthy, ▴ filling (over half full), ■ saturated (full, none refused), ? STRANDED (they \
+          wait and nobody accepts), ! OVERFLOWING (refused in the last second).",
+        ),
+        (
+            "SYN QUEUE",
+            "Handshakes begun and not complete: icsk_accept_queue.qlen. With SYN cookies the kernel keeps \
+          nothing, and it stays short.",
+        ),
+        (
+            "ACCEPT QUEUE",
+            "Connections complete and not accepted: sk_ack_backlog, against sk_max_ack_backlog, which is \
+          the backlog passed to listen(2) clamped by net.core.somaxconn. It is full at limit + 1. The tick is the peak \
+          of the last second, exact: every arrival reports the depth it met. Of a group: the fullest shard.",
+        ),
+        (
+            "IN/s OUT/s",
+            "Connections that entered the accept queue (inet_csk_reqsk_queue_add) and that left it through \
+          accept (inet_csk_accept), over the last second.",
+        ),
+        (
+            "WAIT",
+            "Time in the accept queue of those accepted in the last interval; p99: 99 of 100 waited less.",
+        ),
+        (
+            "DROPS/s",
+            "Everything the listener refused (sk_drops): a full accept queue, but also a full SYN queue or no \
+          memory.",
+        ),
+        ("UNREAD", "Accepted, data is waiting, nobody has read any: the queue inside the program."),
+        (
+            "COOKIES RESENT",
+            "Connections that came through a SYN cookie, and SYN-ACKs sent again, since the start.",
+        ),
+        (
+            "the plot",
+            "Filled: depth at the end of each column's time. Shaded: the peak in it. Marks: changes of \
+          pattern, load and fault.",
+        ),
+        (
+            "BOOKS",
+            "What the observer counted against what the kernel says is queued. They balance, or the difference \
+          is shown with its reason.",
+        ),
+    ],
+};
