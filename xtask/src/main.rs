@@ -11,22 +11,30 @@
 //!
 //! Below them:
 //! - [`exec`], [`exit`], [`interrupt`]: commands, exit codes, signals
+//! - [`child`], [`workdir`]: what is stopped or removed when we let go of it
+//! - [`backend`], [`stream`]: demo-server and `observer stream` as children
 //! - [`machine`], [`privilege`], [`toolchain`]: what this machine is and has
-//! - [`workspace`]: where the repository is
-//! - [`backend`], [`stream`]: demo-server and `observer stream` as child processes
+//! - [`workspace`], [`artifacts`]: where the repository is, and what cargo builds of it
 //! - [`table`]: tables for people
 
+mod artifacts;
+mod backend;
+mod child;
 mod ci;
+mod demo;
 mod exec;
 mod exit;
+mod interrupt;
 mod lint;
 mod machine;
 mod privilege;
 mod setup;
+mod stream;
 mod table;
 mod test;
 mod tidy;
 mod toolchain;
+mod workdir;
 mod workspace;
 
 use std::process::ExitCode;
@@ -45,6 +53,8 @@ struct Cli {
 enum Command {
     /// Install what the other commands need, saying what and why; leaves alone what is there
     Setup(setup::Options),
+    /// Show the backend under load: the TUI, or without a terminal a comparison of the patterns
+    Demo(demo::Options),
     /// Run every test; those that load programs into the kernel run as root
     Test(test::Options),
     /// Check form, style, documentation, and the rules of the repository
@@ -56,6 +66,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Setup(options) => setup::run(&options),
+        Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Lint(options) => lint::run(&options),
         Command::Ci(options) => ci::run(&options),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Rows of cells under a head. A cell that begins with a digit, and what stands under such a head, goes to the right.
+/// Rows of cells under a head. Columns of quantities go to the right.
 pub(crate) struct Table {
     head: Vec<&'static str>,
     rows: Vec<Vec<String>>,
@@ -35,8 +35,14 @@ impl Table {
     fn numeric(&self, column: usize) -> bool {
         let mut cells =
             self.rows.iter().map(|row| row[column].as_str()).filter(|cell| !matches!(*cell, "" | "-"));
-        !self.rows.is_empty() && cells.all(|cell| cell.starts_with(|c: char| c.is_ascii_digit()))
+        !self.rows.is_empty() && cells.all(is_quantity)
     }
+}
+
+/// A number, alone or with a unit: `12`, `-1.5 ms`.
+fn is_quantity(cell: &str) -> bool {
+    let (number, unit) = cell.split_once(' ').unwrap_or((cell, ""));
+    number.parse::<f64>().is_ok() && unit.chars().count() <= 3
 }
 
 impl fmt::Display for Table {

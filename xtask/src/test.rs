@@ -4,8 +4,8 @@
 //! two cores. A test that cannot run here must say so with a line `SKIPPED: <test>: <why>`; it is counted and listed
 //! as skipped, never as passed.
 
-mod executables;
 mod libtest;
+mod program;
 mod skips;
 mod suite;
 
@@ -13,12 +13,12 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 
 use crate::{
+    artifacts::{self, Program},
     exec,
     setup::{self, Purpose, Ready},
     table::Table,
     workspace,
 };
-use executables::Executable;
 use libtest::Outcome;
 
 /// Flags of `cargo xtask test`.
@@ -50,13 +50,14 @@ impl Options {
 /// Runs it.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let ready = setup::ensure(&[Purpose::Test])?;
-    let executables = build(options, &ready)?;
+    let programs = build(options, &ready)?;
     let mut results = Vec::new();
-    for executable in &executables {
-        let result = suite::run(executable, options, &ready.privilege)
-            .with_context(|| format!("could not run the tests of {}", executable.name()))?;
-        show(&executable.name(), &result, options);
-        results.push((executable.name(), result));
+    for program in &programs {
+        let name = program::name(program);
+        let result = suite::run(program, options, &ready.privilege)
+            .with_context(|| format!("could not run the {name}"))?;
+        show(&name, &result, options);
+        results.push((name, result));
     }
     if let Some(result) = doc_tests(options, &ready)? {
         show("doc tests", &result, options);
@@ -65,15 +66,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     conclude(&results, options)
 }
 
-fn build(options: &Options, ready: &Ready) -> Result<Vec<Executable>> {
+fn build(options: &Options, ready: &Ready) -> Result<Vec<Program>> {
     eprintln!("test: building");
     let mut cargo = workspace::cargo_with_bpf(&ready.toolchain);
     cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]);
     select(&mut cargo, options);
-    let executables = executables::parse(&exec::capture(&mut cargo)?)?;
-    match executables.is_empty() {
+    let programs = program::of_tests(artifacts::parse(&exec::capture(&mut cargo)?)?);
+    match programs.is_empty() {
         true => bail!("cargo built no tests"),
-        false => Ok(executables),
+        false => Ok(programs),
     }
 }
 

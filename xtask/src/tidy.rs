@@ -8,7 +8,7 @@ mod pairing;
 mod source;
 mod text;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -51,21 +51,44 @@ pub(crate) fn run() -> Result<()> {
     }
 }
 
-/// What git tracks or would track; binary files and those deleted in the work tree are left out.
+/// What git tracks or would track; of a copy without git, all but what is built. Binary files are left out.
 fn files(root: &Path) -> Result<Vec<File>> {
     let mut git = exec::command("git");
     git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-    let list = exec::capture(&mut git).context("tidy needs git and a checkout")?;
-    let mut files = Vec::new();
-    for path in list.split('\0').filter(|path| !path.is_empty()) {
-        let Ok(bytes) = fs::read(root.join(path)) else { continue };
-        if let Ok(text) = String::from_utf8(bytes) {
-            files.push(File { path: path.to_owned(), text });
+    git.stderr(Stdio::null());
+    let mut paths = match git.output() {
+        Ok(output) if output.status.success() => {
+            let list = String::from_utf8(output.stdout).context("a file's name is not UTF-8")?;
+            list.split('\0').filter(|path| !path.is_empty()).map(Into::into).collect()
+        }
+        _ => walk(root, "")?,
+    };
+    paths.sort();
+    paths.dedup();
+    // A file that git knows may be gone from the work tree.
+    let text = |path: String| {
+        String::from_utf8(fs::read(root.join(&path)).ok()?).ok().map(|text| File { path, text })
+    };
+    Ok(paths.into_iter().filter_map(text).collect())
+}
+
+fn walk(root: &Path, below: &str) -> Result<Vec<String>> {
+    let directory = root.join(below);
+    let context = || format!("could not read {}", directory.display());
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(&directory).with_context(context)? {
+        let entry = entry.with_context(context)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
+        match entry.file_type().with_context(context)? {
+            kind if kind.is_dir() && !matches!(name.as_str(), "target" | ".git") => {
+                paths.extend(walk(root, &path)?)
+            }
+            kind if kind.is_file() => paths.push(path),
+            _ => {}
         }
     }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    files.dedup_by(|a, b| a.path == b.path);
-    Ok(files)
+    Ok(paths)
 }
 
 impl File {
@@ -89,5 +112,7 @@ mod tests {
         let files = files(workspace::root()).unwrap();
         assert!(files.iter().any(|file| file.path == "xtask/src/tidy.rs"));
         assert!(!files.iter().any(|file| file.path.starts_with("target/")));
+        let without_git = walk(workspace::root(), "").unwrap();
+        assert!(files.iter().all(|file| without_git.contains(&file.path)));
     }
 }

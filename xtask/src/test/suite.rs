@@ -12,10 +12,10 @@ use anyhow::{Context as _, Result};
 
 use super::{
     Options,
-    executables::Executable,
     libtest::{self, Outcome},
+    program::{self, is_privileged},
 };
-use crate::{exec, privilege, privilege::Privilege, workspace};
+use crate::{artifacts::Program, exec, privilege, privilege::Privilege, workspace};
 
 /// Where the output of each program is kept until its next run.
 pub(super) fn log_dir() -> PathBuf {
@@ -23,20 +23,21 @@ pub(super) fn log_dir() -> PathBuf {
 }
 
 /// Runs a program of tests, as root if its tests load programs into the kernel.
-pub(super) fn run(executable: &Executable, options: &Options, privilege: &Privilege) -> Result<Outcome> {
-    let mut command = match executable.is_privileged() {
-        true => privilege::tied_as_root(privilege, &executable.path),
-        false => exec::tied(&executable.path),
+pub(super) fn run(program: &Program, options: &Options, privilege: &Privilege) -> Result<Outcome> {
+    let mut command = match is_privileged(program) {
+        true => privilege::tied_as_root(privilege, &program.path),
+        false => exec::tied(&program.path),
     };
     // With --show-output, since a test says that it was skipped on an output that libtest keeps to itself otherwise.
     command.args(["--show-output", "--format=pretty", "--color=never"]);
-    if executable.is_privileged() && std::env::var_os("RUST_TEST_THREADS").is_none() {
+    if is_privileged(program) && std::env::var_os("RUST_TEST_THREADS").is_none() {
         command.arg("--test-threads=2");
     }
     command.args(&options.filter);
     // As cargo runs them.
-    command.current_dir(&executable.directory).env("CARGO_MANIFEST_DIR", &executable.directory);
-    let file = executable.name().replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_', "-");
+    command.current_dir(&program.directory).env("CARGO_MANIFEST_DIR", &program.directory);
+    let file =
+        program::name(program).replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_', "-");
     supervise(&mut command, &file, options.timeout)
 }
 
