@@ -221,9 +221,10 @@ impl Connection {
         self.phase = Phase::Discarding { left: DISCARD_LIMIT };
     }
 
-    /// Whether there is something to do without waiting for the socket: bytes read or composed by an earlier owner.
+    /// Whether there is something to do without waiting for the socket: bytes that an earlier owner has read or
+    /// composed, or the end.
     pub fn has_unfinished(&self) -> bool {
-        !self.inbox.is_empty() || !self.outbox.is_empty()
+        !self.inbox.is_empty() || !self.outbox.is_empty() || self.phase == Phase::Closing
     }
 
     /// Makes calls on the socket return at once, or wait.

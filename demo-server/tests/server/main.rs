@@ -1,0 +1,13 @@
+//! Tests of the whole server and of the load generator, through sockets and the command line.
+//!
+//! Everything is compared with somebody else's count: what the client sent with what the server read, what the
+//! server says of its threads with what the kernel says, a queue with `/proc/net/tcp`.
+
+mod control;
+mod faults;
+mod http;
+mod load;
+mod patterns;
+mod program;
+mod support;
+mod switching;

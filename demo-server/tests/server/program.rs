@@ -1,0 +1,219 @@
+//! The program as it is started from a shell: exit codes, messages, signals.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd as _;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+use demo_server::control::Client;
+use demo_server::load::Report;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Scratch, ask, connect, wait_until};
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_demo-server"))
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+/// A server in a process of its own; killed if a test forgets it.
+struct Served {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    address: SocketAddr,
+}
+
+impl Served {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = program();
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        let address = line.strip_prefix("demo-server: listening on ").unwrap().split(',').next().unwrap();
+        assert!(line.trim_end().ends_with(&format!("pid {}", child.id())), "{line}");
+        Self { address: address.parse().unwrap(), child, stderr }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.child.id().cast_signed()).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for the end; the exit code and the rest of standard error.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.stderr.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2_and_says_what_is_wrong() {
+    for (arguments, expected) in [
+        (&["serve", "--pattern", "nonsense"][..], "unknown pattern 'nonsense'; there are single-thread"),
+        (&["serve", "--pattern", "6"], "unknown pattern '6'"),
+        (&["serve", "--workers", "0"], "workers 0 is out of range: 1 to 1024"),
+        (&["serve", "--backlog", "-1"], "--backlog"),
+        (&["serve", "--listen", "nowhere"], "--listen"),
+        (&["serve", "--load", "tsunami"], "unknown profile 'tsunami'"),
+        (&["serve", "--load", "steady,speed=9"], "speed"),
+        (&["serve", "--load", "steady,rate"], "'rate' is not KEY=VALUE"),
+        (&["load", "--target", "192.0.2.1:80"], "not an address of this machine"),
+        (&["load", "--profile", "tsunami"], "unknown profile 'tsunami'; there are steady"),
+        (&["load", "--duration", "2h"], "at most 1h"),
+        (&["load", "--duration", "5"], "'5' is not a duration; write it as 200ms"),
+        (&["load", "--rate", "nan"], "rate NaN is out of range"),
+        (&["load", "--profile", "keepalive", "--poisson"], "poisson is for open loops"),
+        (&["patterns", "--colour"], "--colour"),
+        (&[], "Usage"),
+    ] {
+        let output = run(arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_port_in_use_is_exit_code_1_with_a_remedy() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ours = Served::start(&["--pattern", "sharding"]);
+    // Also when what uses it is a server like this one, whose shards do share the port with each other.
+    for taken in [other.local_addr().unwrap(), ours.address] {
+        for pattern in ["single-thread", "sharding"] {
+            let output = run(&["serve", "--pattern", pattern, "--listen", &taken.to_string()]);
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{error}");
+            assert!(error.contains(&taken.to_string()) && error.contains("--listen"), "{error}");
+            assert!(error.contains("Address already in use"), "{error}");
+        }
+    }
+    assert!(ask(&mut connect(ours.address)).is_some());
+}
+
+#[test]
+fn a_control_socket_in_use_is_exit_code_1_and_names_it() {
+    let scratch = Scratch::new();
+    let path = scratch.path("control").display().to_string();
+    let first = Served::start(&["--control", &path]);
+    let output = run(&["serve", "--listen", "127.0.0.1:0", "--control", &path]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains(&path) && error.contains("in use by a running server"), "{error}");
+    assert_eq!(Client::connect(&path).unwrap().state().unwrap().pid, first.child.id());
+    // After kill -9 the file stays, and the next server takes its place.
+    first.signal(Signal::KILL);
+    drop(first);
+    assert!(std::fs::symlink_metadata(&path).is_ok());
+    let next = Served::start(&["--control", &path]);
+    assert_eq!(Client::connect(&path).unwrap().state().unwrap().pid, next.child.id());
+}
+
+#[test]
+fn signals_and_the_stop_command_end_it_cleanly() {
+    for how in ["TERM", "INT", "stop"] {
+        let scratch = Scratch::new();
+        let path = scratch.path("control");
+        let served = Served::start(&["--control", path.to_str().unwrap(), "--pattern", "4"]);
+        let mut open = connect(served.address);
+        assert!(ask(&mut open).is_some());
+        match how {
+            "TERM" => served.signal(Signal::TERM),
+            "INT" => served.signal(Signal::INT),
+            _ => drop(
+                Client::connect(&path).unwrap().command(&demo_server::control::Request::Stop {}).unwrap(),
+            ),
+        }
+        let (code, rest) = served.end();
+        assert_eq!((code, rest.as_str()), (Some(0), ""), "{how}");
+        assert!(!path.exists(), "{how}: the control socket is removed");
+        assert_eq!(open.read(&mut [0]).unwrap(), 0, "{how}: closed with FIN");
+    }
+}
+
+#[test]
+fn load_dies_with_a_killed_server() {
+    let scratch = Scratch::new();
+    let path = scratch.path("control");
+    let served = Served::start(&["--control", path.to_str().unwrap(), "--load", "keepalive,duration=10m"]);
+    let mut client = Client::connect(&path).unwrap();
+    let pid = client.state().unwrap().load.unwrap().pid;
+    wait_until("load", || Client::connect(&path).unwrap().state().unwrap().counters.requests > 10);
+    served.signal(Signal::KILL);
+    let stat = format!("/proc/{pid}/stat");
+    wait_until("the generator to be gone", || {
+        std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))
+    });
+}
+
+#[test]
+fn load_reports_as_table_and_as_json_and_ends_at_sigint() {
+    let served = Served::start(&[]);
+    let target = served.address.to_string();
+    let few = ["load", "--target", &target, "--profile", "churn", "--total-connections", "23"];
+    let table = run(&few);
+    assert_eq!(table.status.code(), Some(0));
+    let text = String::from_utf8(table.stdout).unwrap();
+    assert!(text.contains("23 responses") && text.contains("p99.9"), "{text}");
+    let json = run(&[&few[..], &["--json"]].concat());
+    let report: Report = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((report.responses, report.connections_opened), (23, 23));
+
+    let mut command = program();
+    command.args(["load", "--target", &target, "--profile", "keepalive", "--duration", "10m", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut clients = 0;
+    wait_until("the load to be named and running", || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names.into_iter().any(|name| name == "load-0\n")
+    });
+    kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), Signal::INT).unwrap();
+    let mut text = String::new();
+    clients += child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(clients > 0 && serde_json::from_str::<Report>(&text).is_ok(), "{text}");
+    child.wait().unwrap();
+}
+
+#[test]
+fn nothing_answered_is_exit_code_1() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let output = run(&["load", "--target", &free, "--duration", "100ms", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report.errors.contains_key("connection refused"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("not one request"));
+}
+
+#[test]
+fn patterns_are_listed_for_people_and_machines() {
+    let text = String::from_utf8(run(&["patterns"]).stdout).unwrap();
+    for pattern in demo_server::pattern::PATTERNS {
+        assert!(text.contains(pattern.id) && text.contains(pattern.line), "{text}");
+    }
+    let json: serde_json::Value = serde_json::from_slice(&run(&["patterns", "--json"]).stdout).unwrap();
+    assert_eq!(json[4]["id"], "sharding");
+    assert_eq!(json[4]["number"], 5);
+    assert!(json[0]["watch"].as_str().unwrap().contains("accept queue"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child = program().args(["patterns", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let stdout = child.stdout.take().unwrap();
+    assert!(stdout.as_raw_fd() >= 0);
+    drop(stdout);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
