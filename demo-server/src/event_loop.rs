@@ -7,6 +7,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 
@@ -48,6 +49,8 @@ pub struct EventLoop<'a> {
     accepting: bool,
     /// Whether connections are in the epoll set; they are not while nobody is to read.
     reading: bool,
+    /// Connections that are to be looked at again without waiting for the kernel to report them.
+    resumed: Vec<Ready>,
 }
 
 impl<'a> EventLoop<'a> {
@@ -57,14 +60,22 @@ impl<'a> EventLoop<'a> {
         epoll::add(&epoll, member.wake(), EventData::new_u64(WAKE), EventFlags::IN)?;
         let connections = HashMap::new();
         let reading = !member.fault(Fault::NoRead);
-        Ok(Self { member, epoll, connections, listener: None, accepting: false, reading })
+        Ok(Self {
+            member,
+            epoll,
+            connections,
+            listener: None,
+            accepting: false,
+            reading,
+            resumed: Vec::new(),
+        })
     }
 
     /// Minds a listener.
     pub fn watch_listener(&mut self, listener: &'a Listener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         self.listener = Some(listener);
-        self.follow_faults(&mut Vec::new())
+        self.follow_faults()
     }
 
     /// Minds a mailbox.
@@ -78,7 +89,8 @@ impl<'a> EventLoop<'a> {
             return Ok(false);
         }
         let mut events = [const { MaybeUninit::<Event>::uninit() }; BATCH];
-        let events = match epoll::wait(&self.epoll, &mut events, None) {
+        let timeout = (!self.resumed.is_empty()).then_some(&Timespec { tv_sec: 0, tv_nsec: 0 });
+        let events = match epoll::wait(&self.epoll, &mut events, timeout) {
             Ok((events, _)) => events,
             Err(Errno::INTR) => return Ok(true),
             Err(error) => return Err(error.into()),
@@ -87,14 +99,23 @@ impl<'a> EventLoop<'a> {
             match event.data.u64() {
                 WAKE => {
                     self.member.wake().quiet();
-                    self.follow_faults(ready)?;
                 }
-                LISTENER => ready.push(Ready::Listener),
+                LISTENER => ready.extend(self.may_accept().then_some(Ready::Listener)),
                 MAILBOX => ready.push(Ready::Mailbox),
                 token => ready.extend(Token::try_from(token).ok().map(Ready::Connection)),
             }
         }
+        self.follow_faults()?;
+        ready.append(&mut self.resumed);
         Ok(self.member.goes_on())
+    }
+
+    fn may_accept(&self) -> bool {
+        !self.member.fault(Fault::PauseAccept)
+    }
+
+    fn may_read(&self) -> bool {
+        !self.member.fault(Fault::NoRead)
     }
 
     /// Adds a connection and, if an earlier owner left something to do, does it.
@@ -146,6 +167,10 @@ impl<'a> EventLoop<'a> {
 
     /// Advances a connection until it has a request, and does what is to be done if it has none.
     fn turn(&mut self, token: Token, may_read: &mut bool) -> Option<(&mut Connection, Request)> {
+        if self.reading != self.may_read() {
+            // Not later: whoever has switched the fault on counts on it. An error shows again in `wait`.
+            let _ = self.follow_faults();
+        }
         let held = self.member.stage().stopping() || !self.reading;
         let (connection, interest) = self.connections.get_mut(&token).filter(|_| !held)?;
         if self.member.fault(Fault::CloseUnread) {
@@ -174,8 +199,8 @@ impl<'a> EventLoop<'a> {
     }
 
     /// Puts listener and connections into the epoll set or takes them out, as the faults say.
-    fn follow_faults(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
-        let accepting = !self.member.fault(Fault::PauseAccept);
+    fn follow_faults(&mut self) -> io::Result<()> {
+        let accepting = self.may_accept();
         if let Some(listener) = self.listener.filter(|_| accepting != self.accepting) {
             if accepting {
                 epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
@@ -184,14 +209,14 @@ impl<'a> EventLoop<'a> {
             }
             self.accepting = accepting;
         }
-        let reading = !self.member.fault(Fault::NoRead);
+        let reading = self.may_read();
         if reading != self.reading {
             self.reading = reading;
             for (token, (connection, interest)) in &self.connections {
                 if reading {
                     self.register(connection, *interest)?;
                     // What was read before the fault is not reported again by the kernel.
-                    ready.push(Ready::Connection(*token));
+                    self.resumed.push(Ready::Connection(*token));
                 } else {
                     epoll::delete(&self.epoll, connection)?;
                 }

@@ -202,21 +202,20 @@ impl Listeners {
         Ok(())
     }
 
+    /// Sends every new client to the first listener until the result is dropped, so that others can be closed.
+    pub fn steer_to_first(&self) -> io::Result<Steering> {
+        Steering::to_first(&self.first)
+    }
+
     /// Closes shards until there are `count`, and returns the connections that waited in their accept queues.
     ///
     /// Closing a listener resets what is queued on it (`inet_csk_listen_stop`), unless `net.ipv4.tcp_migrate_req`
-    /// is set. So new connections are first steered to the first listener, and the queues are then emptied.
+    /// is set.
     pub fn shrink(&mut self, count: usize, tid: i32, service: &Arc<Service>) -> Vec<Connection> {
         if self.others.len() < count.max(1) {
             return Vec::new();
         }
         let leaving = self.others.split_off(count.max(1) - 1);
-        let steering = Steering::to_first(&self.first);
-        if let Err(error) = &steering {
-            eprintln!(
-                "demo-server: cannot steer clients away from shards that close ({error}); some may be reset"
-            );
-        }
         let mut rescued = Vec::new();
         for listener in &leaving {
             if listener.set_nonblocking(true).is_err() {
@@ -227,7 +226,8 @@ impl Listeners {
             }
         }
         // The last first: when a socket leaves the group the kernel moves the last one into its place.
-        leaving.into_iter().rev().for_each(drop);
+        // Explicitly, because the run that has just ended may still hold them.
+        leaving.iter().rev().for_each(|listener| listener.close());
         rescued
     }
 

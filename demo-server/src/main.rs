@@ -72,11 +72,11 @@ fn serve(arguments: &cli::Serve) -> Result<(), Failure> {
     };
     let server = Server::start(&config)?;
     let _control = arguments.control.as_deref().map(|path| control::serve(&server, path)).transpose()?;
-    let (address, pid) = (server.local(), std::process::id());
-    eprintln!("demo-server: listening on {address}, pattern {}, pid {pid}", config.pattern.id);
     if let Some(load) = load {
         server.load(&load).map_err(|error| anyhow!("cannot start the load: {error}"))?;
     }
+    let (address, pid) = (server.local(), std::process::id());
+    eprintln!("demo-server: listening on {address}, pattern {}, pid {pid}", config.pattern.id);
     let mut fds = [PollFd::new(&signals, PollFlags::IN), PollFd::new(&*server, PollFlags::IN)];
     poll(&mut fds, None).context("cannot wait for signals")?;
     server.end()?;

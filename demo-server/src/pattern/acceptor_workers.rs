@@ -125,7 +125,10 @@ fn pass_on(sockets: &mut EventLoop<'_>, token: Token, queue: &Queue<'_>) {
 fn work(member: &Member<'_>, queue: &Queue<'_>, answered: &Mailbox<'_>) {
     while member.goes_on() {
         let Some(Message { mut connection, request }) = queue.pop() else { break };
-        connection.answer(member, &request);
+        // A fault may have come while the worker waited, or the end: then the request goes back as it is.
+        if member.goes_on() {
+            connection.answer(member, &request);
+        }
         while let Ok(false) = connection.flush(member) {
             if member.stage().stopping() {
                 break;

@@ -10,12 +10,15 @@ use anyhow::{Context as _, Result, anyhow};
 use super::{Config, drain};
 use crate::connection::Connection;
 use crate::descriptors;
-use crate::listener::{Listener, Listeners};
+use crate::listener::{Listener, Listeners, Steering};
 use crate::pattern::Pattern;
 use crate::service::Service;
 use crate::settings::Settings;
 use crate::stage::{Role, Stage};
 use crate::wake::Wake;
+
+/// How long a handshake may take before its shard is closed.
+const HANDSHAKE: Duration = Duration::from_millis(50);
 
 /// What runs.
 #[derive(Debug)]
@@ -80,8 +83,11 @@ impl Engine {
         self.listeners
             .grow(wanted, settings.backlog)
             .map_err(|error| format!("cannot open {wanted} listeners: {error}"))?;
+        // While the old threads still accept, new clients go to the listener that stays.
+        let steering = self.steer_away_from_shards(wanted);
         let mut open = self.run.stop();
         let (shards, rescued) = self.close_shards(wanted, &mut open);
+        drop(steering);
         match Run::start(pattern, &self.service, &self.listeners, workers, open, &self.end) {
             Ok(run) => {
                 self.run = run;
@@ -114,6 +120,26 @@ impl Engine {
             Run::start(self.pattern, &self.service, &self.listeners, self.settings.workers, open, &self.end);
         self.run = started.map_err(|(failure, _)| failure)?;
         Ok(())
+    }
+
+    /// If shards are about to close: steers new clients away from them, and gives handshakes that are under way the
+    /// time to end, so that closing resets nobody.
+    fn steer_away_from_shards(&self, wanted: usize) -> Option<Steering> {
+        if self.listeners.all().len() <= wanted {
+            return None;
+        }
+        match self.listeners.steer_to_first() {
+            Ok(steering) => {
+                // No file and no call tells how many handshakes of one listener are under way. On this machine they
+                // take microseconds, or as long as softirqs are held up; from afar, a round trip.
+                thread::sleep(HANDSHAKE);
+                Some(steering)
+            }
+            Err(error) => {
+                eprintln!("demo-server: clients cannot be steered away from shards that close: {error}");
+                None
+            }
+        }
     }
 
     /// Closes the shards beyond `wanted`; how many those were, and how many queued connections they had.

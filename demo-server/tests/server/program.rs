@@ -64,7 +64,7 @@ fn wrong_usage_is_exit_code_2_and_says_what_is_wrong() {
         (&["serve", "--pattern", "nonsense"][..], "unknown pattern 'nonsense'; there are single-thread"),
         (&["serve", "--pattern", "6"], "unknown pattern '6'"),
         (&["serve", "--workers", "0"], "workers 0 is out of range: 1 to 1024"),
-        (&["serve", "--backlog", "-1"], "--backlog"),
+        (&["serve", "--backlog", "-1"], "-1"),
         (&["serve", "--listen", "nowhere"], "--listen"),
         (&["serve", "--load", "tsunami"], "unknown profile 'tsunami'"),
         (&["serve", "--load", "steady,speed=9"], "speed"),
