@@ -19,6 +19,7 @@
 
 mod artifacts;
 mod backend;
+mod bench;
 mod child;
 mod ci;
 mod demo;
@@ -59,6 +60,8 @@ enum Command {
     Test(test::Options),
     /// Check form, style, documentation, and the rules of the repository
     Lint(lint::Options),
+    /// Measure what the observer costs
+    Bench(bench::Options),
     /// Run what a clean machine must pass: every test, none skipped, and every check
     Ci(ci::Options),
 }
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Lint(options) => lint::run(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Ci(options) => ci::run(&options),
     };
     match result {
