@@ -1,0 +1,48 @@
+//! Kernel tests: the real binary, on the real kernel, against figures that nobody here computed.
+//!
+//! Each test has a network namespace to itself and runs `observer stream` in it. What the stream says is compared with
+//! sock_diag, with the counters of /proc/net, with what the test's own clients counted, and with what the bundled
+//! backend says of its own threads. A test that cannot run here prints `SKIPPED: <test>: <why>`.
+//!
+//! # Layout
+//! - [`namespace`], [`waiting`]: a place for each test, and waiting without sleeping
+//! - [`observed`], [`lines`]: the observer's process, and the lines that it wrote
+//! - [`netlink`], [`sock_diag`], [`counters`]: the ground truth
+//! - [`traffic`]: listeners and clients
+//! - the rest: one file for each subject
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails does so with a panic, helpers included"
+)]
+
+#[path = "kernel/counters.rs"]
+mod counters;
+#[path = "kernel/lines.rs"]
+mod lines;
+#[path = "kernel/namespace.rs"]
+mod namespace;
+#[path = "kernel/netlink.rs"]
+mod netlink;
+#[path = "kernel/observed.rs"]
+mod observed;
+#[path = "kernel/sock_diag.rs"]
+mod sock_diag;
+#[path = "kernel/traffic.rs"]
+mod traffic;
+#[path = "kernel/waiting.rs"]
+mod waiting;
+
+#[path = "kernel/backlog.rs"]
+mod backlog;
+#[path = "kernel/blocked.rs"]
+mod blocked;
+#[path = "kernel/endings.rs"]
+mod endings;
+#[path = "kernel/joined_late.rs"]
+mod joined_late;
+#[path = "kernel/reads.rs"]
+mod reads;
+#[path = "kernel/spike.rs"]
+mod spike;

@@ -1,0 +1,137 @@
+//! The observer starts in the middle: what was there before is shown, and said not to have been seen.
+
+use crate::{
+    lines::Connection,
+    namespace::{inode, isolated},
+    observed::Observer,
+    traffic::{Server, V4, V6, own, receive, send},
+};
+
+const BEFORE: u32 = 3;
+const AFTER: u32 = 2;
+
+#[track_caller]
+fn check(ip: std::net::IpAddr) {
+    let server = Server::listen(ip, 8);
+    let early = server.queue(BEFORE);
+    send(&early[0], b"early");
+
+    let mut observer = Observer::start();
+    observer.wait_for_next_lines();
+    let first = observer.listener(server.cookie);
+    assert_eq!((first.addr, first.netns), (server.address, inode()));
+    assert_eq!(first.pid, std::process::id(), "its owner");
+    let comm = std::fs::read_to_string("/proc/self/comm").expect("comm");
+    assert_eq!(first.comm, comm.trim(), "its owner's name");
+    assert_eq!((first.queued_at_start, first.enqueued, first.accepted), (BEFORE, 0, 0));
+    assert_eq!(first.accept_queue, server.truth().receive_queue);
+    assert_eq!(first.backlog_limit, server.truth().send_queue);
+    assert_eq!(observer.books_of(server.cookie).difference, 0);
+
+    let late = server.queue(AFTER);
+    let accepted: Vec<_> = (0..BEFORE + AFTER).map(|_| server.accept()).collect();
+    receive(&accepted[0], 5);
+    send(&accepted[0], b"answer");
+    observer.wait_for_next_lines();
+    let books = observer.books_of(server.cookie);
+    assert_eq!((books.ours, books.kernel), (0, 0), "{books:?}");
+    let remotes: Vec<_> = early.iter().map(own).collect();
+    let later: Vec<_> = late.iter().map(own).collect();
+    drop((early, late));
+    drop(accepted);
+    observer.wait_for_connections((BEFORE + AFTER) as usize);
+    let lines = observer.finish();
+
+    for remote in &remotes {
+        let connection = lines.connection_from(*remote);
+        assert_eq!(connection.via, "unseen");
+        assert_eq!(connection.listener, server.cookie);
+        assert_eq!(connection.local.port(), server.address.port());
+        assert_eq!((connection.syn_ns, connection.established_ns), (None, None));
+        assert_eq!(connection.queue_at_arrival, None);
+        for stage in ["syn_ns", "established_ns", "first_data_ns"] {
+            assert!(connection.unseen.iter().any(|unseen| unseen == stage), "{stage}: {connection:?}");
+        }
+        assert!(connection.accepted_ns.is_some() && connection.acceptor.is_some(), "{connection:?}");
+    }
+    let with_data: Connection = lines.connection_from(remotes[0]);
+    assert_eq!((with_data.bytes_read, with_data.bytes_written), (5, 6));
+    for remote in later {
+        let connection = lines.connection_from(remote);
+        assert_eq!(connection.via, "handshake");
+        assert!(connection.unseen.is_empty(), "{connection:?}");
+    }
+    let last = lines.listener(server.cookie);
+    assert_eq!((last.enqueued, last.accepted), (u64::from(AFTER), u64::from(BEFORE + AFTER)));
+    assert_eq!(lines.books_of(server.cookie).difference, 0);
+}
+
+#[test]
+fn queued_before_the_start_and_accepted_after_ipv4() {
+    isolated(|| check(V4));
+}
+
+#[test]
+fn queued_before_the_start_and_accepted_after_ipv6() {
+    isolated(|| check(V6));
+}
+
+#[test]
+fn accepted_before_the_start_is_no_affair_of_the_observer() {
+    isolated(|| {
+        let server = Server::listen(V4, 8);
+        let (client, accepted) = server.pair();
+        let mut observer = Observer::start();
+        send(&client, b"hello");
+        receive(&accepted, 5);
+        send(&accepted, b"hello");
+        drop((client, accepted));
+        // One that is followed, to know when the other would have come.
+        let (client, accepted) = server.pair();
+        let remote = own(&client);
+        drop((client, accepted));
+        observer.wait_for_connections(1);
+        let lines = observer.finish();
+        assert_eq!(lines.connections().len(), 1);
+        assert_eq!(lines.connection_from(remote).via, "handshake");
+        let last = lines.listener(server.cookie);
+        assert_eq!((last.queued_at_start, last.enqueued, last.accepted, last.unread), (0, 1, 1, 0));
+        assert_eq!(lines.books_of(server.cookie).difference, 0);
+    });
+}
+
+#[test]
+fn a_full_queue_and_its_refusals_of_before() {
+    isolated(|| {
+        let server = Server::listen(V4, 1);
+        let _queued = server.queue(2);
+        let refused = crate::traffic::attempt(server.address);
+        crate::waiting::until("the refusal", || server.truth().drops >= 1);
+        drop(refused);
+        let mut observer = Observer::start();
+        observer.wait_for_next_lines();
+        let lines = observer.finish();
+        let last = lines.listener(server.cookie);
+        assert_eq!((last.accept_queue, last.queued_at_start), (2, 2));
+        assert_eq!(last.accept_queue_peak, 2);
+        assert_eq!((last.listen_drops, last.overflows), (0, Some(0)), "counts begin at the start");
+    });
+}
+
+#[test]
+fn queued_before_and_dropped_after() {
+    isolated(|| {
+        let server = Server::listen(V4, 8);
+        let clients = server.queue(BEFORE);
+        let mut observer = Observer::start();
+        let cookie = server.cookie;
+        drop(server);
+        observer.wait_for("the listener's last line", |lines| {
+            lines.listener_over_time(cookie).iter().any(|line| line.closed_ns.is_some())
+        });
+        let lines = observer.finish();
+        let last = lines.listener(cookie);
+        assert_eq!((last.queued_at_start, last.accepted, last.accept_queue), (BEFORE, 0, 0));
+        drop(clients);
+    });
+}

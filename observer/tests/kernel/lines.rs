@@ -1,0 +1,177 @@
+//! The lines of `observer stream`, as anybody who reads docs/stream.md would declare them.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// A `listener` line.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Listener {
+    pub(crate) cookie: u64,
+    pub(crate) addr: SocketAddr,
+    pub(crate) netns: u32,
+    pub(crate) pid: u32,
+    pub(crate) comm: String,
+    pub(crate) group: Option<String>,
+    pub(crate) shard: Option<u32>,
+    pub(crate) closed_ns: Option<u64>,
+    pub(crate) backlog_limit: u32,
+    pub(crate) accept_queue: u32,
+    pub(crate) accept_queue_peak: u32,
+    pub(crate) syn_queue: u32,
+    pub(crate) enqueued: u64,
+    pub(crate) accepted: u64,
+    pub(crate) accepted_unseen: u64,
+    pub(crate) dropped_queued: u64,
+    pub(crate) queued_at_start: u32,
+    pub(crate) overflows: Option<u64>,
+    pub(crate) listen_drops: u64,
+    pub(crate) cookies: u64,
+    pub(crate) synack_retransmits: u64,
+    pub(crate) unread: u64,
+    pub(crate) ended: u64,
+}
+
+/// Who accepted.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Acceptor {
+    pub(crate) pid: u32,
+    pub(crate) tid: u32,
+    pub(crate) comm: String,
+}
+
+/// A `connection` line.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Connection {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) listener: u64,
+    pub(crate) syn_ns: Option<u64>,
+    pub(crate) established_ns: Option<u64>,
+    pub(crate) accepted_ns: Option<u64>,
+    pub(crate) first_data_ns: Option<u64>,
+    pub(crate) first_read_ns: Option<u64>,
+    pub(crate) first_write_ns: Option<u64>,
+    pub(crate) closed_ns: Option<u64>,
+    pub(crate) unseen: Vec<String>,
+    pub(crate) queue_at_arrival: Option<u32>,
+    pub(crate) synack_retransmits: u32,
+    pub(crate) via: String,
+    pub(crate) acceptor: Option<Acceptor>,
+    pub(crate) readers: Vec<u32>,
+    pub(crate) writers: Vec<u32>,
+    pub(crate) reads: u32,
+    pub(crate) writes: u32,
+    pub(crate) bytes_read: u64,
+    pub(crate) bytes_written: u64,
+    pub(crate) end: String,
+    pub(crate) closed_first: Option<bool>,
+}
+
+/// A `thread` line.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Thread {
+    pub(crate) pid: u32,
+    pub(crate) tid: u32,
+    pub(crate) role: String,
+    pub(crate) accepts: u64,
+    pub(crate) reads: u64,
+    pub(crate) writes: u64,
+    pub(crate) bytes_read: u64,
+    pub(crate) bytes_written: u64,
+}
+
+/// A `ledger` line.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Ledger {
+    pub(crate) scope: String,
+    pub(crate) listener: Option<u64>,
+    pub(crate) netns: u32,
+    pub(crate) check: String,
+    pub(crate) ours: i64,
+    pub(crate) kernel: i64,
+    pub(crate) difference: i64,
+}
+
+/// A `loss` line.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Loss {
+    pub(crate) produced: u64,
+    pub(crate) delivered: u64,
+    pub(crate) total: u64,
+}
+
+/// Everything that the observer wrote so far. Shown whole when the test that holds it panics.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lines(pub(crate) Vec<Value>);
+
+impl Lines {
+    /// All lines of a type, in order.
+    pub(crate) fn of<T: DeserializeOwned>(&self, kind: &str) -> Vec<T> {
+        let those = self.0.iter().filter(|line| line["type"] == kind);
+        let read = |line: &Value| {
+            T::deserialize(line).unwrap_or_else(|error| panic!("not as the contract says: {error}: {line}"))
+        };
+        those.map(read).collect()
+    }
+
+    /// The `meta` line.
+    pub(crate) fn meta(&self) -> &Value {
+        self.0.first().filter(|line| line["type"] == "meta").expect("the first line is not `meta`")
+    }
+
+    /// Connections that ended, or are open at the end.
+    pub(crate) fn connections(&self) -> Vec<Connection> {
+        self.of("connection")
+    }
+
+    /// The connection from this client.
+    #[track_caller]
+    pub(crate) fn connection_from(&self, remote: SocketAddr) -> Connection {
+        let mut those = self.connections().into_iter().filter(|connection| connection.remote == remote);
+        let one = those.next().unwrap_or_else(|| panic!("no line for the connection from {remote}"));
+        assert!(those.next().is_none(), "more than one line for the connection from {remote}");
+        one
+    }
+
+    /// All lines of one listener.
+    pub(crate) fn listener_over_time(&self, cookie: u64) -> Vec<Listener> {
+        self.of("listener").into_iter().filter(|line: &Listener| line.cookie == cookie).collect()
+    }
+
+    /// The last line of one listener.
+    #[track_caller]
+    pub(crate) fn listener(&self, cookie: u64) -> Listener {
+        self.listener_over_time(cookie).pop().unwrap_or_else(|| panic!("no line for the listener {cookie}"))
+    }
+
+    /// The last line of each thread.
+    #[track_caller]
+    pub(crate) fn thread(&self, tid: u32) -> Thread {
+        let those = self.of("thread").into_iter().filter(|line: &Thread| line.tid == tid);
+        those.last().unwrap_or_else(|| panic!("no line for the thread {tid}"))
+    }
+
+    /// The last ledger line of a listener.
+    #[track_caller]
+    pub(crate) fn books_of(&self, cookie: u64) -> Ledger {
+        let those = self.of("ledger").into_iter().filter(|line: &Ledger| line.listener == Some(cookie));
+        those.last().unwrap_or_else(|| panic!("no ledger line for the listener {cookie}"))
+    }
+
+    /// The last `loss` line.
+    #[track_caller]
+    pub(crate) fn loss(&self) -> Loss {
+        self.of("loss").pop().expect("no `loss` line")
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("what the observer wrote, {} lines:", self.0.len());
+            self.0.iter().for_each(|line| println!("{line}"));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! A network namespace for each test: its own loopback, its own ports, its own counters.
+
+use std::{any::type_name, panic::resume_unwind, path::Path, thread};
+
+use rustix::thread::UnshareFlags;
+
+use crate::netlink;
+
+/// Runs a test on a thread of its own in a network namespace of its own, with loopback up. The threads and processes
+/// that it starts are in there too; the namespace goes with the last of them.
+///
+/// Without the privileges it says that the test is skipped.
+#[track_caller]
+pub(crate) fn isolated<T: FnOnce() + Send>(test: T) {
+    let name = type_name::<T>();
+    let name =
+        name.split("::").skip(1).take_while(|part| !part.starts_with('{')).collect::<Vec<_>>().join("::");
+    if let Some(why) = missing() {
+        println!("SKIPPED: {name}: {why}");
+        return;
+    }
+    let result = thread::scope(|scope| {
+        let thread = thread::Builder::new().name(name).spawn_scoped(scope, || {
+            enter();
+            test();
+        });
+        thread.expect("cannot start the test's thread").join()
+    });
+    if let Err(panic) = result {
+        resume_unwind(panic);
+    }
+}
+
+/// Why tests of the kernel cannot run here.
+fn missing() -> Option<String> {
+    let btf = Path::new("/sys/kernel/btf/vmlinux");
+    if !btf.exists() {
+        return Some(format!("this kernel shows no BTF at {}", btf.display()));
+    }
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc/self/status is readable");
+    let capabilities = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .expect("/proc/self/status has CapEff");
+    const CAP_SYS_ADMIN: u32 = 21;
+    (capabilities & (1 << CAP_SYS_ADMIN) == 0)
+        .then(|| "it needs CAP_SYS_ADMIN, for a network namespace and for probes; run it as root".to_owned())
+}
+
+fn enter() {
+    // SAFETY: only the network namespace is left; the table of descriptors stays shared with the other threads.
+    #[expect(unsafe_code, reason = "rustix marks all of unshare(2) so, for the sake of CLONE_FILES")]
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.expect("cannot make a network namespace");
+    netlink::loopback_up();
+}
+
+/// Inode number of the namespace that the calling thread is in.
+pub(crate) fn inode() -> u32 {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata("/proc/thread-self/ns/net").expect("/proc/thread-self/ns/net");
+    metadata.ino().try_into().expect("inode numbers of namespaces have 32 bits")
+}
+
+/// Sets `net.<name>` (dots or slashes) in the calling thread's namespace.
+pub(crate) fn sysctl(name: &str, value: &str) {
+    let path = format!("/proc/sys/net/{}", name.replace('.', "/"));
+    std::fs::write(&path, value).unwrap_or_else(|error| panic!("cannot write {value} to {path}: {error}"));
+}

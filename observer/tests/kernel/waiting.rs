@@ -1,0 +1,50 @@
+//! Waiting for something to be so, with a deadline, never for some time to pass.
+
+use std::{
+    fmt::Debug,
+    fs,
+    time::{Duration, Instant},
+};
+
+/// After this long, what did not happen never will. Generous: slow machines are no failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks until it is so.
+#[track_caller]
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    until_equal(what, is_so, true);
+}
+
+/// Looks until the value is the expected one.
+#[track_caller]
+pub(crate) fn until_equal<T: PartialEq + Debug>(what: &str, value: impl Fn() -> T, expected: T) {
+    let start = Instant::now();
+    loop {
+        let now = value();
+        if now == expected {
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "{what}: still {now:?}, not {expected:?}");
+        // Only spares the processor; nothing depends on how long it is.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Waits until a thread of this process sleeps in a system call.
+#[track_caller]
+pub(crate) fn until_blocked(tid: u32, call: libc::c_long) {
+    until(&format!("thread {tid} sleeps in system call {call}"), || {
+        let now = fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).unwrap_or_default();
+        now.split_whitespace().next() == Some(call.to_string().as_str())
+    });
+}
+
+/// The calling thread's id.
+pub(crate) fn tid() -> u32 {
+    rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned()
+}
+
+/// CLOCK_MONOTONIC, nanoseconds: the clock of all times in the lines.
+pub(crate) fn now_ns() -> u64 {
+    observer::kernel::source::now_ns().expect("CLOCK_MONOTONIC")
+}
