@@ -7,10 +7,12 @@
 //! - [`outputs`]: NDJSON, the doctor's report
 //! - [`run`]: the loops that move one to the other
 //! - [`view`], [`terminal`]: the screen, and the terminal it is drawn on
+//! - [`demo`]: the link to the bundled backend
 //! - [`cli`], [`selection`]: what was typed, and what follows from it
 //! - [`failure`]: errors that have an exit code of their own
 
 pub mod cli;
+pub mod demo;
 pub mod failure;
 pub mod kernel;
 pub mod model;

@@ -74,6 +74,7 @@ impl Model {
             Event::Connection(record) => return Some(self.ended(connection::of(&record, false))),
             Event::Thread(key, entry) => self.threads.counted(key, &entry),
             Event::Task { pid, tid, task } => self.threads.looked_up(pid, tid, task),
+            Event::ThreadsRead { time_ns } => self.threads.read(time_ns),
             Event::Host { netns, counters } => {
                 self.hosts.entry(netns).or_default().read(counters);
                 for watched in self.listeners.values_mut() {
@@ -136,7 +137,7 @@ impl Model {
             interval_ns: self.last_ns.map_or(0, |last| time_ns.saturating_sub(last)),
             meta: Arc::clone(&self.meta),
             listeners,
-            threads: self.threads.snapshot(time_ns),
+            threads: self.threads.snapshot(),
             recent: self.recent.iter().cloned().collect(),
             slowest: self.slowest.clone(),
             ledger,

@@ -1,14 +1,14 @@
 //! The kernel as a source of events for the model.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     os::unix::fs::MetadataExt as _,
 };
 
 use anyhow::{Context as _, Result};
 use aya::programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _};
-use observer_ebpf::record::{Connection, ListenerEvent, Sample, kind};
+use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample, kind};
 
 use super::{
     host,
@@ -24,12 +24,31 @@ const PER_RUN: usize = 12;
 /// Most threads that are looked up in /proc at one time.
 const MOST_TASKS: usize = 2048;
 
+/// What had happened at a listener when its histograms were last read.
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Activity {
+    enqueued: u64,
+    accepted: u64,
+    ended: u64,
+}
+
+impl Activity {
+    fn of(counters: &ListenerCounters) -> Self {
+        Self { enqueued: counters.enqueued, accepted: counters.accepted, ended: counters.ended }
+    }
+
+    /// Connections are open, so something may happen without a change of these figures.
+    fn goes_on(&self) -> bool {
+        self.enqueued != self.ended
+    }
+}
+
 /// Attached probes, read as events.
 pub struct Source {
     probes: Probes,
     maps: Maps,
-    /// Cookies of the listeners that are sampled.
-    listeners: BTreeSet<u64>,
+    /// Listeners that are sampled, by cookie.
+    listeners: BTreeMap<u64, Activity>,
     /// A process in each network namespace, through which its counters can be read.
     namespaces: HashMap<u32, u32>,
     /// Processes that hold listeners.
@@ -59,7 +78,7 @@ impl Source {
         let mut source = Self {
             probes,
             maps,
-            listeners: BTreeSet::new(),
+            listeners: BTreeMap::new(),
             namespaces,
             holders: BTreeSet::new(),
             ports: options.filters.ports.clone(),
@@ -104,11 +123,11 @@ impl Source {
     }
 
     fn opened(&mut self, cookie: u64, sink: &mut impl FnMut(Event)) {
-        if self.listeners.contains(&cookie) {
+        if self.listeners.contains_key(&cookie) {
             return;
         }
         let Some(entry) = self.maps.listener(cookie) else { return };
-        self.listeners.insert(cookie);
+        self.listeners.insert(cookie, Activity::default());
         let identity = &entry.identity;
         self.holders.insert(identity.pid);
         if !self.namespaces.contains_key(&identity.netns)
@@ -131,9 +150,10 @@ impl Source {
         }
     }
 
-    /// Reads what is cheap and changes at every moment: queue depths, the kernel's own counters, losses.
+    /// Reads what is cheap and changes at every moment: queue depths, histograms of listeners at which something
+    /// happens, the kernel's own counters, losses.
     pub fn tick(&mut self, sink: &mut impl FnMut(Event)) -> Result<()> {
-        let cookies: Vec<u64> = self.listeners.iter().copied().collect();
+        let cookies: Vec<u64> = self.listeners.keys().copied().collect();
         for cookies in cookies.chunks(PER_RUN) {
             self.sample(cookies, sink);
         }
@@ -159,9 +179,16 @@ impl Source {
             // A run that fails leaves no samples; the figures then carry the time of the last one.
             let _ = program.test_run(options);
         }
-        let mut unselected = Vec::new();
+        let (mut active, mut unselected) = (Vec::new(), Vec::new());
         while let Some(item) = self.maps.samples.next() {
             if let Some(sample) = maps::decode::<Sample>(&item) {
+                if let Some(activity) = self.listeners.get_mut(&sample.cookie) {
+                    let now = Activity::of(&sample.counters);
+                    if now != *activity || now.goes_on() {
+                        *activity = now;
+                        active.push(sample.cookie);
+                    }
+                }
                 // listen(2) without bind(2) has a port only now.
                 if !self.ports.is_empty() && !self.ports.contains(&sample.port) && sample.port != 0 {
                     unselected.push(sample.cookie);
@@ -169,19 +196,20 @@ impl Source {
                 sink(Event::Sample(sample));
             }
         }
+        for cookie in active {
+            if let Some(entry) = self.maps.listener(cookie) {
+                sink(Event::Listener(entry));
+            }
+        }
         for cookie in unselected {
             self.closed(cookie, sink);
         }
     }
 
-    /// Reads what costs more: histograms, threads, and what the probes cost.
-    pub fn detail(&mut self, sink: &mut impl FnMut(Event)) {
-        for cookie in &self.listeners {
-            if let Some(entry) = self.maps.listener(*cookie) {
-                sink(Event::Listener(entry));
-            }
-        }
+    /// Reads what costs more: threads, and what the probes cost.
+    pub fn detail(&mut self, time_ns: u64, sink: &mut impl FnMut(Event)) {
         self.threads(sink);
+        sink(Event::ThreadsRead { time_ns });
         sink(Event::Probes(self.costs()));
     }
 

@@ -29,6 +29,11 @@ pub enum Event {
         /// Name and voluntary context switches.
         task: Option<(String, u64)>,
     },
+    /// All threads have been read.
+    ThreadsRead {
+        /// When.
+        time_ns: u64,
+    },
     /// The kernel's own counters of a network namespace.
     Host {
         /// Inode number of the namespace.

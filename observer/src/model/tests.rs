@@ -1,1 +1,248 @@
-//! Tests of the model.
+//! The model told of made-up events.
+
+use observer_ebpf::{
+    histogram::{BUCKETS, bucket},
+    record::{
+        COMM, Connection as Record, ListenerCounters, ListenerEntry, ListenerIdentity, NAMED_THREADS, Sample,
+        flag, kind, stage, via,
+    },
+};
+
+use super::{
+    event::HostCounters,
+    snapshot::{End, State},
+    *,
+};
+
+const NETNS: u32 = 1;
+
+fn counters(enqueued: u64, accepted: u64) -> ListenerCounters {
+    ListenerCounters {
+        enqueued,
+        accepted,
+        accepted_unseen: 0,
+        dropped_queued: 0,
+        cookies: 0,
+        synack_retransmits: 0,
+        ended: 0,
+        unread: 0,
+        queued_at_start: 0,
+        drops_at_start: 0,
+        peak: 0,
+        reserved: 0,
+    }
+}
+
+fn entry(cookie: u64) -> Box<ListenerEntry> {
+    let mut address = [0; 16];
+    address[..4].copy_from_slice(&[127, 0, 0, 1]);
+    Box::new(ListenerEntry {
+        identity: ListenerIdentity {
+            cookie,
+            sock: 0,
+            opened_ns: 1,
+            destroyed_ns: 0,
+            netns: NETNS,
+            pid: 10,
+            tid: 10,
+            family: 2,
+            port: 80,
+            address,
+            comm: [0; COMM],
+        },
+        counters: counters(0, 0),
+        longest: [0; stage::STAGES],
+        histograms: [[0; BUCKETS]; stage::STAGES],
+    })
+}
+
+fn sample(cookie: u64, time_ns: u64, depth: u32, counters: ListenerCounters) -> Event {
+    Event::Sample(Sample {
+        kind: kind::SAMPLE,
+        state: 10,
+        port: 80,
+        cookie,
+        time_ns,
+        accept_queue: depth,
+        limit: 4,
+        syn_queue: 0,
+        syn_queue_young: 0,
+        drops: 0,
+        peak: depth,
+        counters,
+    })
+}
+
+fn record(established_ns: u64, accepted_ns: u64) -> Event {
+    Event::Connection(Box::new(Record {
+        kind: kind::CONNECTION_ENDED,
+        flags: flag::ACCEPTED | flag::FIN,
+        listener: 1,
+        established_ns,
+        accepted_ns,
+        first_data_ns: 0,
+        first_read_ns: 0,
+        first_write_ns: 0,
+        closed_ns: accepted_ns + 1,
+        destroyed_ns: accepted_ns + 1,
+        unread_since_ns: 0,
+        longest_read_wait_ns: 0,
+        bytes_read: 0,
+        bytes_written: 0,
+        reads: 0,
+        writes: 0,
+        syn_wait_us: 5,
+        queue_at_arrival: 1,
+        acceptor_pid: 10,
+        acceptor_tid: 11,
+        acceptor_comm: [0; COMM],
+        readers: [0; NAMED_THREADS],
+        writers: [0; NAMED_THREADS],
+        local_address: [0; 16],
+        remote_address: [0; 16],
+        local_port: 80,
+        remote_port: 1,
+        family: 2,
+        synack_retransmits: 0,
+        via: via::HANDSHAKE,
+    }))
+}
+
+fn model() -> Model {
+    Model::new(Arc::new(Meta::default()))
+}
+
+#[test]
+fn nothing_told_nothing_known() {
+    let snapshot = model().snapshot(5);
+    assert!(snapshot.listeners.is_empty() && snapshot.ledger.is_empty() && snapshot.loss.total == 0);
+    assert_eq!(snapshot.interval_ns, 0);
+}
+
+#[test]
+fn sockets_on_one_address_are_a_group() {
+    let mut model = model();
+    for cookie in [7, 3, 5] {
+        model.apply(Event::Listener(entry(cookie)));
+    }
+    let snapshot = model.snapshot(1);
+    let shards: Vec<_> = snapshot.listeners.iter().map(|shard| (shard.cookie, shard.shard)).collect();
+    assert_eq!(shards, [(3, Some(1)), (5, Some(2)), (7, Some(3))]);
+    assert_eq!(snapshot.listeners[0].group.as_deref(), Some("127.0.0.1:80"));
+    assert_eq!(model.snapshot(2).interval_ns, 1);
+}
+
+#[test]
+fn a_peak_lasts_for_one_snapshot() {
+    let mut model = model();
+    model.apply(Event::Listener(entry(1)));
+    model.apply(sample(1, 1, 3, counters(3, 0)));
+    model.apply(sample(1, 2, 0, counters(3, 3)));
+    assert_eq!(model.snapshot(3).listeners[0].accept_queue_peak, 3);
+    assert_eq!(model.snapshot(4).listeners[0].accept_queue_peak, 0);
+}
+
+#[test]
+fn the_ledger_balances_or_says_by_how_much_not() {
+    let mut model = model();
+    model.apply(Event::Listener(entry(1)));
+    model.apply(sample(1, 1, 2, counters(5, 3)));
+    let check = &model.snapshot(2).ledger[0];
+    assert_eq!((check.ours, check.kernel, check.difference), (2, 2, 0));
+    assert_eq!(check.reason, None);
+    model.apply(sample(1, 3, 1, counters(5, 3)));
+    let check = &model.snapshot(4).ledger[0];
+    assert_eq!(check.difference, 1);
+    assert!(check.reason.is_some());
+}
+
+#[test]
+fn a_full_queue_is_saturated_one_that_refuses_overflows() {
+    let mut model = model();
+    model.apply(Event::Listener(entry(1)));
+    model.apply(sample(1, 1, 5, counters(5, 0)));
+    assert_eq!(model.snapshot(2).listeners[0].state, State::Saturated);
+    let mut refusing = counters(5, 0);
+    refusing.drops_at_start = 0;
+    let Event::Sample(mut next) = sample(1, 1_000_000_001, 5, refusing) else { unreachable!() };
+    next.drops = 9;
+    model.apply(Event::Sample(next));
+    let listener = &model.snapshot(1_000_000_002).listeners[0];
+    assert_eq!(listener.state, State::Overflowing);
+    assert_eq!((listener.listen_drops, listener.overflows, listener.overflows_between), (9, None, (0, 9)));
+}
+
+#[test]
+fn refusals_are_overflows_when_the_namespace_knows_no_others() {
+    let mut model = model();
+    let host = |overflows, drops| Event::Host {
+        netns: NETNS,
+        counters: HostCounters { listen_overflows: overflows, listen_drops: drops, passive_opens: 0 },
+    };
+    model.apply(host(100, 200));
+    model.apply(Event::Listener(entry(1)));
+    let Event::Sample(mut next) = sample(1, 1, 5, counters(5, 0)) else { unreachable!() };
+    next.drops = 9;
+    model.apply(Event::Sample(next));
+    model.apply(host(109, 209));
+    assert_eq!(model.snapshot(2).listeners[0].overflows, Some(9));
+    model.apply(host(109, 212));
+    let listener = &model.snapshot(3).listeners[0];
+    assert_eq!((listener.overflows, listener.overflows_between), (None, (6, 9)));
+}
+
+#[test]
+fn histograms_survive_the_wrap_of_the_kernels_counters() {
+    let mut model = model();
+    let mut first = entry(1);
+    let place = bucket(1_000_000);
+    first.histograms[stage::ACCEPT_WAIT][place] = u32::MAX;
+    model.apply(Event::Listener(first.clone()));
+    let mut second = first;
+    second.histograms[stage::ACCEPT_WAIT][place] = 1;
+    second.longest[stage::ACCEPT_WAIT] = 1_000_001;
+    model.apply(Event::Listener(second));
+    let listener = &model.snapshot(1).listeners[0];
+    assert_eq!(listener.accept_wait_ns.count, u64::from(u32::MAX) + 2);
+    assert_eq!(listener.accept_wait_ns.max, Some(1_000_001));
+    assert_eq!(model.snapshot(2).listeners[0].accept_wait_interval_ns.count, 0);
+}
+
+#[test]
+fn a_closed_listener_is_shown_once_more_and_stays_in_the_books() {
+    let mut model = model();
+    let host = |opens| Event::Host {
+        netns: NETNS,
+        counters: HostCounters { listen_overflows: 0, listen_drops: 0, passive_opens: opens },
+    };
+    model.apply(host(0));
+    model.apply(Event::Listener(entry(1)));
+    let mut last = entry(1);
+    last.counters = counters(4, 4);
+    last.identity.destroyed_ns = 9;
+    model.apply(Event::ListenerClosed(last));
+    model.apply(host(4));
+    let snapshot = model.snapshot(10);
+    assert_eq!(snapshot.listeners[0].closed_ns, Some(9));
+    let after = model.snapshot(11);
+    assert!(after.listeners.is_empty());
+    for check in after.ledger {
+        assert_eq!(check.difference, 0, "{check:?}");
+    }
+}
+
+#[test]
+fn the_slowest_are_in_order_and_bounded() {
+    let mut model = model();
+    for wait in 1..=(SLOWEST as u64 + 10) {
+        let ended = model.apply(record(100, 100 + wait)).unwrap();
+        assert_eq!(ended.end, End::Fin);
+        assert_eq!(ended.accept_wait_ns(), Some(wait));
+    }
+    let snapshot = model.snapshot(1000);
+    assert_eq!(snapshot.slowest.len(), SLOWEST);
+    assert_eq!(snapshot.slowest[0].accept_wait_ns(), Some(SLOWEST as u64 + 10));
+    assert!(snapshot.slowest.is_sorted_by(|left, right| left.accept_wait_ns() >= right.accept_wait_ns()));
+    assert_eq!(snapshot.recent.len(), SLOWEST + 10);
+    assert_eq!(snapshot.loss.delivered, SLOWEST as u64 + 10);
+}

@@ -91,18 +91,29 @@ impl Threads {
         }
     }
 
+    /// All threads have been read at this time: that is an instant to take rates between.
+    pub(super) fn read(&mut self, time_ns: u64) {
+        for known in self.known.values_mut() {
+            known.past.push_back(known.totals(time_ns));
+            while known.past.get(1).is_some_and(|next| time_ns.saturating_sub(next.time_ns) >= RATE_WINDOW_NS)
+            {
+                known.past.pop_front();
+            }
+        }
+    }
+
     /// The threads now, by process and thread id.
-    pub(super) fn snapshot(&mut self, time_ns: u64) -> Vec<Thread> {
+    pub(super) fn snapshot(&mut self) -> Vec<Thread> {
         let mut accepts_of: HashMap<u32, u64> = HashMap::new();
         for ((pid, _), known) in &self.known {
             *accepts_of.entry(*pid).or_default() += known.accepts;
         }
         let mut threads: Vec<Thread> = self
             .known
-            .iter_mut()
+            .iter()
             .map(|((pid, tid), known)| {
                 let all = accepts_of.get(pid).copied().unwrap_or(0);
-                known.snapshot(*pid, *tid, time_ns, all)
+                known.snapshot(*pid, *tid, all)
             })
             .collect();
         threads.sort_by_key(|thread| (thread.pid, thread.tid));
@@ -118,18 +129,17 @@ impl Known {
         self.switches.map(|(first, now)| now.saturating_sub(first))
     }
 
-    fn snapshot(&mut self, pid: u32, tid: u32, time_ns: u64, accepts_of_process: u64) -> Thread {
-        let now = Totals {
+    fn totals(&self, time_ns: u64) -> Totals {
+        Totals {
             time_ns,
             accepts: self.accepts,
             reads: self.reads,
             writes: self.writes,
             wakeups: self.wakeups(),
-        };
-        self.past.push_back(now);
-        while self.past.get(1).is_some_and(|next| time_ns.saturating_sub(next.time_ns) >= RATE_WINDOW_NS) {
-            self.past.pop_front();
         }
+    }
+
+    fn snapshot(&self, pid: u32, tid: u32, accepts_of_process: u64) -> Thread {
         Thread {
             pid,
             tid,
@@ -143,7 +153,10 @@ impl Known {
             wakeups: self.wakeups(),
             exited: self.exited,
             accept_share: (accepts_of_process > 0).then(|| self.accepts as f64 / accepts_of_process as f64),
-            rates: self.past.front().map_or_else(ThreadRates::default, |first| rates(first, &now)),
+            rates: match (self.past.front(), self.past.back()) {
+                (Some(first), Some(last)) => rates(first, last),
+                _ => ThreadRates::default(),
+            },
         }
     }
 }
@@ -212,7 +225,7 @@ mod tests {
         threads.counted(ThreadKey { pid: 1, tid: 2, started_ns: 10 }, &entry(5));
         threads.counted(ThreadKey { pid: 1, tid: 2, started_ns: 20 }, &entry(1));
         threads.counted(ThreadKey { pid: 1, tid: 2, started_ns: 10 }, &entry(5));
-        assert_eq!(threads.snapshot(0)[0].accepts, 1);
+        assert_eq!(threads.snapshot()[0].accepts, 1);
     }
 
     #[test]
@@ -220,10 +233,10 @@ mod tests {
         let mut threads = Threads::default();
         threads.looked_up(1, 2, Some(("a".into(), 100)));
         threads.looked_up(1, 2, Some(("a".into(), 130)));
-        let snapshot = threads.snapshot(0);
+        let snapshot = threads.snapshot();
         assert_eq!(snapshot[0].wakeups, Some(30));
         threads.looked_up(1, 2, None);
-        assert!(threads.snapshot(1)[0].exited);
-        assert!(threads.snapshot(2).is_empty());
+        assert!(threads.snapshot()[0].exited);
+        assert!(threads.snapshot().is_empty());
     }
 }

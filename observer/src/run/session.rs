@@ -20,7 +20,7 @@ use crate::{
 /// Between two emptyings of the event ring. The kernel half never wakes anybody: an ended connection waits at most
 /// this long, and the ring of 4 MiB takes 300,000 connections per second at this pace.
 pub const DRAIN: Duration = Duration::from_millis(50);
-/// Between two readings of histograms, threads and /proc, which cost more than queue depths.
+/// Between two readings of threads and /proc, which cost more than queue depths.
 const DETAIL: Duration = Duration::from_secs(1);
 
 /// Attached probes and what is known through them.
@@ -82,7 +82,7 @@ impl Session {
         let time_ns = now_ns()?;
         source.tick(&mut sink)?;
         if all || time_ns.saturating_sub(self.detailed_ns) >= DETAIL.as_nanos() as u64 {
-            source.detail(&mut sink);
+            source.detail(time_ns, &mut sink);
             self.detailed_ns = time_ns;
         }
         Ok(model.snapshot(now_ns()?))

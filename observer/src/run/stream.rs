@@ -14,7 +14,9 @@ use tokio::{
 
 use crate::{
     cli,
+    demo::{self, Link},
     kernel::source::now_ns,
+    model::event::Event,
     outputs::{Output as _, stream::Stream},
     run::session::{DRAIN, Session},
     selection,
@@ -28,6 +30,7 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut session = Session::start(&probes)?;
     let mut output = Stream::new(BufWriter::with_capacity(1 << 16, io::stdout()), options.only);
+    let mut link = options.demo.map(Link::open).transpose()?;
     output.meta(now_ns()?, session.meta())?;
 
     let start = Instant::now();
@@ -46,6 +49,11 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
             _ = lines.tick() => {
                 session.drain(&mut |connection| output.connection(connection))?;
                 output.snapshot(&Arc::new(session.snapshot(true)?))?;
+            }
+            news = demo::news(&mut link) => {
+                if let Some(demo) = link.as_mut().and_then(|link| link.learn(&news)) {
+                    session.tell(Event::Demo(Box::new(demo)));
+                }
             }
             _ = drain.tick() => {
                 session.drain(&mut |connection| output.connection(connection))?;
