@@ -18,8 +18,8 @@ pub(crate) struct Program {
     pub(crate) directory: PathBuf,
     /// Name of the target: the library's, the binary's, or that of the file in `tests/`.
     pub(crate) target: String,
-    /// It is a file in `tests/`.
-    pub(crate) integration: bool,
+    /// Kind of the target, as cargo calls it: `lib`, `bin`, `test` for a file in `tests/`.
+    pub(crate) kind: String,
     /// It is a program of tests.
     pub(crate) test: bool,
 }
@@ -64,9 +64,9 @@ pub(crate) fn parse(messages: &str) -> Result<Vec<Program>> {
             let directory = made.manifest_path.parent().unwrap_or(Path::new("/")).to_owned();
             // In this workspace a package has the name of its directory.
             let package = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let integration = made.target.kind.iter().any(|kind| kind == "test");
+            let kind = made.target.kind.into_iter().next().unwrap_or_default();
             let (target, test) = (made.target.name, made.profile.test);
-            programs.push(Program { path, package, directory, target, integration, test });
+            programs.push(Program { path, package, directory, target, kind, test });
         }
     }
     Ok(programs)
@@ -112,8 +112,11 @@ pub(crate) mod tests {
     #[test]
     fn programs_are_told_from_other_messages() {
         let found = parse(MESSAGES).unwrap();
-        let summary: Vec<_> = found.iter().map(|p| (p.target.as_str(), p.integration, p.test)).collect();
-        assert_eq!(summary, [("queues", true, true), ("observer", false, false), ("observer", false, true)]);
+        let summary: Vec<_> = found.iter().map(|p| (p.kind.as_str(), p.target.as_str(), p.test)).collect();
+        assert_eq!(
+            summary,
+            [("test", "queues", true), ("bin", "observer", false), ("lib", "observer", true)]
+        );
         assert_eq!(found[0].directory, Path::new("/r/observer"));
         assert_eq!(found[0].package, "observer");
     }

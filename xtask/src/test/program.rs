@@ -14,15 +14,16 @@ pub(super) fn of_tests(programs: Vec<Program>) -> Vec<Program> {
 
 /// What people call it.
 pub(super) fn name(program: &Program) -> String {
-    match program.integration {
-        true => format!("{} tests/{}", program.package, program.target),
-        false => format!("{} unit tests ({})", program.package, program.target),
+    match program.kind.as_str() {
+        "test" => format!("{} tests/{}", program.package, program.target),
+        "lib" => format!("{} library", program.package),
+        kind => format!("{} {kind} {}", program.package, program.target),
     }
 }
 
 /// It loads programs into the kernel.
 pub(super) fn is_privileged(program: &Program) -> bool {
-    program.integration && PRIVILEGED.contains(&program.package.as_str())
+    program.kind == "test" && PRIVILEGED.contains(&program.package.as_str())
 }
 
 #[cfg(test)]
@@ -34,10 +35,7 @@ mod tests {
     fn privileged_ones_come_last() {
         let tests = of_tests(artifacts::parse(MESSAGES).unwrap());
         let summary: Vec<_> = tests.iter().map(|program| (name(program), is_privileged(program))).collect();
-        let expected = [
-            ("observer unit tests (observer)".to_owned(), false),
-            ("observer tests/queues".to_owned(), true),
-        ];
+        let expected = [("observer library".to_owned(), false), ("observer tests/queues".to_owned(), true)];
         assert_eq!(summary, expected);
     }
 }

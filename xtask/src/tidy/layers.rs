@@ -30,8 +30,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         within: "observer/src/",
         name: "ratatui",
-        only: &["observer/src/view", "observer/src/outputs/tui", "observer/src/terminal.rs"],
-        instead: "only views and the TUI know the terminal",
+        only: &["observer/src/view", "observer/src/terminal.rs", "observer/src/run/live.rs"],
+        instead: "only the views, the terminal and the loop that joins them know what a terminal is",
     },
     Layer {
         within: "observer/src/model",
