@@ -15,20 +15,29 @@
 
 mod app;
 mod ascii;
+mod connection_list;
+mod connections;
 mod demo;
 mod effect;
 mod figures;
 mod footer;
+mod hand_offs;
 mod header;
 mod help;
 mod history;
+mod journey;
 mod listeners;
 mod options;
+mod pattern;
+mod probes;
 mod queues;
 mod screen;
 mod styles;
+mod timeline;
 mod why;
 mod widget;
+mod words;
+mod workers;
 
 pub use app::App;
 pub use effect::Effect;
@@ -45,4 +54,11 @@ struct Screen {
 }
 
 /// The screens, in the order of their tabs.
-const VIEWS: &[Screen] = &[Screen { key: '1', title: "Queues", new: || Box::new(queues::Queues::default()) }];
+const VIEWS: &[Screen] = &[
+    Screen { key: '1', title: "Queues", new: || Box::new(queues::Queues::default()) },
+    Screen { key: '2', title: "Journey", new: || Box::new(journey::Journey::default()) },
+    Screen { key: '3', title: "Workers", new: || Box::new(workers::Workers::default()) },
+    Screen { key: '4', title: "Connections", new: || Box::new(connections::Connections::default()) },
+    Screen { key: '5', title: "Pattern", new: || Box::new(pattern::PatternLab::default()) },
+    Screen { key: '6', title: "Probes", new: || Box::new(probes::Probes::default()) },
+];

@@ -62,6 +62,15 @@ pub(crate) fn changes(snapshot: &Snapshot) -> &[(u64, String)] {
     snapshot.demo.as_ref().map_or(&[], |demo| &demo.changes)
 }
 
+/// A change without what was before: `pattern sharding` for `pattern single-thread → sharding`.
+pub(crate) fn short_change(change: &str) -> String {
+    let short = |part: &str| match (part.split_once(' '), part.rsplit_once(" → ")) {
+        (Some((what, _)), Some((_, now))) => format!("{what} {now}"),
+        _ => part.to_owned(),
+    };
+    change.split(", ").map(short).collect::<Vec<_>>().join(", ")
+}
+
 /// Whether a listener belongs to the backend; without one, every listener counts.
 pub(crate) fn concerns(snapshot: &Snapshot, listener: &Listener) -> bool {
     state(snapshot).is_none_or(|state| {
@@ -135,4 +144,37 @@ fn describe_change(change: &Change) -> String {
         change.nodelay.map(|nodelay| format!("nodelay {nodelay}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_change_names_what_is_now() {
+        assert_eq!(
+            short_change("pattern single-thread → sharding, workers 4 → 8"),
+            "pattern sharding, workers 8"
+        );
+        assert_eq!(short_change("fault stall on"), "fault stall on");
+        assert_eq!(short_change(""), "");
+    }
+
+    #[test]
+    fn requests_are_put_into_words() {
+        let change =
+            Change { pattern: Some("sharding".to_owned()), work_us: Some(2_000), ..Change::default() };
+        assert_eq!(describe(&Request::Set(change)), "pattern sharding, work 2.00 ms");
+        let load = LoadRequest { rate: Some(400.0), ..LoadRequest::profile("steady") };
+        assert_eq!(describe(&Request::Load(load)), "load steady 400/s");
+        assert_eq!(describe(&Request::Load(LoadRequest::stop())), "load off");
+    }
+
+    #[test]
+    fn digits_name_the_course_patterns() {
+        for number in '1'..='5' {
+            assert!(switch_to_number(number).is_some(), "{number}");
+        }
+        assert!(switch_to_number('0').is_none() && switch_to_number('x').is_none());
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) fn draw(pen: &mut Pen<'_>, history: &History, paused: bool, styles: &
     let room = pen.width().saturating_sub(20);
     pen.part(0, 0, room, 1).spans(1, 0, &target(snapshot, room, styles));
     pen.spans_right(0, &right);
-    pen.spans(1, 1, &trust(snapshot, pen.width(), styles));
+    trust(pen, 1, snapshot, styles);
 }
 
 /// What is watched.
@@ -59,37 +59,43 @@ fn target<'a>(snapshot: &Snapshot, width: u16, styles: &Styles) -> Vec<Span<'a>>
     spans
 }
 
-/// Whether the books balance, whether anything was lost, and which signals are missing.
-fn trust<'a>(snapshot: &Snapshot, width: u16, styles: &Styles) -> Vec<Span<'a>> {
-    let mut spans = vec![books(&snapshot.ledger, width >= 100, styles), Span::raw("   ")];
-    spans.push(match snapshot.loss.total {
+/// Whether the books balance, whether anything was lost, and which signals are missing. The last two are short and
+/// always whole; the books have the room that they leave.
+fn trust(pen: &mut Pen<'_>, y: u16, snapshot: &Snapshot, styles: &Styles) {
+    let loss = match snapshot.loss.total {
         0 => Span::styled("✓ nothing lost", styles.good),
         lost => Span::styled(format!("! LOST {}", figures::count(lost)), styles.bad),
-    });
-    let signals = &snapshot.meta.signals;
-    if !signals.is_empty() {
-        let missing = signals.values().filter(|hook| hook.is_none()).count();
-        let limited = snapshot
-            .meta
-            .signal_notes
-            .keys()
-            .filter(|signal| signals.get(*signal).is_some_and(Option::is_some))
-            .count();
-        spans.push(Span::raw("   "));
-        spans.push(match (missing, limited) {
-            (0, 0) => Span::styled(format!("✓ all {} signals", signals.len()), styles.good),
-            (0, limited) => {
-                Span::styled(format!("▴ {} limited", figures::plural(limited, "signal")), styles.warn)
-            }
-            (missing, _) => {
-                Span::styled(format!("▴ {} missing", figures::plural(missing, "signal")), styles.warn)
-            }
-        });
-    }
-    spans
+    };
+    let signals = signals(snapshot, styles);
+    const GAP: u16 = 3;
+    let needed = (loss.width() + signals.width()) as u16 + 2 * GAP + 1;
+    let books = books(&snapshot.ledger, styles);
+    let used = pen.text(1, y, pen.width().saturating_sub(needed), &books.content, books.style);
+    pen.spans(1 + used + GAP, y, &[loss, Span::raw(" ".repeat(usize::from(GAP))), signals]);
 }
 
-fn books<'a>(ledger: &[LedgerCheck], wide: bool, styles: &Styles) -> Span<'a> {
+fn signals<'a>(snapshot: &Snapshot, styles: &Styles) -> Span<'a> {
+    let signals = &snapshot.meta.signals;
+    let missing = signals.values().filter(|hook| hook.is_none()).count();
+    let limited = snapshot
+        .meta
+        .signal_notes
+        .keys()
+        .filter(|signal| signals.get(*signal).is_some_and(Option::is_some))
+        .count();
+    match (signals.len(), missing, limited) {
+        (0, ..) => Span::raw(""),
+        (all, 0, 0) => Span::styled(format!("✓ all {all} signals"), styles.good),
+        (_, 0, limited) => {
+            Span::styled(format!("▴ {} limited", figures::plural(limited, "signal")), styles.warn)
+        }
+        (_, missing, _) => {
+            Span::styled(format!("▴ {} missing", figures::plural(missing, "signal")), styles.warn)
+        }
+    }
+}
+
+fn books<'a>(ledger: &[LedgerCheck], styles: &Styles) -> Span<'a> {
     let differing = || ledger.iter().filter(|check| check.difference != 0);
     // A difference that nobody can explain is the one to show.
     let shown = differing().find(|check| check.reason.is_none()).or_else(|| differing().next());
@@ -103,12 +109,6 @@ fn books<'a>(ledger: &[LedgerCheck], wide: bool, styles: &Styles) -> Span<'a> {
             Span::styled(text, styles.bad)
         }
         Some(LedgerCheck { difference, reason: Some(reason), .. }) => {
-            let room = if wide { 60 } else { 28 };
-            let reason: String = if reason.chars().count() > room {
-                reason.chars().take(room - 1).chain(['…']).collect()
-            } else {
-                reason.clone()
-            };
             Span::styled(format!("≠ books differ by {}: {reason}", signed(*difference)), styles.warn)
         }
     }

@@ -33,7 +33,7 @@ impl View for Queues {
         }
         let height = pen.height();
         let wanted = context.rows.len().min(usize::from(u16::MAX) - 1) as u16 + 1;
-        let detail = detail::height(context, pen.width(), height, wanted);
+        let detail = detail::height(pen.width(), height, wanted);
         self.table(context, &mut pen.rows(0, height - detail));
         detail::draw(context, &mut pen.rows(height - detail, detail), SPANS_NS[self.span]);
     }
@@ -97,6 +97,7 @@ impl Queues {
             let figures = Figures::of(members, &context.history.samples);
             columns::draw(context, &mut body, y as u16, &slots, row, &figures, index == self.list.selected);
         }
+        self.list.edges(&mut body, context.rows.len(), styles.key);
     }
 }
 

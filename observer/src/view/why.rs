@@ -123,7 +123,7 @@ fn stranded(snapshot: &Snapshot, row: &Figures, acceptors: &[&Thread]) -> String
     let fault = demo::running(snapshot)
         .filter(|running| !running.faults.is_empty())
         .map_or(String::new(), |running| format!(" The fault {} is on.", running.faults_label()));
-    format!("{waiting} wait in the accept queue and nobody comes for them: {who}.{fault}")
+    format!("Nobody takes what waits in the accept queue ({waiting}): {who}.{fault}")
 }
 
 fn overflowing(listeners: &[&Listener], row: &Figures, acceptors: &[&Thread]) -> String {
@@ -274,7 +274,7 @@ mod tests {
             vec![thread("acc-0", "acceptor", 0.0, 0.0)],
             &row(State::Stranded, 1, (0.0, 0.0, 0.0)),
             &[(1, 64)],
-            "1 connection wait in the accept queue and nobody comes for them: acc-0/7 accepted before and does not now.",
+            "Nobody takes what waits in the accept queue (1 connection): acc-0/7 accepted before and does not now.",
         );
     }
 

@@ -3,9 +3,8 @@
 use ratatui::Frame;
 
 use super::{App, Overlay};
-use crate::view::screen::Context;
 use crate::view::widget::pen::Pen;
-use crate::view::{VIEWS, ascii, demo, footer, header, help};
+use crate::view::{VIEWS, ascii, demo, footer, header, help, timeline};
 
 /// The smallest terminal on which the screens say what they should.
 const LEAST: (u16, u16) = (64, 16);
@@ -66,16 +65,22 @@ impl App {
             pen.text(1, 1, pen.width(), "waiting for the first figures", self.styles.dim);
             return;
         }
-        // The views are taken out so that they can change while they look at the rest.
-        let mut views = std::mem::take(&mut self.views);
-        if let Some(view) = views.get_mut(self.current) {
-            let context: Context<'_> = self.context();
-            view.draw(&context, pen);
+        match self.open.clone() {
+            Some(connection) => timeline::draw(&self.context(), pen, &connection),
+            None => self.view(pen),
         }
-        self.views = views;
         if let (Overlay::Help { scroll, .. }, Some(view)) = (self.overlay, self.views.get(self.current)) {
             let furthest = help::draw(pen, row.title, view.help(), scroll, &self.styles);
             self.overlay = Overlay::Help { scroll: scroll.min(furthest), furthest };
         }
+    }
+
+    fn view(&mut self, pen: &mut Pen<'_>) {
+        // The views are taken out so that they can change while they look at the rest.
+        let mut views = std::mem::take(&mut self.views);
+        if let Some(view) = views.get_mut(self.current) {
+            view.draw(&self.context(), pen);
+        }
+        self.views = views;
     }
 }

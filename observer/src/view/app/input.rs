@@ -31,6 +31,10 @@ impl App {
                 if !typing && let Some(effects) = self.general_key(key) {
                     return effects;
                 }
+                if self.open.is_some() {
+                    self.close(key);
+                    return Vec::new();
+                }
                 let answer = self.ask_view(|view, context| view.key(context, key));
                 self.obey(answer)
             }
@@ -74,7 +78,6 @@ impl App {
             KeyCode::Char('p') => self.ask_for_pattern(),
             KeyCode::Tab => self.show((self.current + 1) % VIEWS.len()),
             KeyCode::BackTab => self.show((self.current + VIEWS.len() - 1) % VIEWS.len()),
-            KeyCode::Esc if self.open.is_some() => self.open = None,
             KeyCode::Char(digit) if digit.is_ascii_digit() => {
                 let index = VIEWS.iter().position(|row| row.key == digit)?;
                 self.show(index);
@@ -82,6 +85,16 @@ impl App {
             _ => return None,
         }
         Some(Vec::new())
+    }
+
+    /// Goes back from a connection's line of time.
+    fn close(&mut self, key: KeyEvent) {
+        if matches!(
+            key.code,
+            KeyCode::Esc | KeyCode::Enter | KeyCode::Backspace | KeyCode::Left | KeyCode::Char('h')
+        ) {
+            self.open = None;
+        }
     }
 
     fn show(&mut self, index: usize) {

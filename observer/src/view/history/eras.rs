@@ -87,10 +87,12 @@ impl Eras {
             self.begin(now.time_ns, None, now);
             return;
         }
-        for (time_ns, change) in demo::changes(now) {
-            if self.eras.back().is_some_and(|era| *time_ns > era.since_ns) {
-                self.begin(*time_ns, Some(change.clone()), before);
-            }
+        let last = self.eras.back().map_or(0, |era| era.since_ns);
+        let fresh: Vec<_> = demo::changes(now).iter().filter(|(time_ns, _)| *time_ns > last).collect();
+        if let Some((time_ns, _)) = fresh.last() {
+            // What changed between two snapshots cannot be told apart, so it is one change.
+            let causes: Vec<&str> = fresh.iter().map(|(_, change)| change.as_str()).collect();
+            self.begin(*time_ns, Some(causes.join(", ")), before);
         }
         let Some(era) = self.eras.back_mut() else { return };
         era.until_ns = now.time_ns.max(era.since_ns);
@@ -127,12 +129,6 @@ impl Eras {
     /// All of them, newest first.
     pub(crate) fn newest_first(&self) -> impl ExactSizeIterator<Item = &Era> {
         self.eras.iter().rev()
-    }
-
-    /// What is now, and what was before the last change.
-    pub(crate) fn now_and_before(&self) -> (Option<&Era>, Option<&Era>) {
-        let mut eras = self.newest_first();
-        (eras.next(), eras.next())
     }
 
     /// What a thread has done since the last change.
@@ -180,8 +176,8 @@ mod tests {
             eras.record(&before, &state);
             before = state;
         }
-        let (now, earlier) = eras.now_and_before();
-        let (now, earlier) = (now.unwrap(), earlier.unwrap());
+        let found: Vec<&Era> = eras.newest_first().collect();
+        let (now, earlier) = (found[0], found[1]);
         assert_eq!((earlier.enqueued, earlier.change.as_deref()), (3, None));
         assert_eq!((now.enqueued, now.since_ns, now.span_ns()), (12, 25, 15));
         assert_eq!(eras.newest_first().len(), 2);

@@ -7,7 +7,7 @@ use crate::view::listeners::{Figures, Row};
 use crate::view::screen::Context;
 use crate::view::styles::state_words;
 use crate::view::widget::bar::{Bar, bar};
-use crate::view::widget::pen::Pen;
+use crate::view::widget::pen::{Pen, columns};
 use crate::view::widget::table::{Column, Slot, cell, left, right};
 
 /// A column.
@@ -39,7 +39,7 @@ const NARROW: &[Column<Id>] = &[
     right(Id::In, "IN/s", 5, 0),
     right(Id::Out, "OUT/s", 5, 0),
     right(Id::P99, "WAIT p99", 8, 0),
-    right(Id::Drops, "DROPS/s", 7, 0),
+    right(Id::Drops, "DROP/s", 6, 0),
 ];
 
 /// For 120 columns.
@@ -104,7 +104,10 @@ pub(super) fn draw(
     }
     for slot in slots {
         let (text, style) = match slot.id {
-            Id::Name => (name(context, row, figures), if selected { styles.selected } else { styles.plain }),
+            Id::Name => (
+                name(context, row, figures, slot.width),
+                if selected { styles.selected } else { styles.plain },
+            ),
             Id::State => {
                 let (glyph, word) = state_words(figures.state);
                 (format!("{glyph} {word}"), styles.state(figures.state))
@@ -143,17 +146,28 @@ pub(super) fn draw(
     }
 }
 
-fn name(context: &Context<'_>, row: &Row, figures: &Figures) -> String {
+fn name(context: &Context<'_>, row: &Row, figures: &Figures, width: u16) -> String {
     if row.shard {
         let listener = row.members.first().and_then(|index| context.snapshot().listeners.get(*index));
         let shard = listener.and_then(|listener| listener.shard).unwrap_or(0);
         return format!("  └ shard {shard}");
     }
-    match row.unfolded {
-        Some(true) => format!("{} ×{}▾", figures.name, figures.shards),
-        Some(false) => format!("{} ×{}▸", figures.name, figures.shards),
-        None => figures.name.clone(),
+    let suffix = match row.unfolded {
+        Some(true) => format!(" ×{}▾", figures.shards),
+        Some(false) => format!(" ×{}▸", figures.shards),
+        None => String::new(),
+    };
+    format!("{}{suffix}", shortened(&figures.name, usize::from(width).saturating_sub(columns(&suffix))))
+}
+
+/// An address that is too long loses its middle: the port tells more than the rest.
+fn shortened(address: &str, width: usize) -> String {
+    if columns(address) <= width {
+        return address.to_owned();
     }
+    let port = address.rfind(':').map_or("", |colon| &address[colon..]);
+    let room = width.saturating_sub(columns(port) + 1);
+    format!("{}…{port}", address.chars().take(room).collect::<String>())
 }
 
 /// Zeros step back, so that what is not zero stands out.
@@ -203,12 +217,25 @@ fn trend(context: &Context<'_>, pen: &mut Pen<'_>, y: u16, slot: &Slot<Id>, row:
         .filter_map(|index| snapshot.listeners.get(*index))
         .map(|listener| listener.cookie)
         .collect();
-    let columns = usize::from(slot.width);
-    let points = context.history.samples.points(&cookies, snapshot.time_ns, 60_000_000_000, columns);
+    let width = usize::from(slot.width);
+    let points = context.history.samples.points(&cookies, snapshot.time_ns, 60_000_000_000, width);
     for (x, point) in points.into_iter().enumerate() {
         let Some(peak) = point.map(|point| point.peak).filter(|peak| *peak > 0) else { continue };
         let eighths = (f64::from(peak) / full(figures) * EIGHTHS.len() as f64) as usize;
         let symbol = EIGHTHS[eighths.clamp(1, EIGHTHS.len()) - 1];
         pen.text(slot.x + x as u16, y, 1, symbol, context.styles.bar_of(figures.state));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn the_port_stays() {
+        assert_eq!(shortened("127.0.0.1:8080", 14), "127.0.0.1:8080");
+        assert_eq!(shortened("127.0.0.1:8080", 12), "127.0.…:8080");
+        assert_eq!(shortened("[2001:db8::1]:443", 9), "[200…:443");
+        assert_eq!(shortened("[2001:db8::1]:443", 2), "…:443");
     }
 }

@@ -7,7 +7,7 @@ use crate::view::history::samples::Axis;
 use crate::view::listeners::Figures;
 use crate::view::screen::Context;
 use crate::view::widget::paragraph::wrap;
-use crate::view::widget::pen::Pen;
+use crate::view::widget::pen::{Pen, columns};
 use crate::view::widget::plot::{AXIS, Plot, plot};
 use crate::view::{demo, figures, header, why};
 
@@ -17,16 +17,16 @@ const LABEL: u16 = 7;
 const PLOT: (u16, u16) = (4, 20);
 
 /// Rows that the story takes of `height`, of which the list would like to have `list`.
-pub(super) fn height(_context: &Context<'_>, width: u16, height: u16, list: u16) -> u16 {
-    let text = 1 + why_rows(width) + 2;
-    // The list has what it needs as far as the plot keeps its least; the plot takes the rest up to its most.
-    let least = text + PLOT.0;
-    let most = text + PLOT.1;
-    height.saturating_sub(list).clamp(least, most).max(height / 2).min(most).min(height.saturating_sub(4))
+pub(super) fn height(width: u16, height: u16, list: u16) -> u16 {
+    let text = 1 + advice_rows(width) + 1;
+    let (least, most) = (text + PLOT.0, text + PLOT.1);
+    // The list has what it needs, but half at most; the plot takes what the list leaves, up to its most.
+    height.saturating_sub(list).max(height / 2).clamp(least, most).min(height.saturating_sub(4))
 }
 
-fn why_rows(width: u16) -> u16 {
-    if width < 118 { 3 } else { 2 }
+/// Rows of WHY and TRY together; always the same, so that the plot stays where it is.
+fn advice_rows(width: u16) -> u16 {
+    if width < 118 { 5 } else { 3 }
 }
 
 /// Draws it into the whole of `pen`.
@@ -35,24 +35,34 @@ pub(super) fn draw(context: &Context<'_>, pen: &mut Pen<'_>, span_ns: u64) {
     let snapshot = context.snapshot();
     let listeners: Vec<&Listener> = target.listeners(snapshot).collect();
     let row = Figures::of(listeners.iter().copied(), &context.history.samples);
-    let (height, width) = (pen.height(), pen.width());
-    let why_rows = why_rows(width);
+    let advice_rows = advice_rows(pen.width());
+    let plot_rows = pen.height().saturating_sub(1 + advice_rows + 1);
     title(context, pen, &row);
-    let plot_height = height.saturating_sub(1 + why_rows + 2);
-    over_time(context, &mut pen.rows(1, plot_height), &listeners, &row, span_ns);
+    over_time(context, &mut pen.rows(1, plot_rows), &listeners, &row, span_ns);
+    advice(context, &mut pen.rows(1 + plot_rows, advice_rows), &listeners, &row);
+    books(context, &mut pen.rows(1 + plot_rows + advice_rows, 1), &listeners);
+}
 
+/// WHY from above, TRY from below.
+fn advice(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], row: &Figures) {
     let styles = context.styles;
-    let top = 1 + plot_height;
-    pen.text(1, top, LABEL, "WHY", styles.state(row.state));
-    let lines = wrap(&why::why(snapshot, &listeners, &row), width.saturating_sub(LABEL + 1));
-    for (index, line) in lines.iter().take(usize::from(why_rows)).enumerate() {
-        pen.text(LABEL, top + index as u16, width, line, styles.plain);
+    let width = pen.width().saturating_sub(LABEL + 1);
+    let rows = usize::from(pen.height());
+    let remedy = why::remedy(context.snapshot(), row).map(|remedy| wrap(&remedy, width)).unwrap_or_default();
+    let reason = wrap(&why::why(context.snapshot(), listeners, row), width);
+    let reason_rows = reason.len().min(rows.saturating_sub(remedy.len().min(1)));
+    pen.text(1, 0, LABEL, "WHY", styles.state(row.state));
+    for (y, line) in reason.iter().take(reason_rows).enumerate() {
+        pen.text(LABEL, y as u16, u16::MAX, line, styles.plain);
     }
-    if let Some(remedy) = why::remedy(snapshot, &row) {
-        pen.text(1, height.saturating_sub(2), LABEL, "TRY", styles.key);
-        pen.text(LABEL, height.saturating_sub(2), width, &remedy, styles.plain);
+    let remedy_rows = remedy.len().min(rows - reason_rows);
+    for (index, line) in remedy.iter().take(remedy_rows).enumerate() {
+        let y = (rows - remedy_rows + index) as u16;
+        if index == 0 {
+            pen.text(1, y, LABEL, "TRY", styles.key);
+        }
+        pen.text(LABEL, y, u16::MAX, line, styles.plain);
     }
-    books(context, &mut pen.rows(height.saturating_sub(1), 1), &listeners);
 }
 
 fn title(context: &Context<'_>, pen: &mut Pen<'_>, row: &Figures) {
@@ -66,14 +76,14 @@ fn title(context: &Context<'_>, pen: &mut Pen<'_>, row: &Figures) {
 }
 
 fn over_time(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], row: &Figures, span_ns: u64) {
-    let columns = usize::from(pen.width().saturating_sub(AXIS));
+    let width = usize::from(pen.width().saturating_sub(AXIS));
     let now = context.snapshot().time_ns;
     let cookies: Vec<u64> = listeners.iter().map(|listener| listener.cookie).collect();
-    let points = context.history.samples.points(&cookies, now, span_ns, columns);
-    let axis = Axis::new(now, span_ns, columns);
-    let marks: Vec<(usize, &str)> = demo::changes(context.snapshot())
+    let points = context.history.samples.points(&cookies, now, span_ns, width);
+    let axis = Axis::new(now, span_ns, width);
+    let marks: Vec<(usize, String)> = demo::changes(context.snapshot())
         .iter()
-        .filter_map(|(time_ns, what)| Some((axis.column(*time_ns)?, what.as_str())))
+        .filter_map(|(time_ns, what)| Some((axis.column(*time_ns)?, demo::short_change(what))))
         .collect();
     let oldest = format!("{} ago", figures::span(span_ns));
     let shown = Plot {
@@ -89,30 +99,53 @@ fn over_time(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], 
 /// `48,213 enqueued + 0 at start = 47,650 accepted + 498 dropped + 65 queued`, and whether the kernel agrees.
 fn books(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener]) {
     let styles = context.styles;
-    let sum = |count: fn(&Listener) -> u64| {
-        figures::count(listeners.iter().map(|listener| count(listener)).sum::<u64>())
+    let verdict = verdict(context, listeners);
+    let room = usize::from(pen.width()).saturating_sub(usize::from(LABEL) + columns(&verdict.content));
+    let sum = |count: fn(&Listener) -> u64| listeners.iter().map(|listener| count(listener)).sum::<u64>();
+    let left = [
+        (sum(|listener| listener.enqueued), "enqueued"),
+        (sum(|listener| u64::from(listener.queued_at_start)), "at start"),
+    ];
+    let right = [
+        (sum(|listener| listener.accepted), "accepted"),
+        (sum(|listener| listener.dropped_queued), "dropped"),
+        (sum(|listener| u64::from(listener.accept_queue)), "queued"),
+    ];
+    let whole = format!("{} = {}", terms(&left, false), terms(&right, false));
+    // Zeros are left away when there is no room for them.
+    let text = if columns(&whole) <= room {
+        whole
+    } else {
+        format!("{} = {}", terms(&left, true), terms(&right, true))
     };
-    let text = format!(
-        "{} enqueued + {} at start = {} accepted + {} dropped in it + {} queued",
-        sum(|listener| listener.enqueued),
-        sum(|listener| u64::from(listener.queued_at_start)),
-        sum(|listener| listener.accepted),
-        sum(|listener| listener.dropped_queued),
-        sum(|listener| u64::from(listener.accept_queue)),
-    );
-    let checks = || {
-        let own = |cookie: Option<u64>| listeners.iter().any(|listener| Some(listener.cookie) == cookie);
-        context.snapshot().ledger.iter().filter(move |check| own(check.listener))
-    };
-    let verdict = match checks().find(|check| check.difference != 0) {
-        None if checks().next().is_none() => Span::styled("  · not checked yet", styles.dim),
+    pen.text(1, 0, LABEL, "BOOKS", styles.dim);
+    pen.spans(LABEL, 0, &[Span::styled(text, styles.dim), verdict]);
+}
+
+/// The sum in words; without its zeros, as long as something is left.
+fn terms(terms: &[(u64, &str)], short: bool) -> String {
+    let all_zero = terms.iter().all(|(count, _)| *count == 0);
+    let shown: Vec<String> = terms
+        .iter()
+        .enumerate()
+        .filter(|(index, (count, _))| !short || *count > 0 || (all_zero && *index == 0))
+        .map(|(_, (count, name))| format!("{} {name}", figures::count(*count)))
+        .collect();
+    shown.join(" + ")
+}
+
+/// What the kernel says to it.
+fn verdict<'a>(context: &Context<'_>, listeners: &[&Listener]) -> Span<'a> {
+    let styles = context.styles;
+    let own = |cookie: Option<u64>| listeners.iter().any(|listener| Some(listener.cookie) == cookie);
+    let checks: Vec<_> = context.snapshot().ledger.iter().filter(|check| own(check.listener)).collect();
+    match checks.iter().find(|check| check.difference != 0) {
+        None if checks.is_empty() => Span::styled("  · not checked yet", styles.dim),
         None => Span::styled("  ✓", styles.good),
         Some(check) => {
             let reason = check.reason.as_deref().unwrap_or("reason unknown");
             let text = format!("  ≠ {} by {}: {reason}", check.check, header::signed(check.difference));
             Span::styled(text, if check.reason.is_some() { styles.warn } else { styles.bad })
         }
-    };
-    pen.text(1, 0, LABEL, "BOOKS", styles.dim);
-    pen.spans(LABEL, 0, &[Span::styled(text, styles.dim), verdict]);
+    }
 }

@@ -2,6 +2,9 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::pen::Pen;
 
 /// The chosen row and the first one in sight.
 #[derive(Debug, Default, Clone, Copy)]
@@ -22,6 +25,18 @@ impl List {
         self.first = self.first.min(self.selected).max((self.selected + 1).saturating_sub(height));
         self.first = self.first.min(count.saturating_sub(height));
         self.first..(self.first + height).min(count)
+    }
+
+    /// Shows in the margin of `pen`, the area of the last [`List::show`], that there are more rows above or below.
+    pub(crate) fn edges(&self, pen: &mut Pen<'_>, count: usize, style: Style) {
+        let height = pen.height();
+        if self.first > 0 && self.first != self.selected {
+            pen.text(0, 0, 1, "▴", style);
+        }
+        let end = self.first + usize::from(height);
+        if end < count && end != self.selected + 1 && height > 0 {
+            pen.text(0, height - 1, 1, "▾", style);
+        }
     }
 
     /// Moves as the key says; false if the key does not move.

@@ -98,13 +98,6 @@ impl<'b> Pen<'b> {
         }
     }
 
-    /// Adds a style to one row.
-    pub(crate) fn highlight(&mut self, y: u16, style: Style) {
-        if y < self.area.height {
-            self.buffer.set_style(Rect { y: self.area.y + y, height: 1, ..self.area }, style);
-        }
-    }
-
     /// Blanks everything.
     pub(crate) fn clear(&mut self) {
         for y in self.area.top()..self.area.bottom() {

@@ -2,13 +2,16 @@
 
 use ratatui::style::Style;
 
-use super::pen::Pen;
+use super::pen::{Pen, columns};
 use crate::view::{figures, styles::Styles};
 
 /// Parts of a block from one eighth on, from below.
 const EIGHTHS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 /// Columns of the axis on the left.
 pub(crate) const AXIS: u16 = 7;
+
+/// The least columns in which the text of a mark says something.
+const LEAST_TEXT: u16 = 12;
 
 /// One column of the plot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub(crate) struct Plot<'a> {
     /// One for each column, oldest first; `None` where nothing is known.
     pub points: &'a [Option<Point>],
     /// Column and text of each mark, oldest first.
-    pub marks: &'a [(usize, &'a str)],
+    pub marks: &'a [(usize, String)],
     /// The value that is full.
     pub full: u32,
     /// What stands at the left end of the axis of time.
@@ -50,7 +53,7 @@ pub(crate) fn plot(pen: &mut Pen<'_>, plot: &Plot<'_>, styles: &Styles) {
             if value > floor {
                 pen.text(x, row, 1, EIGHTHS[(value - floor).min(EIGHTHS.len()) - 1], plot.style);
             } else if peak > floor {
-                pen.text(x, row, 1, "░", styles.peak);
+                pen.text(x, row, 1, "░", styles.dim);
             } else if marked(column) {
                 pen.text(x, row, 1, "┊", styles.mark);
             }
@@ -115,17 +118,19 @@ fn labels(pen: &mut Pen<'_>, plot: &Plot<'_>, height: u16, styles: &Styles) {
             pen.text(AXIS.saturating_add(column), height, 1, "┴", styles.mark);
         }
     }
-    let ends_with_now = width > AXIS + 20;
+    let needed = |text: &str| (columns(text).min(usize::from(u16::MAX)) as u16).saturating_add(2);
+    let left = |column: &usize| u16::try_from(*column).map_or(u16::MAX, |column| AXIS.saturating_add(column));
+    // `now` gives way to the text of a mark.
+    let newest = plot.marks.last().map_or(0, |(column, text)| left(column).saturating_add(needed(text)));
+    let ends_with_now = width > AXIS + 20 && newest < width - 4;
     let edge = if ends_with_now { width - 4 } else { width };
     // From the newest on, each text up to the one after it; one that has no room is left to the others.
     let mut end = edge;
     for (column, text) in plot.marks.iter().rev() {
-        let Ok(column) = u16::try_from(*column) else { continue };
-        let needed = (super::pen::columns(text).min(usize::from(u16::MAX)) as u16).saturating_add(2);
         // A text near the right edge moves left so that it can be read.
-        let x = AXIS.saturating_add(column).min(edge.saturating_sub(needed)).max(AXIS);
+        let x = left(column).min(edge.saturating_sub(needed(text))).max(AXIS);
         let room = end.saturating_sub(x + 1);
-        if room >= 6 {
+        if room >= needed(text).min(LEAST_TEXT) {
             let used = pen.text(x, y, 1, "▴", styles.mark);
             pen.text(x + used, y, room - used, text, styles.mark);
             end = x;

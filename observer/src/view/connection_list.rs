@@ -1,0 +1,163 @@
+//! A list of ended connections, the same wherever connections are listed.
+
+use std::sync::Arc;
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent};
+
+use super::screen::{Answer, Context};
+use super::widget::table::{Column, Slot, cell, left, place, right, titles};
+use super::widget::{list::List, pen::Pen};
+use super::{figures, words};
+use crate::model::snapshot::{Connection, End};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Id {
+    Time,
+    Remote,
+    Listener,
+    Via,
+    Met,
+    Waited,
+    Lifetime,
+    Acceptor,
+    Readers,
+    Writers,
+    Reads,
+    BytesIn,
+    BytesOut,
+    End,
+}
+
+const COLUMNS: &[Column<Id>] = &[
+    left(Id::Time, "ACCEPTED AT", 12, 0),
+    left(Id::Remote, "REMOTE", 0, 0),
+    left(Id::Listener, "LISTENER", 21, 150),
+    left(Id::Via, "VIA", 9, 110),
+    right(Id::Met, "MET", 5, 0),
+    right(Id::Waited, "WAITED", 7, 0),
+    right(Id::Lifetime, "LIFETIME", 8, 110),
+    left(Id::Acceptor, "ACCEPTOR", 14, 0),
+    left(Id::Readers, "READERS", 8, 80),
+    left(Id::Writers, "WRITERS", 8, 110),
+    right(Id::Reads, "READS", 6, 180),
+    right(Id::BytesIn, "BYTES IN", 9, 150),
+    right(Id::BytesOut, "BYTES OUT", 9, 150),
+    left(Id::End, "END", 8, 0),
+];
+
+/// The list and its chosen row.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionList {
+    list: List,
+}
+
+impl ConnectionList {
+    /// Draws titles and rows into the whole of `pen`.
+    pub(crate) fn draw(
+        &mut self,
+        context: &Context<'_>,
+        pen: &mut Pen<'_>,
+        connections: &[&Arc<Connection>],
+    ) {
+        let styles = context.styles;
+        let slots = place(COLUMNS, pen.width());
+        titles(pen, 0, COLUMNS, &slots, styles.heading);
+        let height = pen.height().saturating_sub(1);
+        let mut body = pen.rows(1, height);
+        if connections.is_empty() {
+            body.text(1, 0, u16::MAX, "no connection has ended here yet", styles.dim);
+        }
+        for (y, index) in self.list.show(connections.len(), body.area()).enumerate() {
+            let Some(connection) = connections.get(index) else { break };
+            let chosen = index == self.list.selected;
+            row(context, &mut body, y as u16, &slots, connection, chosen);
+        }
+        self.list.edges(&mut body, connections.len(), styles.key);
+    }
+
+    /// Moves in the list, or opens the chosen connection.
+    pub(crate) fn key(&mut self, key: KeyEvent, connections: &[&Arc<Connection>]) -> Answer {
+        if key.code == KeyCode::Enter {
+            return match connections.get(self.list.selected) {
+                Some(connection) => Answer::Open(Arc::clone(connection)),
+                None => Answer::Done,
+            };
+        }
+        if self.list.key(key, connections.len()) { Answer::Done } else { Answer::NotMine }
+    }
+
+    /// Chooses the row that was clicked; a second click opens it.
+    pub(crate) fn click(&mut self, column: u16, row: u16, connections: &[&Arc<Connection>]) -> Answer {
+        let Some(index) = self.list.at(column, row, connections.len()) else { return Answer::NotMine };
+        if index != self.list.selected {
+            self.list.selected = index;
+            return Answer::Done;
+        }
+        connections.get(index).map_or(Answer::Done, |connection| Answer::Open(Arc::clone(connection)))
+    }
+
+    /// Back to the first row, after the order has changed.
+    pub(crate) fn rewind(&mut self) {
+        self.list.selected = 0;
+    }
+}
+
+fn row(
+    context: &Context<'_>,
+    pen: &mut Pen<'_>,
+    y: u16,
+    slots: &[Slot<Id>],
+    connection: &Connection,
+    chosen: bool,
+) {
+    let styles = context.styles;
+    if chosen {
+        pen.text(0, y, 1, "▶", styles.key);
+    }
+    for slot in slots {
+        let mut style = styles.plain;
+        let text = match slot.id {
+            Id::Time => at(context, connection),
+            Id::Remote => {
+                style = if chosen { styles.selected } else { styles.plain };
+                connection.remote.to_string()
+            }
+            Id::Listener => words::listener(context.snapshot(), connection.listener),
+            Id::Via => words::via(connection.via).to_owned(),
+            Id::Met => connection.queue_at_arrival.map_or_else(|| "-".to_owned(), |met| met.to_string()),
+            Id::Waited => figures::duration_or_dash(connection.accept_wait_ns()),
+            Id::Lifetime => figures::duration_or_dash(lifetime_ns(connection)),
+            Id::Acceptor => connection
+                .acceptor
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |acceptor| format!("{}/{}", acceptor.comm, acceptor.tid)),
+            Id::Readers => words::threads(&connection.readers),
+            Id::Writers => words::threads(&connection.writers),
+            Id::Reads => figures::short(u64::from(connection.reads)),
+            Id::BytesIn => figures::bytes(connection.bytes_read),
+            Id::BytesOut => figures::bytes(connection.bytes_written),
+            Id::End => {
+                style = match connection.end {
+                    End::Fin | End::Open | End::Unknown => styles.dim,
+                    _ => styles.warn,
+                };
+                words::end(connection.end).to_owned()
+            }
+        };
+        cell(pen, y, slot, &text, style);
+    }
+}
+
+/// When it was accepted, or else when it was established, as time since the observer's start: `00:04:11.02`.
+fn at(context: &Context<'_>, connection: &Connection) -> String {
+    let Some(instant) = connection.accepted_ns.or(connection.established_ns).or(connection.closed_ns) else {
+        return "-".to_owned();
+    };
+    let since = instant.saturating_sub(context.history.started_ns);
+    format!("{}.{:02}", figures::clock(since), since / 10_000_000 % 100)
+}
+
+/// Established to closed.
+pub(crate) fn lifetime_ns(connection: &Connection) -> Option<u64> {
+    Some(connection.closed_ns?.saturating_sub(connection.established_ns?))
+}

@@ -1,0 +1,202 @@
+//! Screen 6, Probes: what the observer sees by, what that costs, what was lost, and the whole of the books.
+
+use ratatui::crossterm::event::KeyEvent;
+use ratatui::text::Span;
+
+use super::screen::{Answer, Context, Help, View};
+use super::widget::{list::List, paragraph::wrap, pen::Pen};
+use super::{figures, header::signed, words};
+
+type Line = Vec<Span<'static>>;
+
+/// The screen: lines in sections, which scroll.
+#[derive(Debug, Default)]
+pub(crate) struct Probes {
+    list: List,
+    lines: usize,
+}
+
+impl View for Probes {
+    fn draw(&mut self, context: &Context<'_>, pen: &mut Pen<'_>) {
+        let mut lines = Vec::new();
+        signals(context, &mut lines, pen.width());
+        loss(context, &mut lines);
+        ledger(context, &mut lines);
+        cost(context, &mut lines);
+        self.lines = lines.len();
+        for (y, index) in self.list.show(lines.len(), pen.area()).enumerate() {
+            let Some(line) = lines.get(index) else { break };
+            pen.spans(1, y as u16, line);
+            if index == self.list.selected {
+                pen.text(0, y as u16, 1, "▶", context.styles.key);
+            }
+        }
+        self.list.edges(pen, lines.len(), context.styles.key);
+    }
+
+    fn key(&mut self, _context: &Context<'_>, key: KeyEvent) -> Answer {
+        if self.list.key(key, self.lines) { Answer::Done } else { Answer::NotMine }
+    }
+
+    fn help(&self) -> &'static Help {
+        &HELP
+    }
+}
+
+fn section(context: &Context<'_>, lines: &mut Vec<Line>, title: &str, detail: String) {
+    if !lines.is_empty() {
+        lines.push(Vec::new());
+    }
+    let styles = context.styles;
+    lines.push(vec![
+        Span::styled(title.to_owned(), styles.title),
+        Span::styled(format!("   {detail}"), styles.dim),
+    ]);
+}
+
+fn signals(context: &Context<'_>, lines: &mut Vec<Line>, width: u16) {
+    let styles = context.styles;
+    let meta = &context.snapshot().meta;
+    let missing = meta.signals.values().filter(|hook| hook.is_none()).count();
+    section(
+        context,
+        lines,
+        "Signals",
+        format!("{} of {} on kernel {}", meta.signals.len() - missing, meta.signals.len(), meta.kernel),
+    );
+    for (signal, hook) in &meta.signals {
+        let note = meta.signal_notes.get(signal);
+        let (glyph, style) = match (hook, note) {
+            (None, _) => ("!", styles.bad),
+            (Some(_), Some(_)) => ("▴", styles.warn),
+            (Some(_), None) => ("✓", styles.good),
+        };
+        lines.push(vec![
+            Span::styled(format!("{glyph} "), style),
+            Span::styled(format!("{signal:<22}"), styles.plain),
+            match hook {
+                Some(hook) => Span::styled(hook.clone(), styles.dim),
+                None => Span::styled("not available", styles.bad),
+            },
+        ]);
+        for part in wrap(note.map_or("", String::as_str), width.saturating_sub(28)) {
+            lines.push(vec![Span::raw(" ".repeat(24)), Span::styled(part, styles.plain)]);
+        }
+    }
+}
+
+fn loss(context: &Context<'_>, lines: &mut Vec<Line>) {
+    let styles = context.styles;
+    let loss = &context.snapshot().loss;
+    let detail = format!(
+        "records of ended connections: {} produced, {} delivered",
+        figures::count(loss.produced),
+        figures::count(loss.delivered)
+    );
+    section(context, lines, "Loss", detail);
+    for (name, count) in &loss.counters {
+        let (glyph, style) = if *count > 0 { ("!", styles.bad) } else { ("✓", styles.good) };
+        lines.push(vec![
+            Span::styled(format!("{glyph} "), style),
+            Span::styled(format!("{name:<30}"), styles.plain),
+            Span::styled(
+                format!("{:>12}", figures::count(*count)),
+                if *count > 0 { styles.bad } else { styles.dim },
+            ),
+        ]);
+    }
+}
+
+fn ledger(context: &Context<'_>, lines: &mut Vec<Line>) {
+    let styles = context.styles;
+    let snapshot = context.snapshot();
+    section(context, lines, "Ledger", "ours - kernel = difference".to_owned());
+    if snapshot.ledger.is_empty() {
+        lines.push(vec![Span::styled("  nothing has been checked yet", styles.dim)]);
+    }
+    for check in &snapshot.ledger {
+        let (glyph, style) = match (check.difference, &check.reason) {
+            (0, _) => ("✓", styles.good),
+            (_, Some(_)) => ("≠", styles.warn),
+            (_, None) => ("≠", styles.bad),
+        };
+        let of = match check.listener {
+            Some(cookie) => words::listener(snapshot, cookie),
+            None => format!("netns {}", check.netns),
+        };
+        let mut line = vec![
+            Span::styled(format!("{glyph} "), style),
+            Span::styled(format!("{:<14}{of:<26}", check.check), styles.plain),
+            Span::styled(
+                format!(
+                    "{} - {} = {}",
+                    figures::count(check.ours),
+                    figures::count(check.kernel),
+                    signed(check.difference)
+                ),
+                if check.difference == 0 { styles.dim } else { style },
+            ),
+        ];
+        if check.difference != 0 {
+            let reason = check.reason.as_deref().unwrap_or("reason unknown");
+            line.push(Span::styled(format!("  {reason}"), styles.plain));
+        }
+        lines.push(line);
+    }
+}
+
+fn cost(context: &Context<'_>, lines: &mut Vec<Line>) {
+    let styles = context.styles;
+    let probes = &context.snapshot().probes;
+    let counted = probes.iter().any(|probe| probe.runs.is_some());
+    let detail = if counted || probes.is_empty() {
+        "runs, nanoseconds a run, time in all".to_owned()
+    } else {
+        "not counted; sysctl kernel.bpf_stats_enabled=1 counts it, at some cost of its own".to_owned()
+    };
+    section(context, lines, "Cost", detail);
+    for probe in probes {
+        let each = match (probe.run_time_ns, probe.runs) {
+            (Some(time), Some(runs)) if runs > 0 => (time / runs).to_string(),
+            _ => "-".to_owned(),
+        };
+        let mut line = vec![
+            Span::styled(format!("  {:<30}", probe.program), styles.plain),
+            Span::raw(format!("{:>14}", probe.runs.map_or_else(|| "-".to_owned(), figures::count))),
+            Span::raw(format!("{:>8} ns", each)),
+            Span::styled(format!("{:>10}", figures::duration_or_dash(probe.run_time_ns)), styles.dim),
+        ];
+        if probe.recursion_misses > 0 {
+            let text = format!("  ! skipped {} times", figures::count(probe.recursion_misses));
+            line.push(Span::styled(text, styles.bad));
+        }
+        lines.push(line);
+    }
+}
+
+const HELP: Help = Help {
+    keys: &[("arrows", "scroll")],
+    terms: &[
+        (
+            "Signals",
+            "What the observer wants to know, and the hook by which it learns it here. ▴: the hook cannot see \
+          everything, the note says what. !: this kernel gives none; figures that need it are shown as -.",
+        ),
+        (
+            "Loss",
+            "What could not be recorded, by where it was lost. Counters and histograms are kept in the kernel and \
+          stay exact when records are lost.",
+        ),
+        (
+            "Ledger",
+            "The observer's figures against the kernel's own. accept_queue: enqueued + at start - accepted - \
+          dropped, against sk_ack_backlog. listen_drops: against LINUX_MIB_LISTENDROPS. passive_opens: against \
+          TCP_MIB_PASSIVEOPENS.",
+        ),
+        (
+            "Cost",
+            "Time spent in each eBPF program, if kernel.bpf_stats_enabled is on. skipped: the program was already \
+          running on that processor (recursion_misses), so an event was missed.",
+        ),
+    ],
+};

@@ -1,0 +1,76 @@
+//! What the values of a snapshot are called on the screen.
+
+use crate::model::snapshot::{End, Snapshot, Via};
+
+/// How a connection came into being.
+pub(crate) fn via(via: Via) -> &'static str {
+    match via {
+        Via::Handshake => "handshake",
+        Via::Cookie => "cookie",
+        Via::Tfo => "fast open",
+        Via::Unseen => "unseen",
+    }
+}
+
+/// How a connection ended, in short.
+pub(crate) fn end(end: End) -> &'static str {
+    match end {
+        End::Fin => "FIN",
+        End::RstIn => "RST in",
+        End::RstOut => "RST out",
+        End::Timeout => "timeout",
+        End::QueuedReset => "in queue",
+        End::Unknown => "unknown",
+        End::Open => "open",
+    }
+}
+
+/// How a connection ended, in a sentence.
+pub(crate) fn end_sentence(end: End, closed_first: Option<bool>) -> String {
+    let first = match closed_first {
+        Some(true) => ", this side closed first",
+        Some(false) => ", the peer closed first",
+        None => "",
+    };
+    let how = match end {
+        End::Fin => "both sides said FIN",
+        End::RstIn => "the peer reset it",
+        End::RstOut => "this side reset it",
+        End::Timeout => "the kernel gave up on a silent peer",
+        End::QueuedReset => "destroyed while it waited in the accept queue",
+        End::Unknown => "nobody saw how",
+        End::Open => "still open",
+    };
+    format!("{how}{first}")
+}
+
+/// Thread ids, as `4130 4131`.
+pub(crate) fn threads(tids: &[u32]) -> String {
+    if tids.is_empty() {
+        return "-".to_owned();
+    }
+    tids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// A thread with its name, if it is known: `rd-1/4131`.
+pub(crate) fn thread(snapshot: &Snapshot, tid: u32) -> String {
+    match snapshot.threads.iter().find(|thread| thread.tid == tid) {
+        Some(thread) => format!("{}/{tid}", thread.comm),
+        None => tid.to_string(),
+    }
+}
+
+/// The address of a listener, and its shard.
+pub(crate) fn listener(snapshot: &Snapshot, cookie: u64) -> String {
+    match snapshot.listeners.iter().find(|listener| listener.cookie == cookie) {
+        Some(listener) => match listener.shard {
+            Some(shard) => format!("{} shard {shard}", listener.addr),
+            None => listener.addr.clone(),
+        },
+        None => format!("closed (cookie {cookie})"),
+    }
+}
+
+/// A stage of the journey; the order is that of [`stage`](crate::model::snapshot::stage).
+pub(crate) const STAGES: [&str; crate::model::snapshot::stage::STAGES] =
+    ["SYN queue", "accept queue", "accept to read", "data to read", "read to write", "lifetime"];

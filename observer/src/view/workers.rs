@@ -1,0 +1,184 @@
+//! Screen 3, Workers: which thread accepts, reads and writes, what its share is, and who hands to whom.
+
+mod chance;
+mod columns;
+
+use ratatui::crossterm::event::KeyEvent;
+use ratatui::text::Span;
+
+use super::hand_offs::{self, HandOff};
+use super::screen::{Answer, Context, Help, View};
+use super::widget::{list::List, pen::Pen, table};
+use super::{figures, words};
+use crate::model::snapshot::Thread;
+
+/// The screen.
+#[derive(Debug, Default)]
+pub(crate) struct Workers {
+    list: List,
+}
+
+/// Threads in the order of the list: the process of the chosen listener first, then by what they do.
+fn threads<'a>(context: &Context<'a>) -> Vec<&'a Thread> {
+    let snapshot = context.snapshot();
+    let chosen: Vec<u32> = context
+        .target
+        .map(|target| target.listeners(snapshot).map(|listener| listener.pid).collect())
+        .unwrap_or_default();
+    let mut threads: Vec<&Thread> = snapshot
+        .threads
+        .iter()
+        .filter(|thread| {
+            let done = context.history.eras.since_change(thread);
+            !thread.exited || done.accepts + done.reads + done.writes > 0
+        })
+        .collect();
+    threads.sort_by_key(|thread| {
+        (!chosen.contains(&thread.pid), thread.pid, thread.exited, rank(thread), thread.tid)
+    });
+    threads
+}
+
+/// Acceptors first, idle threads last.
+fn rank(thread: &Thread) -> u8 {
+    let has = |role: &str| thread.role.split('+').any(|part| part == role);
+    match () {
+        () if has("acceptor") => 0,
+        () if has("reader") => 1,
+        () if has("writer") || has("worker") => 2,
+        () => 3,
+    }
+}
+
+impl View for Workers {
+    fn draw(&mut self, context: &Context<'_>, pen: &mut Pen<'_>) {
+        let styles = context.styles;
+        let threads = threads(context);
+        if threads.is_empty() {
+            pen.text(
+                1,
+                1,
+                u16::MAX,
+                "no thread has accepted, read or written a watched connection yet",
+                styles.dim,
+            );
+            return;
+        }
+        let ways = ways(context, pen.width());
+        let below = (ways.len() as u16).min(pen.height() / 3) + 1;
+        let slots = table::place(columns::COLUMNS, pen.width());
+        table::titles(pen, 0, columns::COLUMNS, &slots, styles.heading);
+        let height = pen.height().saturating_sub(1 + below);
+        let shares = chance::Shares::of(context, &threads);
+        let mut body = pen.rows(1, height);
+        for (y, index) in self.list.show(threads.len(), body.area()).enumerate() {
+            let Some(thread) = threads.get(index) else { break };
+            columns::draw(context, &mut body, y as u16, &slots, thread, &shares, index == self.list.selected);
+        }
+        self.list.edges(&mut body, threads.len(), styles.key);
+        let top = 1 + height;
+        pen.rule(top, "─", styles.dim);
+        let title =
+            format!(" from thread to thread, the last {} connections ", context.snapshot().recent.len());
+        pen.text(1, top, u16::MAX, &title, styles.strong);
+        for (index, way) in ways.iter().take(usize::from(below) - 1).enumerate() {
+            pen.spans(1, top + 1 + index as u16, way);
+        }
+    }
+
+    fn key(&mut self, context: &Context<'_>, key: KeyEvent) -> Answer {
+        if self.list.key(key, threads(context).len()) { Answer::Done } else { Answer::NotMine }
+    }
+
+    fn click(&mut self, context: &Context<'_>, column: u16, row: u16) -> Answer {
+        match self.list.at(column, row, threads(context).len()) {
+            Some(index) => {
+                self.list.selected = index;
+                Answer::Done
+            }
+            None => Answer::NotMine,
+        }
+    }
+
+    fn help(&self) -> &'static Help {
+        &HELP
+    }
+}
+
+/// The hand-offs in lines: `acc-0/4127 accepts ─▶ read by rd-0/4130 50.4 %   rd-1/4131 49.6 %`.
+fn ways<'a>(context: &Context<'_>, width: u16) -> Vec<Vec<Span<'a>>> {
+    let snapshot = context.snapshot();
+    let accepts = hand_offs::accept_to_read(snapshot);
+    let reads = hand_offs::read_to_write(snapshot);
+    if !accepts.is_empty() && accepts.iter().chain(&reads).all(HandOff::stays) {
+        let text = "every thread reads and writes what it accepted itself";
+        return vec![vec![Span::styled(text, context.styles.dim)]];
+    }
+    let mut lines: Vec<_> =
+        accepts.iter().map(|step| way(context, width, step, ["accepts", "reads", "read by"])).collect();
+    // That a reader answers what it read goes without saying.
+    let passed_on = reads.iter().filter(|step| !step.stays());
+    lines.extend(passed_on.map(|step| way(context, width, step, ["reads", "writes", "written by"])));
+    lines
+}
+
+/// One hand-off in a line, with as many receivers as fit.
+fn way<'a>(
+    context: &Context<'_>,
+    width: u16,
+    step: &HandOff,
+    [from, itself, by]: [&str; 3],
+) -> Vec<Span<'a>> {
+    let (snapshot, styles) = (context.snapshot(), context.styles);
+    let mut line = vec![
+        Span::styled(words::thread(snapshot, step.from), styles.strong),
+        Span::styled(format!(" {from} "), styles.dim),
+    ];
+    if step.stays() {
+        line.push(Span::styled(format!("and {itself} itself"), styles.dim));
+        return line;
+    }
+    line.push(Span::styled("─▶", styles.key));
+    line.push(Span::styled(format!(" {by} "), styles.dim));
+    let used = |line: &[Span<'_>]| line.iter().map(Span::width).sum::<usize>();
+    for (index, (to, count)) in step.to.iter().enumerate() {
+        let share = figures::percent(*count as f64 / step.total().max(1) as f64);
+        let receiver = Span::raw(format!("{} {share}   ", words::thread(snapshot, *to)));
+        if used(&line) + receiver.width() + 12 > usize::from(width) && index > 0 {
+            line.push(Span::styled(format!("and {} more", step.to.len() - index), styles.dim));
+            break;
+        }
+        line.push(receiver);
+    }
+    line
+}
+
+const HELP: Help = Help {
+    keys: &[("arrows", "choose")],
+    terms: &[
+        (
+            "ROLE",
+            "What the kernel saw the thread do: acceptor (accept), reader (read), writer (write), worker (writes \
+          what another thread read). Names of threads do not count.",
+        ),
+        (
+            "ACC/s READ/s WRITE/s",
+            "Accepts, reads that returned bytes and writes that took bytes, over the last second.",
+        ),
+        ("SHARE", "Of the accepts of its process since the last change of pattern, load or fault."),
+        (
+            "CHANCE",
+            "With SO_REUSEPORT the kernel deals by hash: an even share, and the band of two standard deviations \
+          that chance alone explains. ≈ inside it: noise, do not chase it. ! outside: look.",
+        ),
+        (
+            "WK/ACC",
+            "Wake-ups per accept since the last change: how often the thread slept and was woken (voluntary \
+          context switches). Far above 1 is a thundering herd: woken to find that another was faster.",
+        ),
+        (
+            "─▶",
+            "From the thread that accepted to the one that read first, and from the reader to the writer.",
+        ),
+    ],
+};

@@ -1,0 +1,496 @@
+//! Scenes for the screen: a small simulation of listeners and threads that yields consistent snapshots.
+//!
+//! Everything follows from the rates that a scene sets, and from nothing else: no clock, no chance.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+
+use demo_server::control::{ActiveLoad, Counters, ListenerState, Settings, State as DemoState};
+use demo_server::load::Mode;
+use observer::model::histogram::Histogram;
+use observer::model::snapshot::{
+    Acceptor, Connection, Demo, End, LedgerCheck, Listener, Loss, Meta, ProbeCost, RECENT, Rates, SLOWEST,
+    Snapshot, State, Thread, ThreadRates, Via, stage,
+};
+use observer::view::{App, Options};
+use observer_ebpf::histogram::bucket;
+
+/// Snapshots come four times a second.
+const TICK_NS: u64 = 250_000_000;
+/// A monotonic time to begin with: the machine has been up for a while.
+const START_NS: u64 = 5_000_000_000_000;
+
+/// What happens at one listener.
+#[derive(Clone)]
+pub struct Source {
+    pub listener: Listener,
+    /// Connections that want in, per second.
+    pub arrivals: u32,
+    /// Connections that its acceptors can take, per second.
+    pub capacity: u32,
+    /// Who accepts, reads and writes, as positions in the scene's threads, in turn.
+    pub acceptors: Vec<usize>,
+    pub readers: Vec<usize>,
+    pub writers: Vec<usize>,
+}
+
+/// A scene: the listeners, the threads, the backend, and the screen that watches them.
+pub struct Scene {
+    pub sources: Vec<Source>,
+    pub threads: Vec<Thread>,
+    pub demo: Option<Demo>,
+    pub meta: Meta,
+    pub ledger: Vec<LedgerCheck>,
+    pub loss: Loss,
+    pub probes: Vec<ProbeCost>,
+    pub app: App,
+    time_ns: u64,
+    recent: Vec<Arc<Connection>>,
+    slowest: Vec<Arc<Connection>>,
+    turn: usize,
+}
+
+impl Scene {
+    pub fn new(options: Options) -> Self {
+        Self {
+            sources: Vec::new(),
+            threads: Vec::new(),
+            demo: None,
+            meta: meta(),
+            ledger: Vec::new(),
+            loss: loss(),
+            probes: probes(),
+            app: App::new(options),
+            time_ns: START_NS,
+            recent: Vec::new(),
+            slowest: Vec::new(),
+            turn: 0,
+        }
+    }
+
+    /// Adds a thread and returns its position.
+    pub fn thread(&mut self, pid: u32, tid: u32, comm: &str, role: &str) -> usize {
+        let (comm, role) = (comm.to_owned(), role.to_owned());
+        self.threads.push(Thread { pid, tid, comm, role, wakeups: Some(0), ..Thread::default() });
+        self.threads.len() - 1
+    }
+
+    /// Adds a listener where so many arrive and so many can be taken, per second.
+    pub fn listener(
+        &mut self,
+        cookie: u64,
+        addr: &str,
+        limit: u32,
+        arrivals: u32,
+        capacity: u32,
+    ) -> &mut Source {
+        let listener = Listener {
+            cookie,
+            addr: addr.to_owned(),
+            port: addr.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(0),
+            netns: 4_026_531_840,
+            pid: 4_127,
+            comm: "demo-server".to_owned(),
+            opened_ns: Some(START_NS),
+            backlog_limit: limit,
+            ..Listener::default()
+        };
+        self.sources.push(Source {
+            listener,
+            arrivals,
+            capacity,
+            acceptors: Vec::new(),
+            readers: Vec::new(),
+            writers: Vec::new(),
+        });
+        self.sources.last_mut().expect("just added")
+    }
+
+    /// The backend, running this pattern under this load.
+    pub fn backend(&mut self, pattern: &str, rate: Option<f64>) {
+        let load = rate.map(|rate| ActiveLoad {
+            profile: "steady".to_owned(),
+            mode: Mode::Open,
+            pid: 4_200,
+            rate: Some(rate),
+            connections: 512,
+            requests_per_connection: 1,
+            duration: "1h".to_owned(),
+            total_connections: None,
+            poisson: false,
+            seed: 1,
+        });
+        let listeners = self.sources.iter().enumerate().map(|(shard, source)| ListenerState {
+            shard: shard as u32,
+            cookie: source.listener.cookie,
+            local: "127.0.0.1:8080".parse().expect("an address"),
+        });
+        let state = DemoState {
+            version: "0.1.0".to_owned(),
+            pid: 4_127,
+            listen: "127.0.0.1:8080".parse().expect("an address"),
+            pattern: pattern.to_owned(),
+            settings: Settings { workers: 4, backlog: 64, work_us: 2_000, ..Settings::default() },
+            backlog_effective: 64,
+            faults: Vec::new(),
+            load,
+            last_load: None,
+            threads: Vec::new(),
+            listeners: listeners.collect(),
+            counters: Counters::default(),
+            changes: 3,
+        };
+        let changes = self.demo.take().map(|demo| demo.changes).unwrap_or_default();
+        self.demo = Some(Demo { state: Some(Box::new(state)), error: None, changes });
+    }
+
+    /// A change of the backend, now.
+    pub fn change(&mut self, what: &str) {
+        if let Some(demo) = &mut self.demo {
+            demo.changes.push((self.time_ns + 1, what.to_owned()));
+        }
+    }
+
+    /// Lets time pass, and shows it to the screen.
+    pub fn run(&mut self, seconds: u64) -> &mut Self {
+        for _ in 0..seconds * 1_000_000_000 / TICK_NS {
+            let snapshot = self.tick();
+            self.app.update(Arc::new(snapshot));
+        }
+        self
+    }
+
+    /// One snapshot further.
+    pub fn tick(&mut self) -> Snapshot {
+        self.time_ns += TICK_NS;
+        for thread in &mut self.threads {
+            thread.rates = ThreadRates { wakeups: Some(0.0), ..ThreadRates::default() };
+        }
+        for index in 0..self.sources.len() {
+            self.advance(index);
+        }
+        self.shares();
+        let excess = self.recent.len().saturating_sub(RECENT);
+        self.recent.drain(..excess);
+        self.slowest.sort_by_key(|connection| std::cmp::Reverse(connection.accept_wait_ns()));
+        self.slowest.truncate(SLOWEST);
+        let mut ledger = self.ledger.clone();
+        for source in &self.sources {
+            let listener = &source.listener;
+            let ours = listener.enqueued + u64::from(listener.queued_at_start) - listener.accepted;
+            ledger.push(LedgerCheck {
+                scope: "listener",
+                listener: Some(listener.cookie),
+                netns: listener.netns,
+                check: "accept_queue",
+                ours: ours as i64,
+                kernel: i64::from(listener.accept_queue),
+                difference: ours as i64 - i64::from(listener.accept_queue),
+                reason: None,
+            });
+        }
+        Snapshot {
+            time_ns: self.time_ns,
+            interval_ns: TICK_NS,
+            meta: Arc::new(self.meta.clone()),
+            listeners: self.sources.iter().map(|source| source.listener.clone()).collect(),
+            threads: self.threads.clone(),
+            recent: self.recent.clone(),
+            slowest: self.slowest.clone(),
+            ledger,
+            loss: self.loss.clone(),
+            probes: self.probes.clone(),
+            demo: self.demo.clone(),
+        }
+    }
+
+    fn advance(&mut self, index: usize) {
+        let source = &mut self.sources[index];
+        let listener = &mut source.listener;
+        let (arrivals, capacity) = (source.arrivals / 4, source.capacity / 4);
+        let full = listener.backlog_limit + 1;
+        let accepted = capacity.min(arrivals + listener.accept_queue);
+        let room = full + accepted - listener.accept_queue;
+        let enqueued = arrivals.min(room);
+        let dropped = arrivals - enqueued;
+        listener.accept_queue_peak = (listener.accept_queue + enqueued.min(8)).min(full);
+        listener.accept_queue = listener.accept_queue + enqueued - accepted;
+        listener.accept_queue_peak = listener.accept_queue_peak.max(listener.accept_queue);
+        listener.enqueued += u64::from(enqueued);
+        listener.accepted += u64::from(accepted);
+        listener.ended += u64::from(accepted);
+        listener.listen_drops += u64::from(dropped);
+        let rates = (f64::from(enqueued) * 4.0, f64::from(accepted) * 4.0, f64::from(dropped) * 4.0);
+        listener.rates = Rates { enqueued: rates.0, accepted: rates.1, dropped: rates.2 };
+        listener.state = match () {
+            () if dropped > 0 => State::Overflowing,
+            () if listener.accept_queue > 0 && accepted == 0 => State::Stranded,
+            () if listener.accept_queue == full => State::Saturated,
+            () if listener.accept_queue * 2 > full => State::Filling,
+            () if arrivals > 0 => State::Healthy,
+            () => State::Idle,
+        };
+        let wait_ns =
+            180_000 + u64::from(listener.accept_queue) * 1_000_000_000 / u64::from(source.capacity.max(1));
+        let mut interval: [Histogram; stage::STAGES] = Default::default();
+        let connections: Vec<Connection> = (0..u64::from(accepted))
+            .map(|number| {
+                let spread = number * wait_ns / 40 % wait_ns;
+                connection(
+                    listener,
+                    self.time_ns,
+                    number + listener.accepted * 7,
+                    wait_ns - wait_ns / 4 + spread / 3,
+                )
+            })
+            .collect();
+        for connection in &connections {
+            count(&mut interval, connection);
+        }
+        let mut total = (*listener.stages).clone();
+        total.iter_mut().zip(&interval).for_each(|(total, interval)| total.merge(interval));
+        listener.accept_wait_ns = total[stage::ACCEPT_WAIT].quantiles();
+        listener.accept_wait_interval_ns = interval[stage::ACCEPT_WAIT].quantiles();
+        listener.stages = Arc::new(total);
+        listener.stages_interval = Arc::new(interval);
+        let source = source.clone();
+        for connection in connections {
+            let connection = Arc::new(self.serve(&source, connection));
+            self.recent.push(Arc::clone(&connection));
+            self.slowest.push(connection);
+        }
+    }
+
+    fn serve(&mut self, source: &Source, mut connection: Connection) -> Connection {
+        self.turn += 1;
+        let pick = |from: &[usize], turn: usize| (!from.is_empty()).then(|| from[turn % from.len()]);
+        let [acceptor, reader, writer] =
+            [&source.acceptors, &source.readers, &source.writers].map(|from| pick(from, self.turn));
+        if let Some(thread) = acceptor.and_then(|index| self.threads.get_mut(index)) {
+            thread.accepts += 1;
+            thread.rates.accepts += 4.0;
+            *thread.wakeups.get_or_insert(0) += 1;
+            connection.acceptor =
+                Some(Acceptor { pid: thread.pid, tid: thread.tid, comm: thread.comm.clone() });
+        }
+        if let Some(thread) = reader.and_then(|index| self.threads.get_mut(index)) {
+            thread.reads += 1;
+            thread.rates.reads += 4.0;
+            thread.bytes_read += connection.bytes_read;
+            connection.readers = vec![thread.tid];
+        }
+        if let Some(thread) = writer.and_then(|index| self.threads.get_mut(index)) {
+            thread.writes += 1;
+            thread.rates.writes += 4.0;
+            thread.bytes_written += connection.bytes_written;
+            connection.writers = vec![thread.tid];
+        }
+        connection
+    }
+
+    fn shares(&mut self) {
+        let mut totals: BTreeMap<u32, u64> = BTreeMap::new();
+        for thread in &self.threads {
+            *totals.entry(thread.pid).or_default() += thread.accepts;
+        }
+        for thread in &mut self.threads {
+            let total = totals.get(&thread.pid).copied().unwrap_or(0);
+            thread.accept_share = (total > 0).then(|| thread.accepts as f64 / total as f64);
+        }
+    }
+}
+
+fn connection(listener: &Listener, time_ns: u64, number: u64, wait_ns: u64) -> Connection {
+    let accepted = time_ns - 2_400_000 - number % 1_000 * 1_000;
+    let established = accepted - wait_ns;
+    let remote: SocketAddr = format!("127.0.0.1:{}", 32_768 + number % 28_000).parse().expect("an address");
+    Connection {
+        local: listener.addr.parse().unwrap_or_else(|_| "127.0.0.1:1".parse().expect("an address")),
+        remote,
+        listener: listener.cookie,
+        syn_ns: Some(established - 61_000),
+        established_ns: Some(established),
+        accepted_ns: Some(accepted),
+        first_data_ns: Some(established + 40_000),
+        first_read_ns: Some(accepted + 55_000),
+        first_write_ns: Some(accepted + 2_110_000),
+        closed_ns: Some(accepted + 2_300_000),
+        unseen: Vec::new(),
+        queue_at_arrival: Some(listener.accept_queue.max(1)),
+        synack_retransmits: 0,
+        via: Via::Handshake,
+        acceptor: None,
+        readers: Vec::new(),
+        writers: Vec::new(),
+        more_threads: false,
+        reads: 1,
+        writes: 1,
+        bytes_read: 61,
+        bytes_written: 204,
+        longest_read_wait_ns: wait_ns + 15_000,
+        end: End::Fin,
+        closed_first: Some(true),
+    }
+}
+
+fn count(stages: &mut [Histogram; stage::STAGES], connection: &Connection) {
+    let mut add = |index: usize, from: Option<u64>, to: Option<u64>| {
+        if let (Some(from), Some(to)) = (from, to) {
+            let ns = to.saturating_sub(from);
+            stages[index].add(bucket(ns), 1);
+            stages[index].raise_longest(ns);
+        }
+    };
+    add(stage::SYN_WAIT, connection.syn_ns, connection.established_ns);
+    add(stage::ACCEPT_WAIT, connection.established_ns, connection.accepted_ns);
+    add(stage::ACCEPT_TO_READ, connection.accepted_ns, connection.first_read_ns);
+    add(stage::DATA_TO_READ, connection.first_data_ns, connection.first_read_ns);
+    add(stage::READ_TO_WRITE, connection.first_read_ns, connection.first_write_ns);
+    add(stage::LIFETIME, connection.established_ns, connection.closed_ns);
+}
+
+fn meta() -> Meta {
+    let hooks = [
+        ("accept", "fexit/inet_csk_accept"),
+        ("accept_queue", "fexit/inet_csk_reqsk_queue_add"),
+        ("data_queued", "tp_btf/sk_data_ready"),
+        ("ended", "tp_btf/tcp_destroy_sock"),
+        ("listen", "tp_btf/inet_sock_set_state"),
+        ("read", "tp/sys_exit_read"),
+        ("reset", "tp_btf/tcp_send_reset"),
+        ("synack_retransmit", "tp_btf/tcp_retransmit_synack"),
+        ("write", "tp/sys_exit_write"),
+    ];
+    Meta {
+        schema: 1,
+        version: "0.1.0".to_owned(),
+        kernel: "6.18.0".to_owned(),
+        boot_time_unix_ns: 1_700_000_000_000_000_000,
+        signals: hooks
+            .iter()
+            .map(|(signal, hook)| ((*signal).to_owned(), Some((*hook).to_owned())))
+            .collect(),
+        quantile_error: 0.0625,
+        ..Meta::default()
+    }
+}
+
+fn loss() -> Loss {
+    let names = ["connections_full", "ring_full", "threads_full"];
+    Loss { counters: names.iter().map(|name| ((*name).to_owned(), 0)).collect(), ..Loss::default() }
+}
+
+fn probes() -> Vec<ProbeCost> {
+    [("accept", 120_000_u64, 210_u64), ("accept_queue", 120_000, 180), ("read", 121_000, 320)]
+        .into_iter()
+        .map(|(program, runs, each)| ProbeCost {
+            program: program.to_owned(),
+            runs: Some(runs),
+            run_time_ns: Some(runs * each),
+            recursion_misses: 0,
+        })
+        .collect()
+}
+
+/// One listener that keeps up, on a host without the bundled backend.
+pub fn healthy(options: Options) -> Scene {
+    let mut scene = Scene::new(options);
+    let worker = scene.thread(991, 991, "nginx", "acceptor+reader+writer");
+    let source = scene.listener(17, "0.0.0.0:443", 511, 300, 4_000);
+    source.listener.pid = 991;
+    source.listener.comm = "nginx".to_owned();
+    (source.acceptors, source.readers, source.writers) = (vec![worker], vec![worker], vec![worker]);
+    scene.run(20);
+    scene
+}
+
+/// One thread that does everything, and more load than it can take; beside it listeners that are well.
+pub fn overflowing(options: Options) -> Scene {
+    let mut scene = Scene::new(options);
+    let only = scene.thread(4_127, 4_127, "srv-0", "acceptor+reader+writer");
+    let other = scene.thread(700, 700, "sshd", "idle");
+    let source = scene.listener(17, "127.0.0.1:8080", 64, 400, 496);
+    (source.acceptors, source.readers, source.writers) = (vec![only], vec![only], vec![only]);
+    let source = scene.listener(3, "[::]:22", 128, 0, 100);
+    source.listener.pid = 700;
+    source.listener.comm = "sshd".to_owned();
+    source.acceptors = vec![other];
+    scene.backend("acceptor-readers", Some(400.0));
+    scene.run(20);
+    scene.backend("single-thread", Some(400.0));
+    scene.change("pattern acceptor-readers → single-thread");
+    scene.run(15);
+    scene.backend("single-thread", Some(812.0));
+    scene.change("load steady 400/s → steady 812/s");
+    scene.sources[0].arrivals = 812;
+    scene.run(10);
+    scene
+}
+
+/// Four shards of one address, one of them stuck.
+pub fn sharded(options: Options) -> Scene {
+    let mut scene = Scene::new(options);
+    for shard in 0..4 {
+        let name = format!("shard-{shard}");
+        let thread = scene.thread(4_127, 4_130 + shard, &name, "acceptor+reader+writer");
+        let capacity = if shard == 2 { 0 } else { 400 };
+        let source = scene.listener(20 + u64::from(shard), "127.0.0.1:8080", 16, 200 + shard * 8, capacity);
+        source.listener.group = Some("127.0.0.1:8080".to_owned());
+        source.listener.shard = Some(shard + 1);
+        (source.acceptors, source.readers, source.writers) = (vec![thread], vec![thread], vec![thread]);
+    }
+    scene.backend("sharding", Some(800.0));
+    scene.run(12);
+    scene
+}
+
+/// One acceptor, two readers: who hands to whom.
+pub fn handed_over(options: Options) -> Scene {
+    let mut scene = Scene::new(options);
+    let acceptor = scene.thread(4_127, 4_127, "acc-0", "acceptor");
+    let readers = vec![
+        scene.thread(4_127, 4_130, "rd-0", "reader+writer"),
+        scene.thread(4_127, 4_131, "rd-1", "reader+writer"),
+    ];
+    let source = scene.listener(17, "127.0.0.1:8080", 128, 500, 2_000);
+    (source.acceptors, source.readers, source.writers) = (vec![acceptor], readers.clone(), readers);
+    scene.sources[0].listener.unread = 12;
+    scene.backend("acceptor-readers", Some(500.0));
+    scene.run(12);
+    scene
+}
+
+/// A kernel that gives less, records that were lost, and books that do not balance.
+pub fn degraded(options: Options) -> Scene {
+    let mut scene = healthy(options);
+    for signal in ["synack_retransmit", "reset"] {
+        scene.meta.signals.insert(signal.to_owned(), None);
+        let note = "this kernel has no tracepoint of this name, and fentry needs CONFIG_DYNAMIC_FTRACE";
+        scene.meta.signal_notes.insert(signal.to_owned(), note.to_owned());
+    }
+    scene.meta.signal_notes.insert("read".to_owned(), "reads through io_uring are not seen".to_owned());
+    scene.loss.counters.insert("ring_full".to_owned(), 1_234);
+    scene.loss.total = 1_234;
+    scene.ledger.push(LedgerCheck {
+        scope: "host",
+        listener: None,
+        netns: 4_026_531_840,
+        check: "listen_drops",
+        ours: 40,
+        kernel: 43,
+        difference: -3,
+        reason: Some("3 drops came before the observer attached".to_owned()),
+    });
+    scene.run(2);
+    scene
+}
+
+/// As many listeners as a big host has, all busy.
+pub fn crowded(options: Options, listeners: u32) -> Scene {
+    let mut scene = Scene::new(options);
+    for number in 0..listeners {
+        let addr = format!("10.0.{}.{}:{}", number / 250, number % 250, 8_000 + number % 50);
+        scene.listener(u64::from(number) + 1, &addr, 128, number % 37 * 4, 80);
+    }
+    scene.run(3);
+    scene
+}
