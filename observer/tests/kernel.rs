@@ -40,9 +40,25 @@ mod backlog;
 mod blocked;
 #[path = "kernel/endings.rs"]
 mod endings;
+#[path = "kernel/families.rs"]
+mod families;
+#[path = "kernel/handshakes.rs"]
+mod handshakes;
 #[path = "kernel/joined_late.rs"]
 mod joined_late;
+#[path = "kernel/leftovers.rs"]
+mod leftovers;
+#[path = "kernel/offsets.rs"]
+mod offsets;
+#[path = "kernel/patterns.rs"]
+mod patterns;
 #[path = "kernel/reads.rs"]
 mod reads;
+#[path = "kernel/shards.rs"]
+mod shards;
 #[path = "kernel/spike.rs"]
 mod spike;
+#[path = "kernel/stream.rs"]
+mod stream;
+#[path = "kernel/unread.rs"]
+mod unread;

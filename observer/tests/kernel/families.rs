@@ -1,0 +1,166 @@
+//! What is counted and what is not: only TCP listeners, of the selected ports, processes and namespaces.
+
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    os::unix::net::{UnixListener, UnixStream},
+};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::{
+    lines::{Lines, Listener},
+    namespace::isolated,
+    observed::Observer,
+    traffic::{Server, V4, V6, own, receive, send},
+    waiting::tid,
+};
+
+/// Cookies of all listeners that the observer knows.
+fn cookies(lines: &Lines) -> BTreeSet<u64> {
+    lines.of("listener").iter().map(|line: &Listener| line.cookie).collect()
+}
+
+#[test]
+fn unix_and_udp_sockets_are_not_tcp() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let path = std::env::temp_dir().join(format!("observer-test-{}-{}.sock", std::process::id(), tid()));
+        let unix = UnixListener::bind(&path).expect("bind");
+        let unix_client = UnixStream::connect(&path).expect("connect");
+        std::fs::remove_file(&path).expect("the socket's name can be removed");
+        drop((unix.accept().expect("accept"), unix_client));
+        let (one, other) = (UdpSocket::bind((V4, 0)).expect("bind"), UdpSocket::bind((V4, 0)).expect("bind"));
+        one.send_to(b"datagram", other.local_addr().expect("getsockname")).expect("send");
+        assert_eq!(other.recv(&mut [0; 16]).expect("recv"), 8);
+
+        let server = Server::listen(V4, 4);
+        let (client, accepted) = server.pair();
+        send(&client, b"hello");
+        receive(&accepted, 5);
+        drop((client, accepted));
+        observer.wait_for_connections(1);
+        let lines = observer.finish();
+        assert_eq!(cookies(&lines), BTreeSet::from([server.cookie]));
+        let (listener, thread) = (lines.listener(server.cookie), lines.thread(tid()));
+        assert_eq!((listener.accepted, listener.ended), (1, 1));
+        assert_eq!((thread.accepts, thread.reads, thread.writes), (1, 1, 0), "{thread:?}");
+        assert_eq!(lines.loss().total, 0, "{:?}", lines.loss());
+    });
+}
+
+#[test]
+fn vsock_listeners_are_not_tcp() {
+    const ANY_PORT: u32 = u32::MAX;
+    const LOCAL: u32 = 1;
+    isolated(|| {
+        let name = "families::vsock_listeners_are_not_tcp";
+        let listening = Socket::new(Domain::VSOCK, Type::STREAM, None).and_then(|socket| {
+            socket.bind(&SockAddr::vsock(ANY_PORT, ANY_PORT))?;
+            Ok(socket)
+        });
+        let socket = match listening {
+            Ok(socket) => socket,
+            Err(error) => return println!("SKIPPED: {name}: this kernel has no vsock: {error}"),
+        };
+        let observer = Observer::start_with(&["--interval", "100ms"]);
+        socket.listen(4).expect("listen");
+        let (_, port) =
+            socket.local_addr().expect("getsockname").as_vsock_address().expect("a vsock address");
+        let client = Socket::new(Domain::VSOCK, Type::STREAM, None).expect("socket");
+        // Without the loopback transport nobody can connect; the listener is there all the same.
+        if client.connect(&SockAddr::vsock(LOCAL, port)).is_ok() {
+            drop(socket.accept_raw().expect("accept"));
+        }
+        let lines = observer.finish();
+        let cookie = socket.cookie().expect("SO_COOKIE");
+        assert!(!cookies(&lines).contains(&cookie), "the vsock listener {cookie} is taken for one of TCP");
+    });
+}
+
+#[test]
+fn an_ipv4_client_of_an_ipv6_listener() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let server = Server::prepared(Ipv6Addr::UNSPECIFIED.into(), 4, |socket| {
+            socket.set_only_v6(false).expect("V6ONLY")
+        });
+        let port = server.address.port();
+        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("connect");
+        let accepted = server.accept();
+        send(&client, b"hello");
+        receive(&accepted, 5);
+        let mapped = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST.to_ipv6_mapped(), port));
+        let remote = accepted.peer_addr().expect("getpeername");
+        assert_eq!(remote, mapped(own(&client).port()), "what the program sees");
+        drop((client, accepted));
+        observer.wait_for_connections(1);
+        let lines = observer.finish();
+        let connection = lines.connection_from(remote);
+        assert_eq!((connection.local, connection.listener), (mapped(port), server.cookie));
+        assert_eq!((connection.via.as_str(), connection.bytes_read), ("handshake", 5));
+        let listener = lines.listener(server.cookie);
+        assert_eq!((listener.addr, listener.accepted), (server.address, 1));
+    });
+}
+
+#[test]
+fn only_the_selected_port() {
+    isolated(|| {
+        let (before, other) = (Server::listen(V4, 4), Server::listen(V6, 4));
+        let port = before.address.port().to_string();
+        let mut observer =
+            Observer::start_with(&["--interval", "100ms", "--netns", "/proc/self/ns/net", "--port", &port]);
+        drop(other.pair());
+        drop(before.pair());
+        let remote_ended = 1;
+        observer.wait_for_connections(remote_ended);
+        let lines = observer.finish();
+        assert_eq!(cookies(&lines), BTreeSet::from([before.cookie]));
+        assert_eq!(lines.connections().len(), remote_ended);
+    });
+}
+
+#[test]
+fn only_the_selected_namespace() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let here = Server::listen(V4, 4);
+        let elsewhere = std::thread::scope(|scope| {
+            scope.spawn(|| isolated(|| drop(Server::listen(V4, 4).pair()))).join()
+        });
+        elsewhere.expect("a namespace beside this one");
+        drop(here.pair());
+        observer.wait_for_connections(1);
+        let lines = observer.finish();
+        assert_eq!(cookies(&lines), BTreeSet::from([here.cookie]));
+        assert_eq!(lines.connections().len(), 1);
+    });
+}
+
+#[test]
+fn another_namespace_seen_from_outside() {
+    isolated(|| {
+        let path = format!("/proc/{}/task/{}/ns/net", std::process::id(), tid());
+        let netns = crate::namespace::inode();
+        // The observer runs in a namespace of its own, and looks into ours.
+        let mut observer = std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                let mut observer = None;
+                isolated(|| {
+                    observer = Some(Observer::start_with(&["--interval", "100ms", "--netns", &path]))
+                });
+                observer.expect("it runs where this runs")
+            });
+            other.join().expect("a namespace beside this one")
+        });
+        let server = Server::listen(V4, 2);
+        let clients = server.queue(2);
+        drop(clients.into_iter().map(|client| (client, server.accept())).collect::<Vec<_>>());
+        observer.wait_for_connections(2);
+        let lines = observer.finish();
+        let listener = lines.listener(server.cookie);
+        assert_eq!((listener.netns, listener.enqueued, listener.accepted), (netns, 2, 2));
+        assert_eq!(lines.books_of(server.cookie).difference, 0);
+    });
+}

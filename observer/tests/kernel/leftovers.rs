@@ -1,0 +1,82 @@
+//! Nothing stays behind in the kernel when the observer is killed.
+
+use std::{collections::BTreeSet, fs};
+
+use aya::{
+    maps::loaded_maps,
+    programs::{loaded_links, loaded_programs},
+};
+
+use crate::{
+    namespace::isolated,
+    observed::Observer,
+    traffic::{Server, V4},
+    waiting::until_equal,
+};
+
+/// Ids of eBPF objects.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Objects {
+    programs: BTreeSet<u32>,
+    maps: BTreeSet<u32>,
+    links: BTreeSet<u32>,
+}
+
+impl Objects {
+    /// Those that a process holds by a descriptor.
+    fn of(pid: u32) -> Self {
+        let mut objects = Self::default();
+        for entry in fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("its descriptors can be listed") {
+            let text = fs::read_to_string(entry.expect("a descriptor").path()).unwrap_or_default();
+            let id = |key: &str| {
+                let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+                value.and_then(|value| value.trim().parse::<u32>().ok())
+            };
+            objects.links.extend(id("link_id"));
+            objects.maps.extend(id("map_id"));
+            // A link names its program too; that is the same one.
+            objects.programs.extend(id("prog_id"));
+        }
+        objects
+    }
+
+    /// Those of them that are in the kernel now. Ids go up, so that none of these is soon another's.
+    fn still_there(&self) -> Self {
+        // An item is an error when its object went between being listed and being looked at.
+        Self {
+            programs: loaded_programs()
+                .flatten()
+                .map(|one| one.id())
+                .filter(|id| self.programs.contains(id))
+                .collect(),
+            maps: loaded_maps().flatten().map(|one| one.id()).filter(|id| self.maps.contains(id)).collect(),
+            links: loaded_links()
+                .flatten()
+                .map(|one| one.id())
+                .filter(|id| self.links.contains(id))
+                .collect(),
+        }
+    }
+}
+
+#[test]
+fn killed_ten_times() {
+    isolated(|| {
+        let server = Server::listen(V4, 16);
+        for _ in 0..10 {
+            let mut observer = Observer::start();
+            // With a connection open, one queued, and one ended whose record is on its way.
+            let queued = server.queue(1);
+            let open = server.accept();
+            let pair = (crate::traffic::connect(server.address), server.accept());
+            drop(pair);
+            let held = Objects::of(observer.pid().as_raw_nonzero().get().cast_unsigned());
+            assert!(held.programs.len() > 5 && held.maps.len() > 5 && held.links.len() > 5, "{held:?}");
+            assert_eq!(held.still_there(), held, "the kernel knows them all while the observer runs");
+            let status = observer.kill();
+            assert!(!status.success());
+            until_equal("what the observer left behind", || held.still_there(), Objects::default());
+            drop((queued, open));
+        }
+    });
+}
