@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use crate::connection::{Connection, Origin};
 use crate::service::Service;
@@ -130,6 +130,17 @@ impl Listener {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
+    /// Drops, without an answer, every packet that still reaches the listener.
+    ///
+    /// For the instant in which a listener has left its reuseport group and not yet the hash table
+    /// (`reuseport_detach_sock`, `__sk_nulls_del_node_init_rcu` in `inet_unhash`) a lookup can find it by itself. A
+    /// SYN that it answered then would be a connection that nobody knows a moment later, and be reset. A SYN that is
+    /// dropped is sent again.
+    fn deafen(&self) {
+        // BPF_RET | BPF_K: keep 0 bytes of the packet. Without the filter the instant remains, and is short.
+        let _ = self.socket.attach_filter(&[SockFilter::new(0x06, 0, 0, 0)]);
+    }
+
     /// Number of the listener, 0 for the first.
     pub fn shard(&self) -> u32 {
         self.shard
@@ -226,8 +237,11 @@ impl Listeners {
             }
         }
         // The last first: when a socket leaves the group the kernel moves the last one into its place.
-        // Explicitly, because the run that has just ended may still hold them.
-        leaving.iter().rev().for_each(|listener| listener.close());
+        for listener in leaving.iter().rev() {
+            listener.deafen();
+            // Explicitly, because the run that has just ended may still hold it.
+            listener.close();
+        }
         rescued
     }
 

@@ -24,8 +24,8 @@ use super::report::{Report, Usage};
 use super::schedule::Schedule;
 use crate::socket_option::{self, SocketOption};
 
-/// How long requests that are under way at the end may still take.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long requests that are under way at the end may still take: long enough for a SYN to be sent a second time.
+const GRACE: Duration = Duration::from_millis(1500);
 /// How long a client of a closed loop waits after an error: a server that is down is not asked a million times.
 const RETRY_AFTER: Duration = Duration::from_millis(10);
 const STOP: u64 = u64::MAX;
@@ -97,24 +97,26 @@ impl<'a> Engine<'a> {
     /// Does everything that is due now; returns how long nothing else will be, or None at the end.
     fn step(&mut self) -> Option<Duration> {
         let now = Instant::now();
-        let deadline = self.start + self.plan.duration;
-        if now >= deadline {
-            self.wind_down(now);
-        }
         if let Some(give_up) = self.give_up {
             return (self.in_flight() > 0 && now < give_up).then(|| give_up - now);
         }
         if self.used_up() && self.clients.is_empty() {
             return None;
         }
+        let deadline = self.start + self.plan.duration;
         let mut next = deadline;
-        while let Some(due) = self.schedule.as_ref().map(|schedule| self.start + schedule.due()) {
+        // Even when the thread woke up late, all that was due before the deadline is sent or counted as dropped.
+        while let Some(due) = self.next_due().filter(|due| *due < deadline) {
             if due > now {
                 next = next.min(due);
                 break;
             }
             let batch = self.schedule.as_mut().map_or(0, Schedule::take);
             (0..batch).for_each(|_| self.arrive(due));
+        }
+        if now >= deadline {
+            self.wind_down(now);
+            return (self.in_flight() > 0).then_some(GRACE);
         }
         while let Some(due) = self.retries.front().copied() {
             if due > now {
@@ -146,6 +148,11 @@ impl<'a> Engine<'a> {
             }
         }
         Ok(())
+    }
+
+    /// When the next request is due, in an open loop.
+    fn next_due(&self) -> Option<Instant> {
+        self.schedule.as_ref().and_then(|schedule| self.start.checked_add(schedule.due()))
     }
 
     /// One request is due, in an open loop.

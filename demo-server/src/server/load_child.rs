@@ -41,6 +41,8 @@ struct Slot {
 struct Content {
     running: Option<(ActiveLoad, OwnedFd)>,
     last: Option<Report>,
+    /// From the start of a child until its end has been announced.
+    occupied: bool,
 }
 
 impl LoadChild {
@@ -70,10 +72,16 @@ impl LoadChild {
             });
             match spawned {
                 Ok((pidfd, child)) => {
-                    slot.content().running = Some((active(&plan, child.id()), pidfd));
+                    let mut content = slot.content();
+                    content.running = Some((active(&plan, child.id()), pidfd));
+                    content.occupied = true;
+                    drop(content);
                     let _ = started.send(Ok(()));
                     watch(child, &slot);
+                    // Before anybody who waits for the end goes on: a successor's start comes after this end.
                     ended();
+                    slot.content().occupied = false;
+                    slot.emptied.notify_all();
                 }
                 Err(error) => drop(started.send(Err(error))),
             }
@@ -91,13 +99,12 @@ impl LoadChild {
         let was_running = self.slot.content().running.is_some();
         for signal in [Signal::INT, Signal::KILL] {
             let mut content = self.slot.content();
-            match &content.running {
+            if let Some((_, pidfd)) = &content.running {
                 // It may have ended by itself meanwhile; then there is nobody to signal.
-                Some((_, pidfd)) => drop(pidfd_send_signal(pidfd, signal)),
-                None => break,
+                let _ = pidfd_send_signal(pidfd, signal);
             }
             let deadline = Instant::now() + PATIENCE;
-            while content.running.is_some() && Instant::now() < deadline {
+            while content.occupied && Instant::now() < deadline {
                 let left = deadline.saturating_duration_since(Instant::now());
                 content =
                     self.slot.emptied.wait_timeout(content, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -164,8 +171,6 @@ fn watch(mut child: Child, slot: &Slot) {
     let mut content = slot.content();
     content.running = None;
     content.last = report.or_else(|| content.last.take());
-    drop(content);
-    slot.emptied.notify_all();
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -10,7 +10,7 @@ use demo_server::control::{self, Client, Control, LoadRequest, Reply, Request, S
 use demo_server::load::Mode;
 use demo_server::settings::{Change, Settings};
 
-use crate::support::{PATIENCE, TestServer, ask, connect, pattern};
+use crate::support::{PATIENCE, TestServer, ask, connect, pattern, wait_until};
 
 struct Controlled {
     test: TestServer,
@@ -156,7 +156,7 @@ fn too_many_clients_are_told_so() {
     controlled.raw().read_line(&mut one_more).unwrap();
     assert!(one_more.contains("64 clients are connected"), "{one_more}");
     clients.clear();
-    crate::support::wait_until("room for another", || {
+    wait_until("room for another", || {
         Client::connect(&controlled.path).and_then(|mut client| client.state()).is_ok()
     });
 }
@@ -201,8 +201,11 @@ fn load_is_started_seen_and_stopped() {
     let state = client.command(&Request::Load(request.clone())).unwrap();
     let load = state.load.unwrap();
     assert_eq!((load.profile.as_str(), load.mode, load.connections), ("keepalive", Mode::Closed, 32));
-    let comm = std::fs::read_to_string(format!("/proc/{}/comm", load.pid)).unwrap();
-    assert_eq!(comm, "demo-server\n");
+    // The kernel names a process a moment after execve(2) has let its parent go on.
+    let comm = format!("/proc/{}/comm", load.pid);
+    wait_until("the generator to have its name", || {
+        std::fs::read_to_string(&comm).unwrap() == "demo-server\n"
+    });
     controlled.test.wait_for("requests", |state| state.counters.requests > 100);
     // Another one takes its place.
     let again = client.command(&Request::Load(request)).unwrap();
