@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::ErrorKind,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process,
@@ -18,13 +19,23 @@ pub(crate) struct WorkDir {
 impl WorkDir {
     /// Makes one; its name holds our process id.
     pub(crate) fn new() -> Result<Self> {
-        let path = env::temp_dir().join(format!("observer-{}", process::id()));
-        // Mode 0700, and an error if it exists: a name that can be guessed may have been taken by someone else.
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .with_context(|| format!("could not make the directory {}", path.display()))?;
-        Ok(Self { path })
+        let temporary = env::temp_dir();
+        let mut attempts = (0..100).map(|n| temporary.join(format!("observer-{}-{n}", process::id())));
+        loop {
+            let path = attempts
+                .next()
+                .with_context(|| format!("{} is full of old directories", temporary.display()))?;
+            // Mode 0700, and never one that exists: a name that can be guessed may have been taken by someone else,
+            // or be left from a process with our number that was killed.
+            match fs::DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Self { path }),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    return Err(error)
+                        .with_context(|| format!("could not make the directory {}", path.display()));
+                }
+            }
+        }
     }
 
     /// A name in it.
@@ -47,7 +58,8 @@ mod tests {
 
     #[test]
     fn it_is_removed_with_what_is_in_it() {
-        let dir = WorkDir::new().unwrap();
+        let (dir, other) = (WorkDir::new().unwrap(), WorkDir::new().unwrap());
+        assert_ne!(dir.join(""), other.join(""));
         let path = dir.join("x");
         fs::write(&path, "x").unwrap();
         drop(dir);
