@@ -45,6 +45,9 @@ macro_rules! kernel_fields {
             ICSK_ACCEPT_QUEUE = inet_connection_sock.icsk_accept_queue;
             RSKQ_QLEN = request_sock_queue.qlen;
             RSKQ_YOUNG = request_sock_queue.young;
+            RSKQ_ACCEPT_TAIL = request_sock_queue.rskq_accept_tail;
+            REQ_SK = request_sock.sk;
+            TREQ_SNT_SYNACK = tcp_request_sock.snt_synack;
             TCP_SRTT_US = tcp_sock.srtt_us;
             TCP_TOTAL_RETRANS = tcp_sock.total_retrans;
             TCP_BYTES_RECEIVED = tcp_sock.bytes_received;

@@ -30,8 +30,10 @@ pub const ENQUEUE_UNLINKED: u32 = 7;
 pub const ACCEPT_UNRESOLVED: u32 = 8;
 /// A maximum lost a race against other processors several times over.
 pub const MAXIMUM_CONTENDED: u32 = 9;
+/// The request of a connection was gone before it could tell when the SYN came, or that it was a cookie.
+pub const HANDSHAKE_UNSETTLED: u32 = 10;
 /// Number of counters.
-pub const COUNTERS: u32 = 10;
+pub const COUNTERS: u32 = 11;
 
 /// Name and meaning of every loss, at its index. Index 0 is not a loss but what the losses are measured against.
 pub const TABLE: [Loss; COUNTERS as usize] = [
@@ -71,6 +73,11 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
     Loss {
         name: "maximum_contended",
         meaning: "a maximum may be lower than the truth; counts and quantiles are not",
+    },
+    Loss {
+        name: "handshake_unsettled",
+        meaning: "connections without a SYN-queue time, of which some may have come through a cookie: they were accepted \
+                  before their request could be read",
     },
 ];
 

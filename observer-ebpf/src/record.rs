@@ -64,7 +64,7 @@ pub mod via {
 
 /// Stages whose durations are counted per listener, as indices of [`ListenerEntry::histograms`].
 pub mod stage {
-    /// SYN received → established.
+    /// First SYN-ACK sent (in the same softirq run in which the SYN came) → established.
     pub const SYN_WAIT: usize = 0;
     /// Established (= entered the accept queue) → accepted.
     pub const ACCEPT_WAIT: usize = 1;
@@ -119,7 +119,7 @@ pub struct Connection {
     pub reads: u32,
     /// Writes that took bytes.
     pub writes: u32,
-    /// SYN received → established in microseconds; 0 when unknown (cookie, or the SYN-ACK was retransmitted).
+    /// First SYN-ACK sent → established in microseconds; 0 when unknown (a cookie, or its request was gone).
     pub syn_wait_us: u32,
     /// Depth of the accept queue when this connection entered it, itself included.
     pub queue_at_arrival: u32,

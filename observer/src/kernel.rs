@@ -9,11 +9,13 @@
 //! - [`privilege`]: capabilities
 //! - [`host`]: the kernel's own counters, per network namespace
 //! - [`tasks`]: threads in /proc
+//! - [`log`]: what the programs log, when asked for
 //! - [`source`]: all of it as a source of events
 
 pub mod btf;
 pub mod host;
 pub mod layout;
+pub mod log;
 pub mod maps;
 pub mod plan;
 pub mod privilege;

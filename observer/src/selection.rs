@@ -24,6 +24,7 @@ pub fn options(selection: &Selection, tuning: &Tuning) -> Result<Options, Failur
         max_connections: tuning.max_connections,
         max_threads: tuning.max_threads,
         ring_bytes: tuning.ring_kib * 1024,
+        log: tuning.log_probes,
     })
 }
 

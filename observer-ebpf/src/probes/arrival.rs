@@ -31,10 +31,8 @@ pub(crate) fn established(sock: Typed) {
     if tcp.0.is_null() {
         return;
     }
-    // `tcp_synack_rtt_meas` has set the first round-trip time to now − snt_synack. It stays 0 when the SYN-ACK was
-    // sent again (Karn), or when a cookie left no request socket to remember the time in.
     let synack_retransmits: u32 = tcp.load(&at::TCP_TOTAL_RETRANS);
-    let syn_wait_us = tcp.load::<u32>(&at::TCP_SRTT_US) >> 3;
+    let round_trip_us = tcp.load::<u32>(&at::TCP_SRTT_US) >> 3;
     let family: u16 = sock.load(&at::SKC_FAMILY);
     arrival.sock = sock.0 as u64;
     let connection = &mut arrival.connection;
@@ -54,7 +52,7 @@ pub(crate) fn established(sock: Typed) {
     connection.bytes_written = 0;
     connection.reads = 0;
     connection.writes = 0;
-    connection.syn_wait_us = syn_wait_us;
+    connection.syn_wait_us = if measured(round_trip_us, synack_retransmits) { round_trip_us } else { 0 };
     connection.queue_at_arrival = 0;
     connection.acceptor_pid = 0;
     connection.acceptor_tid = 0;
@@ -64,7 +62,37 @@ pub(crate) fn established(sock: Typed) {
     addresses(sock, family, connection);
     connection.family = family;
     connection.synack_retransmits = if synack_retransmits > 255 { 255 } else { synack_retransmits as u8 };
-    connection.via = if syn_wait_us == 0 && synack_retransmits == 0 { via::COOKIE } else { via::HANDSHAKE };
+    connection.via = via::HANDSHAKE;
+}
+
+/// Whether the first round-trip time of a child is the time since its SYN-ACK, to the microsecond.
+///
+/// `tcp_synack_rtt_meas` takes now − snt_synack of the request, unless the SYN-ACK was sent again (Karn) or a cookie
+/// left no request. Then `tcp_ack_update_rtt` falls back to the timestamp option, which counts whole milliseconds and
+/// whose echo says nothing about when the SYN came. So a whole number of milliseconds is in doubt.
+#[inline(always)]
+fn measured(round_trip_us: u32, synack_retransmits: u32) -> bool {
+    synack_retransmits == 0 && !round_trip_us.is_multiple_of(1000)
+}
+
+/// Settles what the round-trip time left in doubt, by the request that brought the child into the queue: it is the
+/// queue's tail, if no other processor has appended or taken one since. `snt_synack` is when the first SYN-ACK was sent;
+/// it is 0 in the request that a cookie was turned into.
+#[inline(always)]
+fn settle(listener: Typed, sock: u64, connection: &mut Connection) {
+    let request = listener
+        .address()
+        .inner(&at::ICSK_ACCEPT_QUEUE)
+        .follow(&at::RSKQ_ACCEPT_TAIL)
+        .filter(|request| request.read::<u64>(&at::REQ_SK) == Some(sock));
+    match request.and_then(|request| request.read::<u64>(&at::TREQ_SNT_SYNACK)) {
+        Some(0) => connection.via = via::COOKIE,
+        Some(sent_us) => {
+            let wait_us = (connection.established_ns / 1000).saturating_sub(sent_us);
+            connection.syn_wait_us = if wait_us > u64::from(u32::MAX) { u32::MAX } else { wait_us as u32 };
+        }
+        None => lost(loss::HANDSHAKE_UNSETTLED),
+    }
 }
 
 #[inline(always)]
@@ -111,6 +139,9 @@ pub(crate) fn enqueued(listener: Typed) {
     }
     connection.listener = cookie;
     connection.queue_at_arrival = depth;
+    if connection.syn_wait_us == 0 {
+        settle(listener, sock, connection);
+    }
     if CONNECTIONS.insert(sock, &*connection, 0).is_err() {
         lost(loss::CONNECTIONS_FULL);
     }

@@ -3,9 +3,13 @@
 //! Leaves at once for the changes that mean nothing here, which are most of them.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_log_ebpf::debug;
 
 use super::{arrival, ending, listener};
-use crate::kernel::{TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, Typed};
+use crate::{
+    constants as at,
+    kernel::{TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, Typed},
+};
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn set_state(ctx: BtfTracePointContext) -> i32 {
@@ -15,7 +19,11 @@ fn set_state(ctx: BtfTracePointContext) -> i32 {
     match new {
         TCP_ESTABLISHED if old == TCP_SYN_RECV => arrival::established(sock),
         TCP_CLOSE if old != TCP_LISTEN => ending::closed(sock, old),
-        TCP_LISTEN => listener::opened(sock),
+        TCP_LISTEN => {
+            // The level is a constant that is 0 unless logging was asked for, and the verifier then drops this.
+            debug!(&ctx, "listener opens on port {}", sock.load::<u16>(&at::SKC_NUM));
+            listener::opened(sock);
+        }
         _ => {}
     }
     0

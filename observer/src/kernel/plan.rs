@@ -81,7 +81,19 @@ pub static PROGRAMS: &[Program] = &[
     Program {
         name: "data_ready",
         attach: Attach::TpBtf("sk_data_ready"),
-        fields: &[SOCK[0], SOCK[1], SOCK[2], "SKC_COOKIE", "SKC_NUM", "SK_ACK_BACKLOG", "TCP_BYTES_RECEIVED"],
+        fields: &[
+            SOCK[0],
+            SOCK[1],
+            SOCK[2],
+            "SKC_COOKIE",
+            "SKC_NUM",
+            "SK_ACK_BACKLOG",
+            "ICSK_ACCEPT_QUEUE",
+            "RSKQ_ACCEPT_TAIL",
+            "REQ_SK",
+            "TREQ_SNT_SYNACK",
+            "TCP_BYTES_RECEIVED",
+        ],
     },
     Program { name: "destroy_sock", attach: Attach::TpBtf("tcp_destroy_sock"), fields: &["SKC_COOKIE"] },
     Program {
@@ -209,8 +221,8 @@ pub static SIGNALS: &[Signal] = &[
         what: "time in the SYN queue, SYN-ACK retransmits, cookies",
         hooks: &[Hook {
             name: "tp_btf/inet_sock_set_state",
-            programs: &["set_state"],
-            blind: Some("unknown for cookies, and when the SYN-ACK was sent again"),
+            programs: &["set_state", "data_ready"],
+            blind: Some("a cookie has none; a repeated SYN-ACK's, if it is accepted within microseconds"),
         }],
         essential: false,
         without: "no SYN-queue times",

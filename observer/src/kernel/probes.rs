@@ -28,6 +28,9 @@ use crate::{
 /// Where every kernel with BTF shows it.
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
+/// Above every level of aya-log.
+const LOG_ALL: u8 = u8::MAX;
+
 /// What can be set before the programs are loaded.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -43,6 +46,8 @@ pub struct Options {
     pub max_threads: u32,
     /// Size of the event ring; a power of two, at least a page.
     pub ring_bytes: u32,
+    /// Let the programs log.
+    pub log: bool,
 }
 
 impl Default for Options {
@@ -54,6 +59,7 @@ impl Default for Options {
             max_connections: 65_536,
             max_threads: 8192,
             ring_bytes: 4 << 20,
+            log: false,
         }
     }
 }
@@ -211,11 +217,13 @@ fn load(options: &Options, layout: &Layout, btf: &AyaBtf) -> Result<Ebpf> {
     let pid = filters.pid.unwrap_or(0);
     let netns = filters.netns.unwrap_or(0);
     let cgroup = filters.cgroup.unwrap_or(0);
+    let log_level = if options.log { LOG_ALL } else { 0u8 };
     loader
         .override_global("FILTER_PORTS", &ports, true)
         .override_global("FILTER_PID", &pid, true)
         .override_global("FILTER_NETNS", &netns, true)
         .override_global("FILTER_CGROUP", &cgroup, true)
+        .override_global(aya_log::LEVEL, &log_level, true)
         .map_max_entries("LISTENERS", options.max_listeners)
         .map_max_entries("CONNECTIONS", options.max_connections)
         .map_max_entries("THREADS", options.max_threads)

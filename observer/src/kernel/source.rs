@@ -12,6 +12,7 @@ use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample,
 
 use super::{
     host,
+    log::ProbeLog,
     maps::{self, Maps},
     plan::PROGRAMS,
     probes::{Options, Outcome, Probes},
@@ -54,6 +55,7 @@ pub struct Source {
     /// Processes that hold listeners.
     holders: BTreeSet<u32>,
     ports: Vec<u16>,
+    log: Option<ProbeLog>,
 }
 
 impl Source {
@@ -71,6 +73,8 @@ impl Source {
             }
         }
         let mut probes = Probes::attach(options)?;
+        // Before the maps are taken: aya-log takes its own out of the same object.
+        let log = options.log.then(|| ProbeLog::open(&mut probes.ebpf)).transpose()?;
         let maps = Maps::take(&mut probes.ebpf)?;
         if probes.uses("existing_listeners") {
             probes.find_existing_listeners()?;
@@ -82,6 +86,7 @@ impl Source {
             namespaces,
             holders: BTreeSet::new(),
             ports: options.filters.ports.clone(),
+            log,
         };
         source.rescan(sink);
         Ok(source)
@@ -102,6 +107,9 @@ impl Source {
 
     /// Takes everything out of the event ring.
     pub fn drain(&mut self, sink: &mut impl FnMut(Event)) {
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
         let mut changes = Vec::new();
         while let Some(item) = self.maps.events.next() {
             match maps::kind(&item) {

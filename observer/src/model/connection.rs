@@ -75,7 +75,7 @@ pub fn of(record: &record::Connection, open: bool) -> Connection {
 /// Stages that are null although they did happen, or may have.
 fn unseen(record: &record::Connection, arrival_seen: bool) -> Vec<&'static str> {
     let mut unseen = Vec::new();
-    // A cookie leaves no request socket, a repeated SYN-ACK no single round trip (Karn): the SYN came, unobserved.
+    // The SYN came in any case; a cookie leaves nothing that remembers when.
     if record.syn_wait_us == 0 {
         unseen.push("syn_ns");
     }

@@ -282,7 +282,7 @@ pub struct Connection {
     pub remote: SocketAddr,
     /// Cookie of the listener, the exact shard.
     pub listener: u64,
-    /// SYN received; established minus the kernel's own measurement of the handshake, exact to 1 µs.
+    /// SYN received, to 1 µs: when the kernel sent the first SYN-ACK, in the same softirq run.
     pub syn_ns: Option<u64>,
     /// Handshake complete, entered the accept queue.
     pub established_ns: Option<u64>,

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{IsTerminal as _, stdout},
+    io::{IsTerminal as _, stderr, stdout},
     sync::Arc,
     time::Duration,
 };
@@ -31,6 +31,12 @@ pub(super) async fn run(options: cli::Live) -> Result<()> {
         return Err(Failure::Usage(
             "the screen needs a terminal, and stdout is none; `observer stream` writes the same as JSON lines"
                 .into(),
+        )
+        .into());
+    }
+    if options.tuning.log_probes && stderr().is_terminal() {
+        return Err(Failure::Usage(
+            "--log-probes writes to stderr, which is the screen here; send it to a file with 2>FILE".into(),
         )
         .into());
     }
