@@ -1,0 +1,117 @@
+//! The kernel's type information (BTF): absent, no such thing, cut off, or without a member.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rustix::thread::CapabilitySet;
+
+use crate::{Run, has, run};
+
+const KERNEL: &str = "/sys/kernel/btf/vmlinux";
+
+/// A file that goes with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn with(name: &str, content: &[u8]) -> Self {
+        let path = std::env::temp_dir().join(format!("observer-test-{}-{name}.btf", std::process::id()));
+        fs::write(&path, content).expect("a temporary file");
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The kernel's own, or the reason why the test cannot run.
+fn kernel_btf(test: &str) -> Option<Vec<u8>> {
+    let missing = if has(CapabilitySet::BPF | CapabilitySet::PERFMON) {
+        match fs::read(KERNEL) {
+            Ok(data) => return Some(data),
+            Err(error) => format!("cannot read {KERNEL}: {error}"),
+        }
+    } else {
+        "it needs CAP_BPF and CAP_PERFMON; run it as root".to_owned()
+    };
+    println!("SKIPPED: type_information::{test}: {missing}");
+    None
+}
+
+#[track_caller]
+fn watch(btf: &Path) -> Run {
+    let btf = btf.to_str().expect("a path in UTF-8");
+    run(&["stream", "--duration", "10ms", "--netns", "/proc/self/ns/net", "--btf", btf])
+}
+
+/// The same data with every string that is exactly `from` replaced by `to`, which is as long.
+fn renamed(mut data: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let whole = [b"\0", from.as_bytes(), b"\0"].concat();
+    let places: Vec<usize> =
+        data.windows(whole.len()).enumerate().filter(|(_, part)| *part == whole).map(|(at, _)| at).collect();
+    assert!(!places.is_empty(), "this kernel's BTF has no string {from}");
+    for at in places {
+        data[at + 1..at + 1 + to.len()].copy_from_slice(to.as_bytes());
+    }
+    data
+}
+
+#[test]
+fn absent() {
+    if kernel_btf("absent").is_some() {
+        watch(Path::new("/nowhere/btf"))
+            .refused(4, &["/nowhere/btf", "No such file", "CONFIG_DEBUG_INFO_BTF"]);
+    }
+}
+
+#[test]
+fn a_directory() {
+    if kernel_btf("a_directory").is_some() {
+        watch(Path::new("/sys/kernel")).refused(4, &["/sys/kernel", "directory"]);
+    }
+}
+
+#[test]
+fn something_else() {
+    if kernel_btf("something_else").is_some() {
+        for (name, content) in [("empty", &b""[..]), ("text", b"not BTF"), ("magic-only", b"\x9f\xeb")] {
+            let file = Scratch::with(name, content);
+            watch(&file.0).refused(4, &[file.0.to_str().unwrap(), "BTF"]);
+        }
+    }
+}
+
+#[test]
+fn cut_off() {
+    let Some(data) = kernel_btf("cut_off") else { return };
+    for length in [8, 24, 25, 1000, data.len() / 2, data.len() - 1] {
+        let file = Scratch::with("cut-off", &data[..length]);
+        watch(&file.0).refused(4, &[file.0.to_str().unwrap(), "truncated"]);
+    }
+}
+
+#[test]
+fn without_a_member_that_nothing_works_without() {
+    let Some(data) = kernel_btf("without_a_member_that_nothing_works_without") else { return };
+    let file = Scratch::with("essential", &renamed(data, "sk_ack_backlog", "sk_ack_backlox"));
+    watch(&file.0).refused(4, &["sock.sk_ack_backlog"]);
+}
+
+#[test]
+fn without_a_member_that_some_signals_need() {
+    let Some(data) = kernel_btf("without_a_member_that_some_signals_need") else { return };
+    let file = Scratch::with("some-signals", &renamed(data, "fdt", "fdx"));
+    let run = watch(&file.0);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    let first: serde_json::Value =
+        serde_json::from_str(run.stdout.lines().next().expect("a first line")).unwrap();
+    assert!(first["signals"]["accept"].is_null(), "{first}");
+    assert!(first["signals"]["enqueue"].is_string(), "{first}");
+    let note = first["signal_notes"]["accept"].as_str().unwrap_or_default();
+    assert!(note.contains("files_struct.fdt"), "{first}");
+}
