@@ -75,23 +75,13 @@ fn trust(pen: &mut Pen<'_>, y: u16, snapshot: &Snapshot, styles: &Styles) {
 }
 
 fn signals<'a>(snapshot: &Snapshot, styles: &Styles) -> Span<'a> {
+    // What a hook in use cannot see is not here but on the screen of the probes: it is so on every kernel.
     let signals = &snapshot.meta.signals;
     let missing = signals.values().filter(|hook| hook.is_none()).count();
-    let limited = snapshot
-        .meta
-        .signal_notes
-        .keys()
-        .filter(|signal| signals.get(*signal).is_some_and(Option::is_some))
-        .count();
-    match (signals.len(), missing, limited) {
-        (0, ..) => Span::raw(""),
-        (all, 0, 0) => Span::styled(format!("✓ all {all} signals"), styles.good),
-        (_, 0, limited) => {
-            Span::styled(format!("▴ {} limited", figures::plural(limited, "signal")), styles.warn)
-        }
-        (_, missing, _) => {
-            Span::styled(format!("▴ {} missing", figures::plural(missing, "signal")), styles.warn)
-        }
+    match (signals.len(), missing) {
+        (0, _) => Span::raw(""),
+        (all, 0) => Span::styled(format!("✓ all {all} signals"), styles.good),
+        (_, missing) => Span::styled(format!("▴ {} missing", figures::plural(missing, "signal")), styles.warn),
     }
 }
 
