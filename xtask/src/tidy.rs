@@ -33,6 +33,7 @@ const RULES: &[fn(&[File]) -> Complaints] = &[
     source::has_a_name_from_the_field,
     text::has_no_trailing_space_or_tab,
     text::speaks_of_the_project_alone,
+    text::links_lead_somewhere,
     layers::imports_stay_in_their_layer,
     pairing::patterns_have_rows,
     pairing::the_schema_is_documented,

@@ -48,6 +48,37 @@ pub(super) fn speaks_of_the_project_alone(files: &[File]) -> Complaints {
     complaints
 }
 
+/// Links in documents lead to files of the repository, or out of it.
+pub(super) fn links_lead_somewhere(files: &[File]) -> Complaints {
+    let mut complaints = Vec::new();
+    for file in files.iter().filter(|file| file.path.ends_with(".md")) {
+        let directory = file.path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        for (number, line) in (1..).zip(file.text.lines()) {
+            let targets = line.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+            for target in targets.filter(|target| !target.is_empty() && !target.contains("://")) {
+                let path = resolved(directory, target);
+                if !files.iter().any(|file| file.path == path || file.path.starts_with(&format!("{path}/"))) {
+                    complaints.push(format!("{}:{number}: there is no {path}; mend the link", file.path));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+/// The path of a link from the root of the repository.
+fn resolved(directory: &str, target: &str) -> String {
+    let mut parts: Vec<&str> = directory.split('/').filter(|part| !part.is_empty()).collect();
+    for part in target.split('/') {
+        match part {
+            ".." => drop(parts.pop()),
+            "." | "" => {}
+            name => parts.push(name),
+        }
+    }
+    parts.join("/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::tests::file, *};
@@ -72,5 +103,14 @@ mod tests {
         let found = speaks_of_the_project_alone(&[file("a.md", &line)]);
         assert_eq!(found.len(), 1);
         assert!(found[0].starts_with("a.md:1: "), "{found:?}");
+    }
+
+    #[test]
+    fn a_link_to_nowhere_is_found() {
+        let text =
+            "[a](b.md), [up](../README.md#x), [out](https://x.y/z), [here](#x)\n[dir](../src) [gone](c.md)\n";
+        let files =
+            [file("docs/a.md", text), file("docs/b.md", ""), file("README.md", ""), file("src/x.rs", "")];
+        assert_eq!(links_lead_somewhere(&files), ["docs/a.md:2: there is no docs/c.md; mend the link"]);
     }
 }
