@@ -18,6 +18,7 @@ pub mod profile;
 
 mod client;
 mod engine;
+mod exchange;
 mod measure;
 mod report;
 mod schedule;

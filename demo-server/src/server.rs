@@ -110,7 +110,7 @@ impl Server {
 
     /// Changes pattern and settings: all that is asked for or, after an error, nothing.
     pub fn set(&self, change: &Change) -> Result<Outcome, String> {
-        let mut engine = self.engine();
+        let mut engine = self.changeable()?;
         let pattern = match &change.pattern {
             Some(name) => pattern::expect(name)?,
             None => engine.pattern(),
@@ -135,7 +135,7 @@ impl Server {
         index: Option<u32>,
         ms: Option<u64>,
     ) -> Result<Outcome, String> {
-        let engine = self.engine();
+        let engine = self.changeable()?;
         self.service.faults.set(name, on, index, ms)?;
         engine.ring();
         let reason = format!("fault {name} {}", if on { "on" } else { "off" });
@@ -150,7 +150,8 @@ impl Server {
                 Ok(Outcome { state: None, note })
             }
             (Some(profile), false) => {
-                let plan = Plan::new(reachable(self.local()), profile, &request.overrides())?;
+                let local = self.changeable()?.local();
+                let plan = Plan::new(reachable(local), profile, &request.overrides())?;
                 let (server, name) = (Arc::clone(self), plan.profile);
                 let ended = move || drop(server.announce(&server.engine(), &format!("load {name} ended")));
                 self.load.start(&plan, ended).map_err(|error| format!("cannot start the load: {error}"))?;
@@ -223,6 +224,15 @@ impl Server {
             last_load,
             changes,
         })
+    }
+
+    /// The engine, unless it is being ended: what were changed then would start again what has just stopped.
+    fn changeable(&self) -> Result<MutexGuard<'_, Engine>, String> {
+        let engine = self.engine();
+        if self.service.ending.load(Ordering::SeqCst) {
+            return Err("the server is ending".to_owned());
+        }
+        Ok(engine)
     }
 
     fn engine(&self) -> MutexGuard<'_, Engine> {

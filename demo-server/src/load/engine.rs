@@ -4,7 +4,7 @@
 //! returned less than it asked for has emptied the socket (epoll(7)).
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io;
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
@@ -17,6 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::client::{Client, Phase, ResponseReader};
+use super::exchange::{self, Step};
 use super::measure::Measure;
 use super::plan::Plan;
 use super::profile::Mode;
@@ -199,7 +200,7 @@ impl<'a> Engine<'a> {
                 };
                 self.clients.insert(fd, client);
             }
-            Err(error) => self.failed(kind(&error)),
+            Err(error) => self.failed(exchange::kind(&error)),
         }
     }
 
@@ -225,10 +226,10 @@ impl<'a> Engine<'a> {
         loop {
             let Some(client) = self.clients.get_mut(&fd) else { return };
             let step = match client.phase {
-                Phase::Connecting => connected(client, &mut self.measure),
-                Phase::Sending(_) => send(client, &self.request, &mut self.measure),
-                Phase::Receiving => receive(client, &mut self.buffer, &mut self.measure),
-                Phase::Idle => closed_while_idle(client),
+                Phase::Connecting => exchange::connected(client, &mut self.measure),
+                Phase::Sending(_) => exchange::send(client, &self.request, &mut self.measure),
+                Phase::Receiving => exchange::receive(client, &mut self.buffer, &mut self.measure),
+                Phase::Idle => exchange::closed_while_idle(client),
             };
             match step {
                 Ok(Step::On) => {}
@@ -296,104 +297,6 @@ impl<'a> Engine<'a> {
 
     fn used_up(&self) -> bool {
         self.plan.total_connections.is_some_and(|total| self.measure.opened >= total)
-    }
-}
-
-/// What comes of going on with a client.
-enum Step {
-    /// More can be done at once.
-    On,
-    /// Nothing until the socket says so.
-    Wait,
-    /// A response is complete.
-    Answered { closes: bool },
-    /// The server has closed a connection on which nothing was due.
-    Gone,
-}
-
-fn connected(client: &mut Client, measure: &mut Measure) -> Result<Step, &'static str> {
-    match client.socket.take_error() {
-        Ok(None) => {}
-        Ok(Some(error)) | Err(error) => return Err(kind(&error)),
-    }
-    // The first event of a connection is its completion or its failure: there is no other edge before.
-    measure.established += 1;
-    measure.connect.record(client.began.elapsed());
-    client.phase = Phase::Sending(0);
-    Ok(Step::On)
-}
-
-fn send(client: &mut Client, request: &[u8], measure: &mut Measure) -> Result<Step, &'static str> {
-    let Phase::Sending(mut done) = client.phase else { return Ok(Step::On) };
-    if done == 0 {
-        client.sent = Instant::now();
-    }
-    match client.socket.write(&request[done..]) {
-        Ok(count) => {
-            done += count;
-            measure.bytes_sent += count as u64;
-        }
-        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Step::Wait),
-        Err(error) => return Err(kind(&error)),
-    }
-    if done < request.len() {
-        client.phase = Phase::Sending(done);
-        return Ok(Step::On);
-    }
-    measure.sent += 1;
-    client.phase = Phase::Receiving;
-    // The answer will make an edge of its own.
-    Ok(Step::Wait)
-}
-
-fn receive(client: &mut Client, buffer: &mut [u8], measure: &mut Measure) -> Result<Step, &'static str> {
-    let count = match client.socket.read(buffer) {
-        Ok(0) => return Err("closed before the response"),
-        Ok(count) => count,
-        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Step::Wait),
-        Err(error) => return Err(kind(&error)),
-    };
-    measure.bytes_received += count as u64;
-    let begun = client.reader.begun;
-    let now = Instant::now();
-    if !begun {
-        measure.first_byte.record(now - client.sent);
-    }
-    match client.reader.feed(&buffer[..count])? {
-        Some(response) => {
-            if response.status != 200 {
-                return Err("status other than 200");
-            }
-            measure.responses += 1;
-            measure.service.record(now - client.sent);
-            measure.response.record(now - client.intended);
-            Ok(Step::Answered { closes: response.closes })
-        }
-        // Read again even after a short read: the end of the stream may have come with the same edge.
-        None => Ok(Step::On),
-    }
-}
-
-fn closed_while_idle(client: &mut Client) -> Result<Step, &'static str> {
-    match client.socket.read(&mut [0]) {
-        Ok(0) => Ok(Step::Gone),
-        Ok(_) => Err("bad response"),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Step::Wait),
-        Err(error) => Err(kind(&error)),
-    }
-}
-
-/// The word under which an error is counted.
-fn kind(error: &io::Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => "connection refused",
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => "connection reset",
-        ErrorKind::TimedOut => "timed out",
-        ErrorKind::AddrNotAvailable => "no free port",
-        _ => match Errno::from_io_error(error) {
-            Some(Errno::MFILE | Errno::NFILE) => "no free descriptor",
-            _ => "other",
-        },
     }
 }
 

@@ -160,6 +160,8 @@ fn ending_finishes_what_was_asked_and_closes_what_was_not() {
         });
         let address = test.address();
         test.server.end().unwrap();
+        let change = demo_server::settings::Change { workers: Some(1), ..Default::default() };
+        assert!(test.server.set(&change).unwrap_err().contains("ending"), "nothing starts again");
         assert!(support::read_response(&mut asking).is_some(), "a request in hand is answered");
         assert_eq!(
             std::io::Read::read(&mut idle, &mut [0]).unwrap(),

@@ -19,6 +19,17 @@ fn run(arguments: &[&str]) -> Output {
     program().args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
+/// The program with so many open files at most; it cannot raise the limit.
+fn limited(files: u32) -> Command {
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        &format!("ulimit -n {files}; exec \"$0\" \"$@\""),
+        env!("CARGO_BIN_EXE_demo-server"),
+    ]);
+    command
+}
+
 /// A server in a process of its own; killed if a test forgets it.
 struct Served {
     child: Child,
@@ -28,7 +39,10 @@ struct Served {
 
 impl Served {
     fn start(arguments: &[&str]) -> Self {
-        let mut command = program();
+        Self::start_as(program(), arguments)
+    }
+
+    fn start_as(mut command: Command, arguments: &[&str]) -> Self {
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -140,6 +154,39 @@ fn signals_and_the_stop_command_end_it_cleanly() {
         assert_eq!((code, rest.as_str()), (Some(0), ""), "{how}");
         assert!(!path.exists(), "{how}: the control socket is removed");
         assert_eq!(open.read(&mut [0]).unwrap(), 0, "{how}: closed with FIN");
+    }
+}
+
+#[test]
+fn too_few_descriptors_are_named_with_the_number_needed() {
+    let output = limited(100).args(["serve", "--listen", "127.0.0.1:0"]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains("needs 144 open files and the limit is 100; raise it with `ulimit -n 144`"),
+        "{error}"
+    );
+    let output = limited(100).args(["load", "--connections", "1000"]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("this load needs 1032 open files and the limit is 100"), "{error}");
+}
+
+#[test]
+fn running_out_of_descriptors_delays_clients_and_ends_nothing() {
+    for pattern in ["1", "2", "3", "5"] {
+        let served =
+            Served::start_as(limited(150), &["--workers", "1", "--backlog", "1000", "--pattern", pattern]);
+        let mut clients: Vec<_> = (0..200).map(|_| connect(served.address)).collect();
+        let mut waiting = clients.split_off(199);
+        assert!(ask(&mut clients[0]).is_some(), "those that got in are served");
+        // Room again: the one that waited in the accept queue all the time comes in.
+        drop(clients);
+        assert!(ask(&mut waiting[0]).is_some());
+        served.signal(Signal::TERM);
+        let (code, rest) = served.end();
+        assert_eq!(code, Some(0), "{rest}");
+        assert!(rest.contains("accept: Too many open files"), "{pattern}: {rest}");
     }
 }
 

@@ -1,0 +1,115 @@
+//! One step of one client: connected, sent, received; what it says and what is measured.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::time::Instant;
+
+use rustix::io::Errno;
+
+use super::client::{Client, Phase};
+use super::measure::Measure;
+
+/// What comes of going on with a client.
+pub(super) enum Step {
+    /// More can be done at once.
+    On,
+    /// Nothing until the socket says so.
+    Wait,
+    /// A response is complete.
+    Answered { closes: bool },
+    /// The server has closed a connection on which nothing was due.
+    Gone,
+}
+
+/// The socket of a client that connects has something to say: it is connected, or it is not.
+pub(super) fn connected(client: &mut Client, measure: &mut Measure) -> Result<Step, &'static str> {
+    match client.socket.take_error() {
+        Ok(None) => {}
+        Ok(Some(error)) | Err(error) => return Err(kind(&error)),
+    }
+    // The first event of a connection is its completion or its failure: there is no other edge before.
+    measure.established += 1;
+    measure.connect.record(client.began.elapsed());
+    client.phase = Phase::Sending(0);
+    Ok(Step::On)
+}
+
+/// Sends what is left of the request.
+pub(super) fn send(client: &mut Client, request: &[u8], measure: &mut Measure) -> Result<Step, &'static str> {
+    let Phase::Sending(mut done) = client.phase else { return Ok(Step::On) };
+    if done == 0 {
+        client.sent = Instant::now();
+    }
+    match client.socket.write(&request[done..]) {
+        Ok(count) => {
+            done += count;
+            measure.bytes_sent += count as u64;
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Step::Wait),
+        Err(error) => return Err(kind(&error)),
+    }
+    if done < request.len() {
+        client.phase = Phase::Sending(done);
+        return Ok(Step::On);
+    }
+    measure.sent += 1;
+    client.phase = Phase::Receiving;
+    // The answer will make an edge of its own.
+    Ok(Step::Wait)
+}
+
+/// Reads once.
+pub(super) fn receive(
+    client: &mut Client,
+    buffer: &mut [u8],
+    measure: &mut Measure,
+) -> Result<Step, &'static str> {
+    let count = match client.socket.read(buffer) {
+        Ok(0) => return Err("closed before the response"),
+        Ok(count) => count,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Step::Wait),
+        Err(error) => return Err(kind(&error)),
+    };
+    measure.bytes_received += count as u64;
+    let begun = client.reader.begun;
+    let now = Instant::now();
+    if !begun {
+        measure.first_byte.record(now - client.sent);
+    }
+    match client.reader.feed(&buffer[..count])? {
+        Some(response) => {
+            if response.status != 200 {
+                return Err("status other than 200");
+            }
+            measure.responses += 1;
+            measure.service.record(now - client.sent);
+            measure.response.record(now - client.intended);
+            Ok(Step::Answered { closes: response.closes })
+        }
+        // Read again even after a short read: the end of the stream may have come with the same edge.
+        None => Ok(Step::On),
+    }
+}
+
+/// The socket of a client on which nothing is due has something to say.
+pub(super) fn closed_while_idle(client: &mut Client) -> Result<Step, &'static str> {
+    match client.socket.read(&mut [0]) {
+        Ok(0) => Ok(Step::Gone),
+        Ok(_) => Err("bad response"),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Step::Wait),
+        Err(error) => Err(kind(&error)),
+    }
+}
+
+/// The word under which an error is counted.
+pub(super) fn kind(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "connection refused",
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => "connection reset",
+        ErrorKind::TimedOut => "timed out",
+        ErrorKind::AddrNotAvailable => "no free port",
+        _ => match Errno::from_io_error(error) {
+            Some(Errno::MFILE | Errno::NFILE) => "no free descriptor",
+            _ => "other",
+        },
+    }
+}
