@@ -1,6 +1,6 @@
 //! The server: one service, one pattern at a time, changed while it runs.
 //!
-//! All changes pass through one lock and leave through one door: [`Server::announce`] counts them and tells the
+//! All changes pass through one lock and leave through one door: `Server::announce` counts them and tells the
 //! subscribers, so that everybody sees the same changes in the same order.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
