@@ -3,23 +3,37 @@
 //! `UPDATE_SCREENS=1 cargo test -p observer --test screens` writes the files anew. Read the difference before it is
 //! committed: it is what people will see.
 
+#![expect(clippy::expect_used, reason = "a test that fails does so with a panic, helpers included")]
+
 #[path = "screens/fixture.rs"]
 mod fixture;
+#[path = "screens/keys.rs"]
+mod keys;
+#[path = "screens/oddities.rs"]
+mod oddities;
+#[path = "screens/scenes.rs"]
+mod scenes;
 
 use std::{env, fs, path::Path};
 
 use fixture::Scene;
 use observer::view::{App, Options};
-use ratatui::{Terminal, backend::TestBackend, crossterm::event::KeyCode};
+use ratatui::crossterm::event::KeyCode;
+use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 const PLAIN: Options = Options { colour: false, ascii: false };
 
-/// The screen as text, without blanks at the ends of lines.
-fn text(app: &mut App, (width, height): (u16, u16)) -> String {
+/// The screen as it is drawn.
+fn buffer(app: &mut App, (width, height): (u16, u16)) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test backend cannot fail");
     terminal.draw(|frame| app.draw(frame)).expect("a test backend cannot fail");
-    let buffer = terminal.backend().buffer();
+    terminal.backend().buffer().clone()
+}
+
+/// The screen as text, without blanks at the ends of lines.
+fn text(app: &mut App, (width, height): (u16, u16)) -> String {
+    let buffer = buffer(app, (width, height));
     let mut text = String::new();
     for y in 0..height {
         let line: String = (0..width).map(|x| buffer[(x, y)].symbol()).collect();
@@ -74,15 +88,15 @@ fn difference(before: &str, now: &str) -> String {
 #[test]
 fn queues() {
     check("queues-empty", Scene::new(PLAIN).run(1));
-    check("queues-healthy", &mut fixture::healthy(PLAIN));
-    check("queues-overflowing", &mut fixture::overflowing(PLAIN));
-    check("queues-sharded", &mut fixture::sharded(PLAIN));
-    check("queues-degraded", &mut fixture::degraded(PLAIN));
+    check("queues-healthy", &mut scenes::healthy(PLAIN));
+    check("queues-overflowing", &mut scenes::overflowing(PLAIN));
+    check("queues-sharded", &mut scenes::sharded(PLAIN));
+    check("queues-degraded", &mut scenes::degraded(PLAIN));
 }
 
 #[test]
 fn journey() {
-    let mut scene = fixture::overflowing(PLAIN);
+    let mut scene = scenes::overflowing(PLAIN);
     press(&mut scene, &[KeyCode::Char('2')]);
     check("journey-overflowing", &mut scene);
     press(&mut scene, &[KeyCode::Enter]);
@@ -91,34 +105,74 @@ fn journey() {
 
 #[test]
 fn workers() {
-    let mut scene = fixture::handed_over(PLAIN);
+    let mut scene = scenes::handed_over(PLAIN);
     press(&mut scene, &[KeyCode::Char('3')]);
     check("workers-handed-over", &mut scene);
-    let mut scene = fixture::sharded(PLAIN);
+    let mut scene = scenes::sharded(PLAIN);
     press(&mut scene, &[KeyCode::Char('3')]);
     check("workers-sharded", &mut scene);
 }
 
 #[test]
 fn connections() {
-    let mut scene = fixture::handed_over(PLAIN);
+    let mut scene = scenes::handed_over(PLAIN);
     press(&mut scene, &[KeyCode::Char('4')]);
     check("connections", &mut scene);
 }
 
 #[test]
 fn pattern() {
-    let mut scene = fixture::overflowing(PLAIN);
+    let mut scene = scenes::overflowing(PLAIN);
     press(&mut scene, &[KeyCode::Char('5')]);
     check("pattern", &mut scene);
-    let mut scene = fixture::healthy(PLAIN);
+    let mut scene = scenes::healthy(PLAIN);
     press(&mut scene, &[KeyCode::Char('5')]);
     check("pattern-without-backend", &mut scene);
 }
 
 #[test]
 fn probes() {
-    let mut scene = fixture::degraded(PLAIN);
+    let mut scene = scenes::degraded(PLAIN);
     press(&mut scene, &[KeyCode::Char('6')]);
     check("probes-degraded", &mut scene);
+}
+
+#[test]
+fn help() {
+    let mut scene = scenes::overflowing(PLAIN);
+    press(&mut scene, &[KeyCode::Char('?')]);
+    check("help-queues", &mut scene);
+}
+
+#[test]
+fn too_small() {
+    let mut scene = scenes::overflowing(PLAIN);
+    check_size("too-small-40x10", &mut scene, (40, 10));
+}
+
+#[test]
+fn ascii() {
+    let mut scene = scenes::overflowing(Options { colour: false, ascii: true });
+    check_size("ascii-80x24", &mut scene, (80, 24));
+    for key in "123456?".chars() {
+        press(&mut scene, &[KeyCode::Char(key)]);
+        let text = text(&mut scene.app, (120, 40));
+        assert!(text.is_ascii(), "{text}");
+    }
+}
+
+#[test]
+fn without_colour_there_is_none_and_the_text_is_the_same() {
+    let mut plain = scenes::overflowing(PLAIN);
+    let mut coloured = scenes::overflowing(Options::default());
+    let mut colours = 0;
+    for key in "123456".chars() {
+        press(&mut plain, &[KeyCode::Char(key)]);
+        press(&mut coloured, &[KeyCode::Char(key)]);
+        let is_coloured = |cell: &&ratatui::buffer::Cell| cell.fg != Color::Reset || cell.bg != Color::Reset;
+        assert_eq!(buffer(&mut plain.app, (120, 40)).content.iter().filter(is_coloured).count(), 0);
+        colours += buffer(&mut coloured.app, (120, 40)).content.iter().filter(is_coloured).count();
+        assert_eq!(text(&mut plain.app, (120, 40)), text(&mut coloured.app, (120, 40)));
+    }
+    assert!(colours > 100);
 }

@@ -85,9 +85,8 @@ pub(crate) fn switch_to(pattern: &Pattern) -> Effect {
 
 /// Asks for the pattern with this number in the course.
 pub(crate) fn switch_to_number(number: char) -> Option<Effect> {
-    let number = number.to_digit(10)?;
-    let pattern = PATTERNS.iter().find(|pattern| pattern.number.map(u32::from) == Some(number))?;
-    Some(switch_to(pattern))
+    let digit = number.to_digit(10)?;
+    numbered().find(|(number, _)| u32::from(*number) == digit).map(|(_, pattern)| switch_to(pattern))
 }
 
 /// Asks for other settings.
@@ -95,13 +94,9 @@ pub(crate) fn set(change: Change) -> Effect {
     Effect::Demo(Request::Set(change))
 }
 
-/// The patterns that can be named by a digit, in one line.
-pub(crate) fn pattern_prompt() -> String {
-    let choices: Vec<String> = PATTERNS
-        .iter()
-        .filter_map(|pattern| pattern.number.map(|number| format!("{number} {}", pattern.id)))
-        .collect();
-    format!("pattern: {}", choices.join("  "))
+/// The patterns that can be named by a digit, with their digits.
+pub(crate) fn numbered() -> impl Iterator<Item = (u8, &'static Pattern)> {
+    PATTERNS.iter().filter_map(|pattern| pattern.number.map(|number| (number, pattern)))
 }
 
 /// A load in words: `steady 200/s`, `churn ×16`.

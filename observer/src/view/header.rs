@@ -74,14 +74,16 @@ fn trust(pen: &mut Pen<'_>, y: u16, snapshot: &Snapshot, styles: &Styles) {
     pen.spans(1 + used + GAP, y, &[loss, Span::raw(" ".repeat(usize::from(GAP))), signals]);
 }
 
+/// Whether a signal is missing. What a hook that is there cannot see is told on the Probes screen: hardly any sees
+/// everything.
 fn signals<'a>(snapshot: &Snapshot, styles: &Styles) -> Span<'a> {
-    // What a hook in use cannot see is not here but on the screen of the probes: it is so on every kernel.
     let signals = &snapshot.meta.signals;
-    let missing = signals.values().filter(|hook| hook.is_none()).count();
-    match (signals.len(), missing) {
+    match (signals.len(), signals.values().filter(|hook| hook.is_none()).count()) {
         (0, _) => Span::raw(""),
         (all, 0) => Span::styled(format!("✓ all {all} signals"), styles.good),
-        (_, missing) => Span::styled(format!("▴ {} missing", figures::plural(missing, "signal")), styles.warn),
+        (_, missing) => {
+            Span::styled(format!("▴ {} missing", figures::plural(missing, "signal")), styles.warn)
+        }
     }
 }
 

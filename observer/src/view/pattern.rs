@@ -44,6 +44,7 @@ impl View for PatternLab {
             return self.type_in(key);
         }
         let choices = choices(context.snapshot());
+        self.skip_titles(&choices, true);
         let chosen = choices.get(self.list.selected);
         match key.code {
             KeyCode::Enter => match chosen {

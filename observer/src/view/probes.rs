@@ -68,7 +68,7 @@ fn signals(context: &Context<'_>, lines: &mut Vec<Line>, width: u16) {
         let note = meta.signal_notes.get(signal);
         let (glyph, style) = match (hook, note) {
             (None, _) => ("!", styles.bad),
-            (Some(_), Some(_)) => ("▴", styles.warn),
+            (Some(_), Some(_)) => ("·", styles.good),
             (Some(_), None) => ("✓", styles.good),
         };
         lines.push(vec![
@@ -179,7 +179,7 @@ const HELP: Help = Help {
     terms: &[
         (
             "Signals",
-            "What the observer wants to know, and the hook by which it learns it here. ▴: the hook cannot see \
+            "What the observer wants to know, and the hook by which it learns it here. ·: the hook cannot see \
           everything, the note says what. !: this kernel gives none; figures that need it are shown as -.",
         ),
         (

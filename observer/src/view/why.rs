@@ -31,7 +31,7 @@ pub(crate) fn why(snapshot: &Snapshot, listeners: &[&Listener], row: &Figures) -
 }
 
 /// What to try next; with a backend that can be switched, the keys for it.
-pub(crate) fn remedy(snapshot: &Snapshot, row: &Figures) -> Option<String> {
+pub(crate) fn remedy(snapshot: &Snapshot, listeners: &[&Listener], row: &Figures) -> Option<String> {
     let running = demo::running(snapshot);
     if let Some(fault) = running.as_ref().and_then(|running| running.faults.first())
         && row.state > State::Healthy
@@ -42,6 +42,11 @@ pub(crate) fn remedy(snapshot: &Snapshot, row: &Figures) -> Option<String> {
         let unread = row.unread >= MANY_UNREAD && running.is_some();
         return unread
             .then(|| "more workers (Pattern screen): the acceptor keeps up, the readers do not".to_owned());
+    }
+    if let Some(shard) = uneven(listeners) {
+        let text =
+            format!("see what the thread of shard {shard} does (Workers screen); no queue length helps it");
+        return Some(text);
     }
     let backlog = backlog_buys(row);
     let Some(running) = running else {
@@ -136,13 +141,14 @@ fn overflowing(listeners: &[&Listener], row: &Figures, acceptors: &[&Thread]) ->
             full(row),
         );
     }
-    let arrivals = figures::rate(row.enqueued + row.dropped);
+    // A client that is refused sends its SYN again, and each of them counts.
+    let attempts = figures::rate(row.enqueued + row.dropped);
     let accepts = figures::rate(row.accepted);
     let mut text = match acceptors {
-        [] => format!("Nobody accepts: {arrivals} arrivals/s and {accepts} accepts/s."),
+        [] => format!("Nobody accepts: {attempts} attempts/s and {accepts} accepts/s."),
         [one] => {
             let mut text =
-                format!("The only acceptor, {}, takes {accepts} of {arrivals} arrivals/s", name(one));
+                format!("The only acceptor, {}, takes {accepts} of {attempts} attempts/s", name(one));
             if one.rates.reads > 0.0 || one.rates.writes > 0.0 {
                 text.push_str(&format!(
                     "; in between it does {} reads/s and {} writes/s",
@@ -153,14 +159,14 @@ fn overflowing(listeners: &[&Listener], row: &Figures, acceptors: &[&Thread]) ->
             text.push('.');
             text
         }
-        many => format!("{} acceptors take {accepts} of {arrivals} arrivals/s.", many.len()),
+        many => format!("{} acceptors take {accepts} of {attempts} attempts/s.", many.len()),
     };
     match uneven(listeners) {
         Some(shard) => text.push_str(&format!(
             " Shard {shard} alone is full: the kernel deals by hash, and what waits there cannot move to an idle shard."
         )),
         None => text.push_str(&format!(
-            " The queue is full at {}, so {dropped}/s are refused; their clients wait about 1 s and try again.",
+            " The queue is full at {}, so {dropped}/s are refused; their clients try again after about 1 s.",
             full(row),
         )),
     }
@@ -179,14 +185,14 @@ fn uneven(listeners: &[&Listener]) -> Option<u32> {
     (full.next().is_none() && listeners.iter().filter(free).count() + 1 == listeners.len()).then_some(shard)
 }
 
-/// What a longer queue is good for at these rates.
+/// What a longer queue is good for while these rates last.
 fn backlog_buys(row: &Figures) -> Option<String> {
     let surplus = row.enqueued + row.dropped - row.accepted;
     if surplus < 1.0 || row.limit == 0 {
         return None;
     }
     let buys = figures::duration((f64::from(row.limit) / surplus * 1e9) as u64);
-    Some(format!("twice the backlog buys {buys}"))
+    Some(format!("twice the backlog lasts {buys} longer"))
 }
 
 fn name(thread: &Thread) -> String {
@@ -241,8 +247,8 @@ mod tests {
             vec![thread("srv-0", "acceptor+reader+writer", 498.0, 498.0)],
             &row(State::Overflowing, 65, (498.0, 498.0, 314.0)),
             &[(65, 64)],
-            "The only acceptor, srv-0/7, takes 498 of 812 arrivals/s; in between it does 498 reads/s and 0 writes/s. \
-             The queue is full at 65, so 314/s are refused; their clients wait about 1 s and try again.",
+            "The only acceptor, srv-0/7, takes 498 of 812 attempts/s; in between it does 498 reads/s and 0 writes/s. \
+             The queue is full at 65, so 314/s are refused; their clients try again after about 1 s.",
         );
     }
 
@@ -263,7 +269,7 @@ mod tests {
             vec![thread("shard-0", "acceptor", 20.0, 0.0), thread("shard-1", "acceptor", 0.0, 0.0)],
             &row(State::Overflowing, 65, (20.0, 20.0, 9.0)),
             &[(2, 64), (65, 64)],
-            "2 acceptors take 20 of 29 arrivals/s. Shard 2 alone is full: the kernel deals by hash, and what waits there \
+            "2 acceptors take 20 of 29 attempts/s. Shard 2 alone is full: the kernel deals by hash, and what waits there \
              cannot move to an idle shard.",
         );
     }
@@ -290,11 +296,11 @@ mod tests {
 
     #[test]
     fn a_longer_queue_is_put_into_seconds() {
-        let text = remedy(&Snapshot::default(), &row(State::Overflowing, 65, (500.0, 500.0, 320.0)));
+        let text = remedy(&Snapshot::default(), &[], &row(State::Overflowing, 65, (500.0, 500.0, 320.0)));
         assert_eq!(
             text.as_deref(),
-            Some("accept faster, or from more threads; twice the backlog buys 200 ms")
+            Some("accept faster, or from more threads; twice the backlog lasts 200 ms longer")
         );
-        assert_eq!(remedy(&Snapshot::default(), &row(State::Healthy, 0, (5.0, 5.0, 0.0))), None);
+        assert_eq!(remedy(&Snapshot::default(), &[], &row(State::Healthy, 0, (5.0, 5.0, 0.0))), None);
     }
 }

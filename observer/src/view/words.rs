@@ -60,6 +60,16 @@ pub(crate) fn thread(snapshot: &Snapshot, tid: u32) -> String {
     }
 }
 
+/// A thread by its name alone, if no other thread has it.
+pub(crate) fn short_thread(snapshot: &Snapshot, tid: u32) -> String {
+    let Some(thread) = snapshot.threads.iter().find(|thread| thread.tid == tid) else {
+        return tid.to_string();
+    };
+    let namesakes =
+        snapshot.threads.iter().filter(|other| other.comm == thread.comm && !other.exited).count();
+    if namesakes > 1 { format!("{}/{tid}", thread.comm) } else { thread.comm.clone() }
+}
+
 /// The address of a listener, and its shard.
 pub(crate) fn listener(snapshot: &Snapshot, cookie: u64) -> String {
     match snapshot.listeners.iter().find(|listener| listener.cookie == cookie) {

@@ -3,7 +3,7 @@
 mod chance;
 mod columns;
 
-use ratatui::crossterm::event::KeyEvent;
+use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use ratatui::text::Span;
 
 use super::hand_offs::{self, HandOff};
@@ -16,28 +16,33 @@ use crate::model::snapshot::Thread;
 #[derive(Debug, Default)]
 pub(crate) struct Workers {
     list: List,
+    /// Threads that do nothing are left away.
+    without_idle: bool,
 }
 
-/// Threads in the order of the list: the process of the chosen listener first, then by what they do.
-fn threads<'a>(context: &Context<'a>) -> Vec<&'a Thread> {
-    let snapshot = context.snapshot();
-    let chosen: Vec<u32> = context
-        .target
-        .map(|target| target.listeners(snapshot).map(|listener| listener.pid).collect())
-        .unwrap_or_default();
-    let mut threads: Vec<&Thread> = snapshot
-        .threads
-        .iter()
-        .filter(|thread| {
+impl Workers {
+    /// Threads in the order of the list: the process of the chosen listener first, then by what they do.
+    fn threads<'a>(&self, context: &Context<'a>) -> Vec<&'a Thread> {
+        let snapshot = context.snapshot();
+        let chosen: Vec<u32> = context
+            .target
+            .map(|target| target.listeners(snapshot).map(|listener| listener.pid).collect())
+            .unwrap_or_default();
+        let shown = |thread: &&Thread| {
             let done = context.history.eras.since_change(thread);
-            !thread.exited || done.accepts + done.reads + done.writes > 0
-        })
-        .collect();
-    threads.sort_by_key(|thread| {
-        (!chosen.contains(&thread.pid), thread.pid, thread.exited, rank(thread), thread.tid)
-    });
-    threads
+            let active = done.accepts + done.reads + done.writes > 0;
+            active || !(thread.exited || self.without_idle && rank(thread) == IDLE)
+        };
+        let mut threads: Vec<&Thread> = snapshot.threads.iter().filter(shown).collect();
+        threads.sort_by_key(|thread| {
+            (!chosen.contains(&thread.pid), thread.pid, thread.exited, rank(thread), thread.tid)
+        });
+        threads
+    }
 }
+
+/// The rank of a thread that does nothing.
+const IDLE: u8 = 3;
 
 /// Acceptors first, idle threads last.
 fn rank(thread: &Thread) -> u8 {
@@ -46,14 +51,14 @@ fn rank(thread: &Thread) -> u8 {
         () if has("acceptor") => 0,
         () if has("reader") => 1,
         () if has("writer") || has("worker") => 2,
-        () => 3,
+        () => IDLE,
     }
 }
 
 impl View for Workers {
     fn draw(&mut self, context: &Context<'_>, pen: &mut Pen<'_>) {
         let styles = context.styles;
-        let threads = threads(context);
+        let threads = self.threads(context);
         if threads.is_empty() {
             pen.text(
                 1,
@@ -87,11 +92,15 @@ impl View for Workers {
     }
 
     fn key(&mut self, context: &Context<'_>, key: KeyEvent) -> Answer {
-        if self.list.key(key, threads(context).len()) { Answer::Done } else { Answer::NotMine }
+        if key.code == KeyCode::Char('i') {
+            self.without_idle = !self.without_idle;
+            return Answer::Done;
+        }
+        if self.list.key(key, self.threads(context).len()) { Answer::Done } else { Answer::NotMine }
     }
 
     fn click(&mut self, context: &Context<'_>, column: u16, row: u16) -> Answer {
-        match self.list.at(column, row, threads(context).len()) {
+        match self.list.at(column, row, self.threads(context).len()) {
             Some(index) => {
                 self.list.selected = index;
                 Answer::Done
@@ -105,7 +114,7 @@ impl View for Workers {
     }
 }
 
-/// The hand-offs in lines: `acc-0/4127 accepts ─▶ read by rd-0/4130 50.4 %   rd-1/4131 49.6 %`.
+/// The hand-offs in lines: `accept acc-0/4127 ─▶ read rd-0 50.4 %  rd-1 49.6 %`.
 fn ways<'a>(context: &Context<'_>, width: u16) -> Vec<Vec<Span<'a>>> {
     let snapshot = context.snapshot();
     let accepts = hand_offs::accept_to_read(snapshot);
@@ -115,37 +124,35 @@ fn ways<'a>(context: &Context<'_>, width: u16) -> Vec<Vec<Span<'a>>> {
         return vec![vec![Span::styled(text, context.styles.dim)]];
     }
     let mut lines: Vec<_> =
-        accepts.iter().map(|step| way(context, width, step, ["accepts", "reads", "read by"])).collect();
+        accepts.iter().map(|step| way(context, width, step, ["accept", "read"])).collect();
     // That a reader answers what it read goes without saying.
     let passed_on = reads.iter().filter(|step| !step.stays());
-    lines.extend(passed_on.map(|step| way(context, width, step, ["reads", "writes", "written by"])));
+    lines.extend(passed_on.map(|step| way(context, width, step, ["read", "write"])));
     lines
 }
 
 /// One hand-off in a line, with as many receivers as fit.
-fn way<'a>(
-    context: &Context<'_>,
-    width: u16,
-    step: &HandOff,
-    [from, itself, by]: [&str; 3],
-) -> Vec<Span<'a>> {
+fn way<'a>(context: &Context<'_>, width: u16, step: &HandOff, [from, to]: [&str; 2]) -> Vec<Span<'a>> {
     let (snapshot, styles) = (context.snapshot(), context.styles);
     let mut line = vec![
+        Span::styled(format!("{from} "), styles.dim),
         Span::styled(words::thread(snapshot, step.from), styles.strong),
-        Span::styled(format!(" {from} "), styles.dim),
     ];
+    line.push(Span::styled(" ─▶ ", styles.key));
+    line.push(Span::styled(format!("{to} "), styles.dim));
     if step.stays() {
-        line.push(Span::styled(format!("and {itself} itself"), styles.dim));
+        line.push(Span::raw("itself"));
         return line;
     }
-    line.push(Span::styled("─▶", styles.key));
-    line.push(Span::styled(format!(" {by} "), styles.dim));
     let used = |line: &[Span<'_>]| line.iter().map(Span::width).sum::<usize>();
-    for (index, (to, count)) in step.to.iter().enumerate() {
+    for (index, (tid, count)) in step.to.iter().enumerate() {
         let share = figures::percent(*count as f64 / step.total().max(1) as f64);
-        let receiver = Span::raw(format!("{} {share}   ", words::thread(snapshot, *to)));
-        if used(&line) + receiver.width() + 12 > usize::from(width) && index > 0 {
-            line.push(Span::styled(format!("and {} more", step.to.len() - index), styles.dim));
+        let receiver = Span::raw(format!("{} {share}  ", words::short_thread(snapshot, *tid)));
+        let rest = step.to.len() - index;
+        // The last one needs no room for how many more there are.
+        let reserved = if rest > 1 { " and 99 more".len() } else { 0 };
+        if index > 0 && used(&line) + receiver.width() + reserved > usize::from(width) {
+            line.push(Span::styled(format!("and {rest} more"), styles.dim));
             break;
         }
         line.push(receiver);
@@ -154,7 +161,7 @@ fn way<'a>(
 }
 
 const HELP: Help = Help {
-    keys: &[("arrows", "choose")],
+    keys: &[("arrows", "choose"), ("i", "idle threads")],
     terms: &[
         (
             "ROLE",

@@ -21,28 +21,28 @@ const START_NS: u64 = 5_000_000_000_000;
 
 /// What happens at one listener.
 #[derive(Clone)]
-pub struct Source {
-    pub listener: Listener,
+pub(crate) struct Source {
+    pub(crate) listener: Listener,
     /// Connections that want in, per second.
-    pub arrivals: u32,
+    pub(crate) arrivals: u32,
     /// Connections that its acceptors can take, per second.
-    pub capacity: u32,
+    pub(crate) capacity: u32,
     /// Who accepts, reads and writes, as positions in the scene's threads, in turn.
-    pub acceptors: Vec<usize>,
-    pub readers: Vec<usize>,
-    pub writers: Vec<usize>,
+    pub(crate) acceptors: Vec<usize>,
+    pub(crate) readers: Vec<usize>,
+    pub(crate) writers: Vec<usize>,
 }
 
 /// A scene: the listeners, the threads, the backend, and the screen that watches them.
-pub struct Scene {
-    pub sources: Vec<Source>,
-    pub threads: Vec<Thread>,
-    pub demo: Option<Demo>,
-    pub meta: Meta,
-    pub ledger: Vec<LedgerCheck>,
-    pub loss: Loss,
-    pub probes: Vec<ProbeCost>,
-    pub app: App,
+pub(crate) struct Scene {
+    pub(crate) sources: Vec<Source>,
+    pub(crate) threads: Vec<Thread>,
+    pub(crate) demo: Option<Demo>,
+    pub(crate) meta: Meta,
+    pub(crate) ledger: Vec<LedgerCheck>,
+    pub(crate) loss: Loss,
+    pub(crate) probes: Vec<ProbeCost>,
+    pub(crate) app: App,
     time_ns: u64,
     recent: Vec<Arc<Connection>>,
     slowest: Vec<Arc<Connection>>,
@@ -50,7 +50,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    pub fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options) -> Self {
         Self {
             sources: Vec::new(),
             threads: Vec::new(),
@@ -68,14 +68,14 @@ impl Scene {
     }
 
     /// Adds a thread and returns its position.
-    pub fn thread(&mut self, pid: u32, tid: u32, comm: &str, role: &str) -> usize {
+    pub(crate) fn thread(&mut self, pid: u32, tid: u32, comm: &str, role: &str) -> usize {
         let (comm, role) = (comm.to_owned(), role.to_owned());
         self.threads.push(Thread { pid, tid, comm, role, wakeups: Some(0), ..Thread::default() });
         self.threads.len() - 1
     }
 
     /// Adds a listener where so many arrive and so many can be taken, per second.
-    pub fn listener(
+    pub(crate) fn listener(
         &mut self,
         cookie: u64,
         addr: &str,
@@ -106,7 +106,7 @@ impl Scene {
     }
 
     /// The backend, running this pattern under this load.
-    pub fn backend(&mut self, pattern: &str, rate: Option<f64>) {
+    pub(crate) fn backend(&mut self, pattern: &str, rate: Option<f64>) {
         let load = rate.map(|rate| ActiveLoad {
             profile: "steady".to_owned(),
             mode: Mode::Open,
@@ -144,14 +144,14 @@ impl Scene {
     }
 
     /// A change of the backend, now.
-    pub fn change(&mut self, what: &str) {
+    pub(crate) fn change(&mut self, what: &str) {
         if let Some(demo) = &mut self.demo {
             demo.changes.push((self.time_ns + 1, what.to_owned()));
         }
     }
 
     /// Lets time pass, and shows it to the screen.
-    pub fn run(&mut self, seconds: u64) -> &mut Self {
+    pub(crate) fn run(&mut self, seconds: u64) -> &mut Self {
         for _ in 0..seconds * 1_000_000_000 / TICK_NS {
             let snapshot = self.tick();
             self.app.update(Arc::new(snapshot));
@@ -160,7 +160,7 @@ impl Scene {
     }
 
     /// One snapshot further.
-    pub fn tick(&mut self) -> Snapshot {
+    pub(crate) fn tick(&mut self) -> Snapshot {
         self.time_ns += TICK_NS;
         for thread in &mut self.threads {
             thread.rates = ThreadRates { wakeups: Some(0.0), ..ThreadRates::default() };
@@ -389,108 +389,4 @@ fn probes() -> Vec<ProbeCost> {
             recursion_misses: 0,
         })
         .collect()
-}
-
-/// One listener that keeps up, on a host without the bundled backend.
-pub fn healthy(options: Options) -> Scene {
-    let mut scene = Scene::new(options);
-    let worker = scene.thread(991, 991, "nginx", "acceptor+reader+writer");
-    let source = scene.listener(17, "0.0.0.0:443", 511, 300, 4_000);
-    source.listener.pid = 991;
-    source.listener.comm = "nginx".to_owned();
-    (source.acceptors, source.readers, source.writers) = (vec![worker], vec![worker], vec![worker]);
-    scene.run(20);
-    scene
-}
-
-/// One thread that does everything, and more load than it can take; beside it listeners that are well.
-pub fn overflowing(options: Options) -> Scene {
-    let mut scene = Scene::new(options);
-    let only = scene.thread(4_127, 4_127, "srv-0", "acceptor+reader+writer");
-    let other = scene.thread(700, 700, "sshd", "idle");
-    let source = scene.listener(17, "127.0.0.1:8080", 64, 400, 496);
-    (source.acceptors, source.readers, source.writers) = (vec![only], vec![only], vec![only]);
-    let source = scene.listener(3, "[::]:22", 128, 0, 100);
-    source.listener.pid = 700;
-    source.listener.comm = "sshd".to_owned();
-    source.acceptors = vec![other];
-    scene.backend("acceptor-readers", Some(400.0));
-    scene.run(20);
-    scene.backend("single-thread", Some(400.0));
-    scene.change("pattern acceptor-readers → single-thread");
-    scene.run(15);
-    scene.backend("single-thread", Some(812.0));
-    scene.change("load steady 400/s → steady 812/s");
-    scene.sources[0].arrivals = 812;
-    scene.run(10);
-    scene
-}
-
-/// Four shards of one address, one of them stuck.
-pub fn sharded(options: Options) -> Scene {
-    let mut scene = Scene::new(options);
-    for shard in 0..4 {
-        let name = format!("shard-{shard}");
-        let thread = scene.thread(4_127, 4_130 + shard, &name, "acceptor+reader+writer");
-        let capacity = if shard == 2 { 0 } else { 400 };
-        let source = scene.listener(20 + u64::from(shard), "127.0.0.1:8080", 16, 200 + shard * 8, capacity);
-        source.listener.group = Some("127.0.0.1:8080".to_owned());
-        source.listener.shard = Some(shard + 1);
-        (source.acceptors, source.readers, source.writers) = (vec![thread], vec![thread], vec![thread]);
-    }
-    scene.backend("sharding", Some(800.0));
-    scene.run(12);
-    scene
-}
-
-/// One acceptor, two readers: who hands to whom.
-pub fn handed_over(options: Options) -> Scene {
-    let mut scene = Scene::new(options);
-    let acceptor = scene.thread(4_127, 4_127, "acc-0", "acceptor");
-    let readers = vec![
-        scene.thread(4_127, 4_130, "rd-0", "reader+writer"),
-        scene.thread(4_127, 4_131, "rd-1", "reader+writer"),
-    ];
-    let source = scene.listener(17, "127.0.0.1:8080", 128, 500, 2_000);
-    (source.acceptors, source.readers, source.writers) = (vec![acceptor], readers.clone(), readers);
-    scene.sources[0].listener.unread = 12;
-    scene.backend("acceptor-readers", Some(500.0));
-    scene.run(12);
-    scene
-}
-
-/// A kernel that gives less, records that were lost, and books that do not balance.
-pub fn degraded(options: Options) -> Scene {
-    let mut scene = healthy(options);
-    for signal in ["synack_retransmit", "reset"] {
-        scene.meta.signals.insert(signal.to_owned(), None);
-        let note = "this kernel has no tracepoint of this name, and fentry needs CONFIG_DYNAMIC_FTRACE";
-        scene.meta.signal_notes.insert(signal.to_owned(), note.to_owned());
-    }
-    scene.meta.signal_notes.insert("read".to_owned(), "reads through io_uring are not seen".to_owned());
-    scene.loss.counters.insert("ring_full".to_owned(), 1_234);
-    scene.loss.total = 1_234;
-    scene.ledger.push(LedgerCheck {
-        scope: "host",
-        listener: None,
-        netns: 4_026_531_840,
-        check: "listen_drops",
-        ours: 40,
-        kernel: 43,
-        difference: -3,
-        reason: Some("3 drops came before the observer attached".to_owned()),
-    });
-    scene.run(2);
-    scene
-}
-
-/// As many listeners as a big host has, all busy.
-pub fn crowded(options: Options, listeners: u32) -> Scene {
-    let mut scene = Scene::new(options);
-    for number in 0..listeners {
-        let addr = format!("10.0.{}.{}:{}", number / 250, number % 250, 8_000 + number % 50);
-        scene.listener(u64::from(number) + 1, &addr, 128, number % 37 * 4, 80);
-    }
-    scene.run(3);
-    scene
 }

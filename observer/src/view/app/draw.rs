@@ -69,9 +69,33 @@ impl App {
             Some(connection) => timeline::draw(&self.context(), pen, &connection),
             None => self.view(pen),
         }
+        if self.overlay == Overlay::ChoosePattern {
+            self.patterns(pen);
+        }
         if let (Overlay::Help { scroll, .. }, Some(view)) = (self.overlay, self.views.get(self.current)) {
             let furthest = help::draw(pen, row.title, view.help(), scroll, &self.styles);
             self.overlay = Overlay::Help { scroll: scroll.min(furthest), furthest };
+        }
+    }
+
+    /// What can be chosen, over the end of the screen.
+    fn patterns(&self, pen: &mut Pen<'_>) {
+        let styles = &self.styles;
+        let current = demo::current_pattern(&self.shown().snapshot).map(|pattern| pattern.id);
+        let choices: Vec<_> = demo::numbered().collect();
+        let rows = choices.len() as u16 + 1;
+        let top = pen.height().saturating_sub(rows);
+        let mut pen = pen.rows(top, rows);
+        pen.clear();
+        pen.rule(0, "─", styles.mark);
+        pen.text(1, 0, u16::MAX, " switch the pattern ", styles.mark);
+        for (index, (number, pattern)) in choices.into_iter().enumerate() {
+            let y = index as u16 + 1;
+            let runs = current == Some(pattern.id);
+            pen.text(1, y, 1, if runs { "●" } else { " " }, styles.good);
+            pen.text(3, y, 1, &number.to_string(), styles.key);
+            pen.text(5, y, 17, pattern.id, styles.strong);
+            pen.text(23, y, u16::MAX, pattern.line, styles.plain);
         }
     }
 

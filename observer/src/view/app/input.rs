@@ -129,7 +129,7 @@ impl App {
             return;
         }
         self.overlay = Overlay::ChoosePattern;
-        self.say(Notice::Prompt(demo::pattern_prompt()));
+        self.say(Notice::Prompt("the number of a pattern, or any other key to leave it as it is".to_owned()));
     }
 
     fn choose_pattern(&mut self, key: KeyEvent) -> Vec<Effect> {

@@ -48,7 +48,9 @@ fn advice(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], row
     let styles = context.styles;
     let width = pen.width().saturating_sub(LABEL + 1);
     let rows = usize::from(pen.height());
-    let remedy = why::remedy(context.snapshot(), row).map(|remedy| wrap(&remedy, width)).unwrap_or_default();
+    let remedy = why::remedy(context.snapshot(), listeners, row)
+        .map(|remedy| wrap(&remedy, width))
+        .unwrap_or_default();
     let reason = wrap(&why::why(context.snapshot(), listeners, row), width);
     let reason_rows = reason.len().min(rows.saturating_sub(remedy.len().min(1)));
     pen.text(1, 0, LABEL, "WHY", styles.state(row.state));

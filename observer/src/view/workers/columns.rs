@@ -56,7 +56,8 @@ pub(super) fn draw(
     let styles = context.styles;
     let done = context.history.eras.since_change(thread);
     let share = shares.share(thread.pid, done.accepts);
-    let band = shares.band(thread.pid);
+    // A thread that never accepts has no part in what chance deals out.
+    let band = shares.band(thread.pid).filter(|_| done.accepts > 0 || thread.role.starts_with("acceptor"));
     if chosen {
         pen.text(0, y, 1, "▶", styles.key);
     }

@@ -1,0 +1,99 @@
+//! What keys and clicks do.
+
+use observer::view::Effect;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+
+use crate::{PLAIN, check_size, press, scenes, text};
+
+#[test]
+fn a_group_unfolds() {
+    let mut scene = scenes::sharded(PLAIN);
+    press(&mut scene, &[KeyCode::Right]);
+    check_size("queues-unfolded-80x24", &mut scene, (80, 24));
+    press(&mut scene, &[KeyCode::Left]);
+    check_size("queues-sharded-80x24", &mut scene, (80, 24));
+}
+
+#[test]
+fn paused_it_stands_still_and_then_goes_on() {
+    let mut scene = scenes::overflowing(PLAIN);
+    press(&mut scene, &[KeyCode::Char(' ')]);
+    let paused = text(&mut scene.app, (120, 40));
+    assert!(paused.contains("PAUSED"), "{paused}");
+    scene.run(5);
+    assert_eq!(text(&mut scene.app, (120, 40)), paused);
+    press(&mut scene, &[KeyCode::Char(' ')]);
+    let live = text(&mut scene.app, (120, 40));
+    assert!(live.contains("00:00:49"), "{live}");
+}
+
+#[test]
+fn a_pattern_is_chosen_by_its_number_and_the_outcome_is_shown() {
+    let mut scene = scenes::overflowing(PLAIN);
+    press(&mut scene, &[KeyCode::Char('p')]);
+    check_size("choose-pattern-80x24", &mut scene, (80, 24));
+    let effects = scene.app.key(KeyCode::Char('5').into());
+    let [Effect::Demo(request)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(request.to_line().unwrap(), b"{\"v\":1,\"cmd\":\"set\",\"pattern\":\"sharding\"}\n");
+    scene.app.demo_reply(Err("the address is in use".to_owned()));
+    assert!(text(&mut scene.app, (80, 24)).contains("! pattern sharding: the address is in use"));
+    scene.run(10);
+    assert!(!text(&mut scene.app, (80, 24)).contains("in use"));
+}
+
+#[test]
+fn without_a_backend_there_is_nothing_to_switch() {
+    let mut scene = scenes::healthy(PLAIN);
+    assert!(scene.app.key(KeyCode::Char('p').into()).is_empty());
+    assert!(text(&mut scene.app, (80, 24)).contains("no demo-server here to switch"));
+}
+
+#[test]
+fn settings_are_stepped_and_typed() {
+    let mut scene = scenes::overflowing(PLAIN);
+    press(&mut scene, &[KeyCode::Char('5')]);
+    // Down to the backlog, below five patterns.
+    press(&mut scene, &[KeyCode::Down; 5]);
+    let line = |effects: Vec<Effect>| match effects.as_slice() {
+        [Effect::Demo(request)] => String::from_utf8(request.to_line().unwrap()).unwrap(),
+        other => format!("{other:?}"),
+    };
+    assert!(line(scene.app.key(KeyCode::Right.into())).contains(r#""backlog":128"#));
+    assert!(line(scene.app.key(KeyCode::Left.into())).contains(r#""backlog":32"#));
+    press(
+        &mut scene,
+        &[KeyCode::Enter, KeyCode::Backspace, KeyCode::Backspace, KeyCode::Char('7'), KeyCode::Char('q')],
+    );
+    assert!(text(&mut scene.app, (80, 24)).contains("7▏"));
+    assert!(line(scene.app.key(KeyCode::Enter.into())).contains(r#""backlog":7"#));
+    // Past the least and the most there is nothing to ask for, or the most.
+    press(&mut scene, &[KeyCode::Enter]);
+    press(&mut scene, &[KeyCode::Char('9'); 9]);
+    assert!(line(scene.app.key(KeyCode::Enter.into())).contains(r#""backlog":65535"#));
+}
+
+#[test]
+fn keys_that_leave() {
+    let mut scene = scenes::healthy(PLAIN);
+    let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    assert!(matches!(scene.app.key(control_c).as_slice(), [Effect::Quit]));
+    assert!(matches!(scene.app.key(KeyCode::Char('q').into()).as_slice(), [Effect::Quit]));
+    press(&mut scene, &[KeyCode::Char('?')]);
+    assert!(matches!(scene.app.key(KeyCode::Char('q').into()).as_slice(), [Effect::Quit]));
+}
+
+#[test]
+fn a_click_on_a_tab_shows_its_screen_and_a_click_on_a_row_chooses_it() {
+    let mut scene = scenes::overflowing(PLAIN);
+    let click = |column, row| MouseEvent {
+        kind: MouseEventKind::Down(MouseButton::Left),
+        column,
+        row,
+        modifiers: KeyModifiers::NONE,
+    };
+    text(&mut scene.app, (80, 24));
+    scene.app.mouse(click(5, 5));
+    assert!(text(&mut scene.app, (80, 24)).contains("accept queue of [::]:22"));
+    scene.app.mouse(click(14, 22));
+    assert!(text(&mut scene.app, (80, 24)).contains("STAGE"));
+}
