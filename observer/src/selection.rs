@@ -1,6 +1,10 @@
 //! From what was typed to what the kernel selects by.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    fs,
+    os::{fd::AsRawFd as _, unix::fs::MetadataExt as _},
+    path::Path,
+};
 
 use crate::{
     cli::{Selection, Tuning},
@@ -52,10 +56,22 @@ fn netns(text: &str) -> Result<u32, Failure> {
             Failure::Usage(format!("--netns {pid}: there is no such process, or it may not be read"))
         });
     }
-    let metadata = fs::metadata(text)
-        .map_err(|error| Failure::Usage(format!("--netns {text}: {error}; see /run/netns")))?;
-    u32::try_from(metadata.ino())
-        .map_err(|_| Failure::Usage(format!("--netns {text}: that is no network namespace")))
+    let usage = |why: &str| Failure::Usage(format!("--netns {text}: {why}; see /run/netns"));
+    let file = fs::File::open(text).map_err(|error| usage(&error.to_string()))?;
+    let metadata = file.metadata().map_err(|error| usage(&error.to_string()))?;
+    match u32::try_from(metadata.ino()) {
+        Ok(inode) if is_netns(&file) => Ok(inode),
+        _ => Err(usage("that is no network namespace")),
+    }
+}
+
+/// Whether an open file is a network namespace: `ioctl_nsfs(2)`, NS_GET_NSTYPE, which other files do not know.
+fn is_netns(file: &fs::File) -> bool {
+    const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+    // SAFETY: this request takes no argument, and the descriptor is open.
+    #[expect(unsafe_code, reason = "std has no ioctl")]
+    let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
+    kind == libc::CLONE_NEWNET
 }
 
 /// The cgroup's id is the inode number of its directory.
@@ -81,6 +97,8 @@ mod tests {
             (Selection { pid: Some(u32::MAX), ..Selection::default() }, "--pid 4294967295"),
             (Selection { netns: Some("/nowhere".into()), ..Selection::default() }, "--netns /nowhere"),
             (Selection { netns: Some(u32::MAX.to_string()), ..Selection::default() }, "--netns 4294967295"),
+            (Selection { netns: Some("/etc/passwd".into()), ..Selection::default() }, "no network namespace"),
+            (Selection { netns: Some("/proc/self/ns/mnt".into()), ..Selection::default() }, "no network namespace"),
             (Selection { cgroup: Some("/proc".into()), ..Selection::default() }, "--cgroup /proc"),
         ] {
             let error = filters(&selection).unwrap_err();
