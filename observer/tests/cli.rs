@@ -12,7 +12,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     reason = "a test that fails does so with a panic, helpers included"
 )]
 

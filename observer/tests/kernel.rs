@@ -8,7 +8,7 @@
 //! - [`namespace`], [`waiting`]: a place for each test, and waiting without sleeping
 //! - [`observed`], [`lines`]: the observer's process, and the lines that it wrote
 //! - [`netlink`], [`sock_diag`], [`counters`]: the ground truth
-//! - [`traffic`]: listeners and clients
+//! - [`traffic`], [`processes`]: listeners, clients, and processes that share a listener
 //! - the rest: one file for each subject
 #![expect(
     clippy::unwrap_used,
@@ -27,6 +27,8 @@ mod namespace;
 mod netlink;
 #[path = "kernel/observed.rs"]
 mod observed;
+#[path = "kernel/processes.rs"]
+mod processes;
 #[path = "kernel/sock_diag.rs"]
 mod sock_diag;
 #[path = "kernel/traffic.rs"]
@@ -54,6 +56,8 @@ mod offsets;
 mod patterns;
 #[path = "kernel/reads.rs"]
 mod reads;
+#[path = "kernel/selection.rs"]
+mod selection;
 #[path = "kernel/shards.rs"]
 mod shards;
 #[path = "kernel/spike.rs"]

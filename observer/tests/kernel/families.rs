@@ -1,4 +1,4 @@
-//! What is counted and what is not: only TCP listeners, of the selected ports, processes and namespaces.
+//! What is counted and what is not: TCP listeners of both families, and no socket that only resembles one.
 
 use std::{
     collections::BTreeSet,
@@ -9,17 +9,11 @@ use std::{
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::{
-    lines::{Lines, Listener},
     namespace::isolated,
     observed::Observer,
-    traffic::{Server, V4, V6, own, receive, send},
+    traffic::{Server, V4, own, receive, send},
     waiting::tid,
 };
-
-/// Cookies of all listeners that the observer knows.
-fn cookies(lines: &Lines) -> BTreeSet<u64> {
-    lines.of("listener").iter().map(|line: &Listener| line.cookie).collect()
-}
 
 #[test]
 fn unix_and_udp_sockets_are_not_tcp() {
@@ -41,7 +35,7 @@ fn unix_and_udp_sockets_are_not_tcp() {
         drop((client, accepted));
         observer.wait_for_connections(1);
         let lines = observer.finish();
-        assert_eq!(cookies(&lines), BTreeSet::from([server.cookie]));
+        assert_eq!(lines.cookies(), BTreeSet::from([server.cookie]));
         let (listener, thread) = (lines.listener(server.cookie), lines.thread(tid()));
         assert_eq!((listener.accepted, listener.ended), (1, 1));
         assert_eq!((thread.accepts, thread.reads, thread.writes), (1, 1, 0), "{thread:?}");
@@ -74,7 +68,7 @@ fn vsock_listeners_are_not_tcp() {
         }
         let lines = observer.finish();
         let cookie = socket.cookie().expect("SO_COOKIE");
-        assert!(!cookies(&lines).contains(&cookie), "the vsock listener {cookie} is taken for one of TCP");
+        assert!(!lines.cookies().contains(&cookie), "the vsock listener {cookie} is taken for one of TCP");
     });
 }
 
@@ -101,66 +95,5 @@ fn an_ipv4_client_of_an_ipv6_listener() {
         assert_eq!((connection.via.as_str(), connection.bytes_read), ("handshake", 5));
         let listener = lines.listener(server.cookie);
         assert_eq!((listener.addr, listener.accepted), (server.address, 1));
-    });
-}
-
-#[test]
-fn only_the_selected_port() {
-    isolated(|| {
-        let (before, other) = (Server::listen(V4, 4), Server::listen(V6, 4));
-        let port = before.address.port().to_string();
-        let mut observer =
-            Observer::start_with(&["--interval", "100ms", "--netns", "/proc/self/ns/net", "--port", &port]);
-        drop(other.pair());
-        drop(before.pair());
-        let remote_ended = 1;
-        observer.wait_for_connections(remote_ended);
-        let lines = observer.finish();
-        assert_eq!(cookies(&lines), BTreeSet::from([before.cookie]));
-        assert_eq!(lines.connections().len(), remote_ended);
-    });
-}
-
-#[test]
-fn only_the_selected_namespace() {
-    isolated(|| {
-        let mut observer = Observer::start();
-        let here = Server::listen(V4, 4);
-        let elsewhere = std::thread::scope(|scope| {
-            scope.spawn(|| isolated(|| drop(Server::listen(V4, 4).pair()))).join()
-        });
-        elsewhere.expect("a namespace beside this one");
-        drop(here.pair());
-        observer.wait_for_connections(1);
-        let lines = observer.finish();
-        assert_eq!(cookies(&lines), BTreeSet::from([here.cookie]));
-        assert_eq!(lines.connections().len(), 1);
-    });
-}
-
-#[test]
-fn another_namespace_seen_from_outside() {
-    isolated(|| {
-        let path = format!("/proc/{}/task/{}/ns/net", std::process::id(), tid());
-        let netns = crate::namespace::inode();
-        // The observer runs in a namespace of its own, and looks into ours.
-        let mut observer = std::thread::scope(|scope| {
-            let other = scope.spawn(|| {
-                let mut observer = None;
-                isolated(|| {
-                    observer = Some(Observer::start_with(&["--interval", "100ms", "--netns", &path]))
-                });
-                observer.expect("it runs where this runs")
-            });
-            other.join().expect("a namespace beside this one")
-        });
-        let server = Server::listen(V4, 2);
-        let clients = server.queue(2);
-        drop(clients.into_iter().map(|client| (client, server.accept())).collect::<Vec<_>>());
-        observer.wait_for_connections(2);
-        let lines = observer.finish();
-        let listener = lines.listener(server.cookie);
-        assert_eq!((listener.netns, listener.enqueued, listener.accepted), (netns, 2, 2));
-        assert_eq!(lines.books_of(server.cookie).difference, 0);
     });
 }

@@ -1,6 +1,6 @@
 //! The lines of `observer stream`, as anybody who reads docs/stream.md would declare them.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -135,6 +135,11 @@ impl Lines {
         one
     }
 
+    /// Cookies of all listeners.
+    pub(crate) fn cookies(&self) -> BTreeSet<u64> {
+        self.of("listener").iter().map(|line: &Listener| line.cookie).collect()
+    }
+
     /// All lines of one listener.
     pub(crate) fn listener_over_time(&self, cookie: u64) -> Vec<Listener> {
         self.of("listener").into_iter().filter(|line: &Listener| line.cookie == cookie).collect()
@@ -149,15 +154,15 @@ impl Lines {
     /// The last line of each thread.
     #[track_caller]
     pub(crate) fn thread(&self, tid: u32) -> Thread {
-        let those = self.of("thread").into_iter().filter(|line: &Thread| line.tid == tid);
-        those.last().unwrap_or_else(|| panic!("no line for the thread {tid}"))
+        let mut those = self.of("thread").into_iter().filter(|line: &Thread| line.tid == tid);
+        those.next_back().unwrap_or_else(|| panic!("no line for the thread {tid}"))
     }
 
     /// The last ledger line of a listener.
     #[track_caller]
     pub(crate) fn books_of(&self, cookie: u64) -> Ledger {
-        let those = self.of("ledger").into_iter().filter(|line: &Ledger| line.listener == Some(cookie));
-        those.last().unwrap_or_else(|| panic!("no ledger line for the listener {cookie}"))
+        let mut those = self.of("ledger").into_iter().filter(|line: &Ledger| line.listener == Some(cookie));
+        those.next_back().unwrap_or_else(|| panic!("no ledger line for the listener {cookie}"))
     }
 
     /// The last `loss` line.

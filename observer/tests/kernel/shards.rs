@@ -3,15 +3,13 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
-    os::fd::AsRawFd as _,
 };
-
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::{
     lines::Connection,
     namespace::isolated,
     observed::Observer,
+    processes::Acceptor,
     sock_diag::{LISTEN, sockets},
     traffic::{Server, V4, V6, connect, own, receive_end},
     waiting::until_equal,
@@ -32,8 +30,7 @@ fn check(ip: IpAddr) {
     let mut observer = Observer::start();
     let shards = shards(ip);
     let clients: Vec<_> = (0..CLIENTS).map(|_| connect(shards[0].address)).collect();
-    let queued =
-        || crate::sock_diag::sockets(&[crate::sock_diag::LISTEN]).iter().map(|one| one.receive_queue).sum();
+    let queued = || sockets(&[LISTEN]).iter().map(|listener| listener.receive_queue).sum::<u32>();
     until_equal("connections in the queues", queued, CLIENTS as u32);
     let mut came_out_of: BTreeMap<SocketAddr, u64> = BTreeMap::new();
     for shard in &shards {
@@ -67,57 +64,13 @@ fn three_shards_ipv6() {
     isolated(|| check(V6));
 }
 
-/// A process that accepts from one listener and closes at once, until it is killed or its parent ends.
-struct Acceptor(Pid);
-
-impl Acceptor {
-    fn fork(listener: &Server) -> Self {
-        let fd = listener.socket.as_raw_fd();
-        // SAFETY: the child makes system calls and nothing else, so it matters not what locks other threads held.
-        #[expect(unsafe_code, reason = "a process that shares its listener with its parent comes of fork(2)")]
-        let pid = unsafe {
-            let pid = libc::fork();
-            if pid == 0 {
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                // Sockets of other tests, which would stay open as long as this process lives.
-                let only = fd.cast_unsigned();
-                if only > 0 {
-                    libc::close_range(0, only - 1, 0);
-                }
-                libc::close_range(only + 1, u32::MAX, 0);
-                loop {
-                    let accepted = libc::accept4(fd, std::ptr::null_mut(), std::ptr::null_mut(), 0);
-                    if accepted < 0 {
-                        libc::_exit(1);
-                    }
-                    libc::close(accepted);
-                }
-            }
-            pid
-        };
-        Self(Pid::from_raw(pid).expect("cannot fork"))
-    }
-
-    fn pid(&self) -> u32 {
-        self.0.as_raw_nonzero().get().cast_unsigned()
-    }
-}
-
-impl Drop for Acceptor {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = kill_process(self.0, Signal::KILL);
-        let _ = waitpid(Some(self.0), WaitOptions::empty());
-    }
-}
-
 #[test]
 fn shards_of_processes() {
     isolated(|| {
         let mut observer = Observer::start();
         let shards = shards(V4);
         let acceptors: BTreeMap<u64, Acceptor> =
-            shards.iter().map(|shard| (shard.cookie, Acceptor::fork(shard))).collect();
+            shards.iter().map(|shard| (shard.cookie, Acceptor::fork(&shard.socket))).collect();
         let clients: Vec<_> = (0..CLIENTS).map(|_| connect(shards[0].address)).collect();
         let remotes: Vec<_> = clients.iter().map(own).collect();
         clients.iter().for_each(receive_end);
@@ -150,7 +103,7 @@ fn one_listener_shared_by_processes() {
     isolated(|| {
         let mut observer = Observer::start();
         let server = Server::listen(V4, 64);
-        let acceptors: Vec<_> = (0..SHARDS).map(|_| Acceptor::fork(&server)).collect();
+        let acceptors: Vec<_> = (0..SHARDS).map(|_| Acceptor::fork(&server.socket)).collect();
         let pids: Vec<u32> = acceptors.iter().map(Acceptor::pid).collect();
         let clients: Vec<_> = (0..CLIENTS).map(|_| connect(server.address)).collect();
         clients.iter().for_each(receive_end);

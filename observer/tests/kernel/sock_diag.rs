@@ -22,8 +22,6 @@ pub(crate) const LISTEN: u8 = 10;
 /// One TCP socket.
 #[derive(Debug, Clone)]
 pub(crate) struct Socket {
-    /// `sk_state`.
-    pub(crate) state: u8,
     /// Own address.
     pub(crate) local: SocketAddr,
     /// The peer's.
@@ -77,7 +75,6 @@ fn parse(message: &[u8]) -> Socket {
         attributes = attributes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Socket {
-        state: message[1],
         local: SocketAddr::new(address(family, &message[8..24]), port(message, 4)),
         remote: SocketAddr::new(address(family, &message[24..40]), port(message, 6)),
         cookie: u64::from(word(message, 44)) | u64::from(word(message, 48)) << 32,
