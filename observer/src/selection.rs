@@ -98,7 +98,10 @@ mod tests {
             (Selection { netns: Some("/nowhere".into()), ..Selection::default() }, "--netns /nowhere"),
             (Selection { netns: Some(u32::MAX.to_string()), ..Selection::default() }, "--netns 4294967295"),
             (Selection { netns: Some("/etc/passwd".into()), ..Selection::default() }, "no network namespace"),
-            (Selection { netns: Some("/proc/self/ns/mnt".into()), ..Selection::default() }, "no network namespace"),
+            (
+                Selection { netns: Some("/proc/self/ns/mnt".into()), ..Selection::default() },
+                "no network namespace",
+            ),
             (Selection { cgroup: Some("/proc".into()), ..Selection::default() }, "--cgroup /proc"),
         ] {
             let error = filters(&selection).unwrap_err();
