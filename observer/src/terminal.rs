@@ -7,8 +7,7 @@
 use std::io::{self, IsTerminal, Stdout};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Once, mpsc as std_mpsc};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -104,6 +103,9 @@ fn restore_on_panic() {
 
 /// How long the reading thread may take to notice that nobody listens any more.
 const NOTICE: Duration = Duration::from_millis(50);
+/// How long to wait for it to end. After a hang-up it never does: crossterm's `poll` reads the end of the file over and
+/// over and does not come back (crossterm 0.29, `UnixInternalEventSource::try_read`).
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Keys that may wait to be handled; a held key must not pile up more.
 const PENDING: usize = 64;
 
@@ -112,7 +114,8 @@ const PENDING: usize = 64;
 pub struct Keys {
     events: mpsc::Receiver<Event>,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    /// Disconnected once the reading thread has ended.
+    ended: std_mpsc::Receiver<()>,
 }
 
 impl Keys {
@@ -121,11 +124,15 @@ impl Keys {
         let (sender, events) = mpsc::channel(PENDING);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
+        let (running, ended) = std_mpsc::channel();
+        std::thread::Builder::new()
             .name("keys".to_owned())
-            .spawn(move || forward(&sender, &stopped))
+            .spawn(move || {
+                forward(&sender, &stopped);
+                drop(running);
+            })
             .context("failed to start the thread that reads keys")?;
-        Ok(Self { events, stop, thread: Some(thread) })
+        Ok(Self { events, stop, ended })
     }
 
     /// The next event; none once the terminal is gone. Safe to cancel.
@@ -139,10 +146,8 @@ impl Drop for Keys {
         self.stop.store(true, Ordering::SeqCst);
         // The thread may be waiting for room in the channel.
         self.events.close();
-        if let Some(thread) = self.thread.take() {
-            // It panics no more than crossterm does, and then the hook has said so.
-            let _ = thread.join();
-        }
+        // Nothing is ever sent: either it ends and disconnects, or it is left behind.
+        let _ = self.ended.recv_timeout(PATIENCE);
     }
 }
 
