@@ -30,7 +30,7 @@ pub const ENQUEUE_UNLINKED: u32 = 7;
 pub const ACCEPT_UNRESOLVED: u32 = 8;
 /// A maximum lost a race against other processors several times over.
 pub const MAXIMUM_CONTENDED: u32 = 9;
-/// The request of a connection was gone before it could tell when the SYN came, or that it was a cookie.
+/// The request of a connection was gone before it could tell a handshake from a cookie.
 pub const HANDSHAKE_UNSETTLED: u32 = 10;
 /// Number of counters.
 pub const COUNTERS: u32 = 11;
@@ -76,8 +76,8 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
     },
     Loss {
         name: "handshake_unsettled",
-        meaning: "connections without a SYN-queue time, of which some may have come through a cookie: they were accepted \
-                  before their request could be read",
+        meaning: "connections of which it is not known whether they came by a handshake or by a cookie: they were \
+                  accepted before their request could be read",
     },
 ];
 

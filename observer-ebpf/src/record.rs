@@ -58,7 +58,7 @@ pub mod via {
     pub const COOKIE: u8 = 1;
     /// TCP Fast Open: it was queued before the handshake ended.
     pub const FAST_OPEN: u8 = 2;
-    /// It existed before the observer.
+    /// It existed before the observer, or its request was gone before it could be read.
     pub const UNSEEN: u8 = 3;
 }
 

@@ -91,7 +91,12 @@ fn settle(listener: Typed, sock: u64, connection: &mut Connection) {
             let wait_us = (connection.established_ns / 1000).saturating_sub(sent_us);
             connection.syn_wait_us = if wait_us > u64::from(u32::MAX) { u32::MAX } else { wait_us as u32 };
         }
-        None => lost(loss::HANDSHAKE_UNSETTLED),
+        // The request that a cookie is turned into is new, so its SYN-ACK was never repeated: this was a handshake.
+        None if connection.synack_retransmits > 0 => {}
+        None => {
+            connection.via = via::UNSEEN;
+            lost(loss::HANDSHAKE_UNSETTLED);
+        }
     }
 }
 

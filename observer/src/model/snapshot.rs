@@ -249,7 +249,7 @@ pub enum Via {
     Cookie,
     /// TCP Fast Open.
     Tfo,
-    /// It existed before the observer.
+    /// It existed before the observer, or was accepted before it could be told.
     Unseen,
 }
 
