@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //! - [`App`]: what is shown and what was chosen; [`Options`], [`Effect`]
-//! - [`VIEWS`]: the screens, a row each; [`screen`] says what a screen is
+//! - `VIEWS`: the screens, a row each; `screen` says what a screen is
 //! - `queues`, `journey`, `workers`, `connections`, `pattern`, `probes`: the screens
 //! - `header`, `footer`, `help`, `timeline`: what stands around and over them
 //! - `history`: what is remembered of earlier snapshots

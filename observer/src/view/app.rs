@@ -3,7 +3,7 @@
 mod draw;
 mod input;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -37,8 +37,8 @@ pub struct App {
     open: Option<Arc<Connection>>,
     overlay: Overlay,
     notice: Option<(Notice, u64)>,
-    /// What the backend was asked for and has not answered yet.
-    asked: Option<String>,
+    /// What the backend was asked for and has not answered yet, in the order in which it will.
+    asked: VecDeque<String>,
     mouse: bool,
     tabs: Vec<Range<u16>>,
     tabs_row: u16,
@@ -84,7 +84,7 @@ impl App {
             open: None,
             overlay: Overlay::None,
             notice: None,
-            asked: None,
+            asked: VecDeque::new(),
             mouse: false,
             tabs: Vec::new(),
             tabs_row: 0,
@@ -97,14 +97,13 @@ impl App {
         if self.frozen.is_none() {
             self.settle();
         }
-        if self.notice.as_ref().is_some_and(|(_, until_ns)| *until_ns < self.history.snapshot.time_ns) {
-            self.notice = None;
-        }
+        let now = self.history.snapshot.time_ns;
+        self.notice.take_if(|(notice, until_ns)| *until_ns < now && !matches!(notice, Notice::Prompt(_)));
     }
 
-    /// Takes in what came of the last [`Effect::Demo`](super::Effect::Demo), and shows it.
+    /// Takes in what came of the oldest [`Effect::Demo`](super::Effect::Demo) without an answer, and shows it.
     pub fn demo_reply(&mut self, reply: Result<(), String>) {
-        let asked = self.asked.take().unwrap_or_else(|| "demo-server".to_owned());
+        let asked = self.asked.pop_front().unwrap_or_else(|| "demo-server".to_owned());
         self.say(match reply {
             Ok(()) => Notice::Done(asked),
             Err(error) => Notice::Failed(format!("{asked}: {error}")),

@@ -41,6 +41,7 @@ impl View for Queues {
     fn key(&mut self, context: &Context<'_>, key: KeyEvent) -> Answer {
         let rows = context.rows;
         match key.code {
+            KeyCode::Esc => return Answer::FollowWorst,
             KeyCode::Char('+') => self.span = self.span.saturating_sub(1),
             KeyCode::Char('-') => self.span = (self.span + 1).min(SPANS_NS.len() - 1),
             KeyCode::Enter | KeyCode::Left | KeyCode::Right | KeyCode::Char('h' | 'l') => {
@@ -119,7 +120,7 @@ fn empty(context: &Context<'_>, pen: &mut Pen<'_>) {
 }
 
 const HELP: Help = Help {
-    keys: &[("arrows", "choose"), ("Enter", "shards"), ("+ -", "time")],
+    keys: &[("arrows", "choose"), ("Enter", "shards"), ("Esc", "worst"), ("+ -", "time")],
     terms: &[
         (
             "LISTENER",

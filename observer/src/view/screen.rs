@@ -42,6 +42,8 @@ pub(crate) enum Answer {
     Effect(Effect),
     /// This listener or group is now the chosen one.
     Choose(Target),
+    /// Show the worst again, whichever it is.
+    FollowWorst,
     /// Unfold this group, or fold it.
     Unfold(Target),
     /// Open the line of time of this connection.

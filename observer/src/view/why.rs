@@ -3,6 +3,8 @@
 //! Pure functions of a snapshot. They say no more than the figures do: who accepts comes from what threads did, and
 //! a refusal is laid to a full queue only if the queue was full.
 
+use std::collections::BTreeSet;
+
 use super::listeners::Figures;
 use super::{demo, figures};
 use crate::model::snapshot::{Listener, Snapshot, State, Thread};
@@ -71,10 +73,21 @@ fn full(row: &Figures) -> u64 {
 
 /// Threads that accept from these listeners, the busiest first.
 fn acceptors<'a>(snapshot: &'a Snapshot, listeners: &[&Listener]) -> Vec<&'a Thread> {
+    let ours = |cookie: u64| listeners.iter().any(|listener| listener.cookie == cookie);
+    let holds = |pid: u32| listeners.iter().any(|listener| listener.pid == pid);
+    // A process with other listeners has other acceptors; those of this one show in the connections that ended last.
+    let shared = snapshot.listeners.iter().any(|other| holds(other.pid) && !ours(other.cookie));
+    let seen: BTreeSet<u32> = snapshot
+        .recent
+        .iter()
+        .filter(|connection| ours(connection.listener))
+        .filter_map(|connection| Some(connection.acceptor.as_ref()?.tid))
+        .collect();
     let mut found: Vec<&Thread> = snapshot
         .threads
         .iter()
-        .filter(|thread| !thread.exited && listeners.iter().any(|listener| listener.pid == thread.pid))
+        .filter(|thread| !shared || seen.is_empty() || seen.contains(&thread.tid))
+        .filter(|thread| !thread.exited && holds(thread.pid))
         .filter(|thread| thread.rates.accepts > 0.0 || thread.role.split('+').any(|role| role == "acceptor"))
         .collect();
     found.sort_by(|one, other| other.rates.accepts.total_cmp(&one.rates.accepts));

@@ -19,7 +19,7 @@ fn with_pictures(document: &str, pictures: &Path) -> String {
             lines.by_ref().find(|line| line.starts_with("```"));
         }
         let path = pictures.join(format!("{name}.txt"));
-        let picture = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let picture = fs::read_to_string(&path).expect("every mark names a picture");
         filled.push_str(&format!("```text\n{}\n```\n", picture.trim_end()));
     }
     filled

@@ -29,9 +29,9 @@ impl App {
     fn too_small(&self, pen: &mut Pen<'_>) {
         let (width, height) = (pen.width(), pen.height());
         let lines = [
-            "too small".to_owned(),
-            format!("{width}×{height}, please"),
-            format!("at least {}×{}", LEAST.0, LEAST.1),
+            format!("{width}×{height} is too small;"),
+            format!("{}×{} is enough,", LEAST.0, LEAST.1),
+            "and 120×40 is good".to_owned(),
         ];
         let top = height.saturating_sub(lines.len() as u16) / 2;
         for (y, line) in lines.iter().enumerate() {

@@ -153,12 +153,17 @@ impl App {
                 if let Effect::Demo(request) = &effect {
                     let asked = demo::describe(request);
                     self.say(Notice::Prompt(format!("asking demo-server: {asked}")));
-                    self.asked = Some(asked);
+                    self.asked.push_back(asked);
                 }
                 return vec![effect];
             }
             Answer::Choose(target) => {
                 self.chosen = Some(target);
+                self.settle();
+            }
+            Answer::FollowWorst => {
+                self.chosen = None;
+                self.target = None;
                 self.settle();
             }
             Answer::Unfold(target) => {

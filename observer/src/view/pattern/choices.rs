@@ -9,6 +9,9 @@ use demo_server::settings::{Change, LIMITS};
 use crate::model::snapshot::Snapshot;
 use crate::view::{Effect, demo, figures};
 
+/// Clients of a closed loop, at most.
+const MOST_CLIENTS: u64 = 4_096;
+
 /// A setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Knob {
@@ -207,19 +210,16 @@ impl Choice {
                 let effect = knob.set(next);
                 (next != *value).then_some(effect)?
             }
-            Self::Load(profile, Some(load)) => {
-                let request = LoadRequest::profile(profile.name);
-                Some(start(match load.rate {
-                    Some(rate) => LoadRequest {
-                        rate: Some(if more { rate * 1.25 } else { rate / 1.25 }.round().max(1.0)),
-                        ..request
-                    },
-                    None => {
-                        let connections = stepped(load.connections.into(), more).clamp(1, 65_536) as u32;
-                        LoadRequest { connections: Some(connections), ..request }
-                    }
-                }))
-            }
+            Self::Load(profile, Some(load)) => Some(start(LoadRequest {
+                rate: load.rate.map(|rate| stepped_rate(rate, more)),
+                connections: Some(match load.rate {
+                    Some(_) => load.connections,
+                    None => stepped(load.connections.into(), more).clamp(1, MOST_CLIENTS) as u32,
+                }),
+                requests_per_connection: Some(load.requests_per_connection),
+                poisson: Some(load.poisson),
+                ..LoadRequest::profile(profile.name)
+            })),
             _ => None,
         }
     }
@@ -260,5 +260,26 @@ fn stepped(value: u64, more: bool) -> u64 {
         (0, true) => 1,
         (value, true) => value.saturating_mul(2),
         (value, false) => value / 2,
+    }
+}
+
+/// A quarter more of a rate, or a fifth less; of a slow one, as bursts have, half or twice.
+fn stepped_rate(rate: f64, more: bool) -> f64 {
+    if rate < 20.0 {
+        return if more { rate * 2.0 } else { (rate / 2.0).max(0.125) };
+    }
+    (if more { rate * 1.25 } else { rate / 1.25 }).round()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_go_both_ways_and_end() {
+        assert_eq!((stepped(0, true), stepped(1, false), stepped(64, true)), (1, 0, 128));
+        assert_eq!((stepped_rate(200.0, true), stepped_rate(200.0, false)), (250.0, 160.0));
+        assert_eq!((stepped_rate(0.5, true), stepped_rate(0.5, false)), (1.0, 0.25));
+        assert_eq!(stepped_rate(0.125, false), 0.125);
     }
 }
