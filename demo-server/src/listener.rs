@@ -8,7 +8,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
@@ -31,6 +31,8 @@ pub struct Listener {
     local: SocketAddr,
     /// Whether accept(2) on it returns at once; the flag belongs to the socket, not to the thread that calls.
     nonblocking: AtomicBool,
+    /// Whether the last accept(2) failed for want of descriptors or memory; said once, not every time.
+    short: AtomicBool,
 }
 
 impl Listener {
@@ -68,7 +70,14 @@ impl Listener {
             .local_addr()?
             .as_socket()
             .ok_or_else(|| io::Error::other("the listener has no internet address"))?;
-        Ok(Self { cookie: socket.cookie()?, socket, shard, local, nonblocking: AtomicBool::new(false) })
+        Ok(Self {
+            cookie: socket.cookie()?,
+            socket,
+            shard,
+            local,
+            nonblocking: AtomicBool::new(false),
+            short: AtomicBool::new(false),
+        })
     }
 
     /// Takes one connection from the accept queue. None when there is none, when the call was interrupted, or when
@@ -84,9 +93,18 @@ impl Listener {
                     Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
                 ) =>
             {
-                member.complain(&format!("accept: {error}; raise the limit with `ulimit -n`"));
-                member.rest(Duration::from_millis(50));
+                if !self.short.swap(true, Ordering::Relaxed) {
+                    member.complain(&format!(
+                        "accept: {error}; clients wait; raise the limit with `ulimit -n`"
+                    ));
+                }
+                let end = Instant::now() + Duration::from_millis(50);
+                member.rest(|| end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()));
                 Ok(None)
+            }
+            Ok(Some(connection)) => {
+                self.short.store(false, Ordering::Relaxed);
+                Ok(Some(connection))
             }
             other => other,
         }

@@ -4,7 +4,7 @@ use std::cell::{RefCell, RefMut};
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -113,8 +113,9 @@ impl<'a> Member<'a> {
         while !self.stage.stopping() {
             if stuck() {
                 self.wait_while(stuck);
-            } else if let Some(left) = faults.stall_left().filter(|_| self.works()) {
-                self.rest(left);
+            } else if self.works() && faults.stall_left().is_some() {
+                // Looked up anew after every ring: a stall can be made shorter, or be switched off.
+                self.rest(|| faults.stall_left());
             } else {
                 return true;
             }
@@ -130,15 +131,10 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// Sleeps for `time`, or until the stage stops.
-    pub fn rest(&self, time: Duration) {
-        let end = Instant::now() + time;
+    /// Sleeps as long as `left` says that something is left to sleep, and the stage runs.
+    pub fn rest(&self, left: impl Fn() -> Option<Duration>) {
         let mut progress = self.stage.progress();
-        while !self.stage.stopping() {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
+        while let Some(left) = left().filter(|_| !self.stage.stopping()) {
             progress = self.stage.bell.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }

@@ -129,10 +129,16 @@ fn a_stuck_thread_does_not_hold_up_a_switch_or_the_end() {
 #[test]
 fn a_stall_passes_by_itself() {
     each_pattern(small(), |_, test| {
-        test.server.fault("stall", true, None, Some(50)).unwrap();
+        test.server.fault("stall", true, None, Some(60_000)).unwrap();
         assert_eq!(test.state().faults.len(), 1);
+        // A shorter one takes its place.
+        test.server.fault("stall", true, None, Some(50)).unwrap();
         assert!(ask(&mut connect(test.address())).is_some());
         test.wait_for("the stall to be over", |state| state.faults.is_empty());
+        // Or it is switched off.
+        test.server.fault("stall", true, None, Some(60_000)).unwrap();
+        test.server.fault("stall", false, None, None).unwrap();
+        assert!(ask(&mut connect(test.address())).is_some());
     });
 }
 
