@@ -50,7 +50,7 @@ fn hints(pen: &mut Pen<'_>, help: &Help, demo: bool, styles: &Styles) -> u16 {
     let general = [("space", "pause"), ("?", "help"), ("q", "quit")];
     let mut x = 1;
     // The general ones come last and always have room; those of the screen as far as they fit.
-    let reserved: u16 = 26 + if demo { 11 } else { 0 };
+    let reserved: u16 = 29 + if demo { 11 } else { 0 };
     let room = pen.width().saturating_sub(reserved);
     for (key, what) in help.keys {
         let needed = (key.chars().count() + what.chars().count() + 3) as u16;

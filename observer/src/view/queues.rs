@@ -120,7 +120,7 @@ fn empty(context: &Context<'_>, pen: &mut Pen<'_>) {
 }
 
 const HELP: Help = Help {
-    keys: &[("arrows", "choose"), ("Enter", "shards"), ("Esc", "worst"), ("+ -", "time")],
+    keys: &[("arrows", "choose"), ("Enter", "shards"), ("+ -", "time"), ("Esc", "worst")],
     terms: &[
         (
             "LISTENER",

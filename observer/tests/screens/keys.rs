@@ -83,6 +83,15 @@ fn keys_that_leave() {
 }
 
 #[test]
+fn escape_goes_back_to_the_worst() {
+    let mut scene = scenes::overflowing(PLAIN);
+    press(&mut scene, &[KeyCode::Down]);
+    assert!(text(&mut scene.app, (80, 24)).contains("accept queue of [::]:22"));
+    press(&mut scene, &[KeyCode::Esc]);
+    assert!(text(&mut scene.app, (80, 24)).contains("accept queue of 127.0.0.1:8080"));
+}
+
+#[test]
 fn a_click_on_a_tab_shows_its_screen_and_a_click_on_a_row_chooses_it() {
     let mut scene = scenes::overflowing(PLAIN);
     let click = |column, row| MouseEvent {
