@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 use crate::{
     artifacts::{self, Release},
     backend::Backend,
-    exec,
+    child::Running,
+    exec, exit,
     interrupt::Interrupt,
     privilege::{self, Privilege},
     setup::{self, Purpose},
@@ -79,12 +80,8 @@ fn live(
     backend.request(load("1h"))?;
     let mut command = privilege::tied_as_root(privilege, &release.observer);
     command.args(["live", "--port", &backend.port().to_string(), "--demo"]).arg(backend.socket());
-    let mut observer = crate::child::Running::start(&mut command, "observer live")?;
-    let status = observer.wait(interrupt)?;
-    if !status.success() {
-        bail!("{} failed: {status}", exec::shown(&command));
-    }
-    Ok(())
+    let mut observer = Running::start(&mut command, "observer live")?;
+    exit::of_child("`observer live`", observer.wait(interrupt)?)
 }
 
 fn compare(

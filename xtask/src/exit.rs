@@ -1,6 +1,10 @@
 //! Exit codes: 0 ok, 1 failed, 2 usage (clap's own), 3 lacking privilege, 4 the kernel lacks a feature.
 
-use std::{error::Error, fmt, process::ExitCode};
+use std::{
+    error::Error,
+    fmt,
+    process::{ExitCode, ExitStatus},
+};
 
 /// An error that ends the command with a code other than 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,17 @@ impl fmt::Display for Exit {
 
 impl Error for Exit {}
 
+/// An error for a child that failed, with the kind that its exit code has by the same contract.
+pub(crate) fn of_child(name: &str, status: ExitStatus) -> anyhow::Result<()> {
+    let message = format!("{name} failed: {status}; its message is above");
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(3) => Err(Exit::new(Kind::Privilege, message).into()),
+        Some(4) => Err(Exit::new(Kind::Kernel, message).into()),
+        _ => anyhow::bail!(message),
+    }
+}
+
 /// The code for an error: that of the [`Exit`] in its chain, else 1.
 pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     error
@@ -62,5 +77,14 @@ mod tests {
         assert_eq!(code(&error), ExitCode::from(3));
         assert_eq!(code(&anyhow::anyhow!("plain")), ExitCode::FAILURE);
         assert_eq!(Exit::new(Kind::Signal(15), "").code(), 143);
+    }
+
+    #[test]
+    fn a_childs_code_is_passed_on() {
+        use std::os::unix::process::ExitStatusExt as _;
+        let of = |status| of_child("x", ExitStatus::from_raw(status)).map_err(|error| code(&error));
+        assert_eq!(of(0), Ok(()));
+        assert_eq!(of(3 << 8), Err(ExitCode::from(3)));
+        assert_eq!(of(9), Err(ExitCode::FAILURE));
     }
 }

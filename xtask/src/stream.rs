@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     path::Path,
-    process::{ExitStatus, Stdio},
+    process::Stdio,
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::{Duration, Instant},
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     child::Running,
-    exit::{Exit, Kind},
+    exit,
     interrupt::Interrupt,
     privilege::{self, Privilege},
 };
@@ -52,10 +52,10 @@ impl Stream {
             Some(other) => {
                 bail!("the first line of `observer stream` must be of type meta, and it is `{other}`")
             }
-            None => match self.finish(interrupt) {
-                Err(error) => Err(error),
-                Ok(status) => bail!("`observer stream` wrote nothing and ended: {status}"),
-            },
+            None => {
+                self.finish(interrupt)?;
+                bail!("`observer stream` ended without a line")
+            }
         }
     }
 
@@ -82,16 +82,9 @@ impl Stream {
         self.observer.id()
     }
 
-    /// Waits for its end; an error says what the exit code means by the contract.
-    pub(crate) fn finish(&mut self, interrupt: &Interrupt) -> Result<ExitStatus> {
-        let status = self.observer.wait(interrupt)?;
-        let message = format!("`observer stream` failed: {status}; its message is above");
-        match status.code() {
-            Some(0) => Ok(status),
-            Some(3) => Err(Exit::new(Kind::Privilege, message).into()),
-            Some(4) => Err(Exit::new(Kind::Kernel, message).into()),
-            _ => bail!("{message}"),
-        }
+    /// Waits for its end.
+    pub(crate) fn finish(&mut self, interrupt: &Interrupt) -> Result<()> {
+        exit::of_child("`observer stream`", self.observer.wait(interrupt)?)
     }
 
     /// Asks it to end, and drops what it still writes.

@@ -34,6 +34,9 @@ pub(crate) struct BpfToolchain {
     pub(crate) llvm: u32,
     /// First line of `rustc --version`.
     pub(crate) version: String,
+    /// Observer's build script would choose it by itself. Only otherwise is it told, because a variable that comes and
+    /// goes would make cargo build the programs anew each time that someone builds without xtask.
+    pub(crate) implied: bool,
 }
 
 /// Finds the toolchain to use, in the order of observer's build script: the override, `bpf`, `nightly`.
@@ -54,7 +57,10 @@ pub(crate) fn detect(machine: &dyn Machine) -> Result<BpfToolchain, String> {
             continue;
         }
         match examine(machine, name) {
-            Ok(toolchain) => return Ok(toolchain),
+            // It does not look whether what is listed can compile for BPF.
+            Ok(found) => {
+                return Ok(BpfToolchain { implied: refusals.is_empty() || !lists(&list, LINKED), ..found });
+            }
             Err(reason) => refusals.push(reason),
         }
     }
@@ -62,17 +68,15 @@ pub(crate) fn detect(machine: &dyn Machine) -> Result<BpfToolchain, String> {
     Err(refusals.join("; ") + &source)
 }
 
-/// `name` itself or followed by the host triple: `nightly-x86_64-unknown-linux-gnu (active)`.
+/// `name` itself, or followed by the host triple: `nightly-x86_64-unknown-linux-gnu (active)`.
 pub(crate) fn lists(list: &str, name: &str) -> bool {
     list.lines().filter_map(|line| line.split_whitespace().next()).any(|listed| {
         let rest = listed.strip_prefix(name);
-        // A date is part of another toolchain's name: nightly-2026-05-20-x86_64-unknown-linux-gnu.
-        rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(starts_with_letter))
+        // A date would make it another toolchain: nightly-2026-05-20-x86_64-unknown-linux-gnu.
+        let is_triple =
+            |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic()) && rest.contains("-linux");
+        rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(is_triple))
     })
-}
-
-fn starts_with_letter(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
 fn examine(machine: &dyn Machine, name: &str) -> Result<BpfToolchain, String> {
@@ -106,7 +110,7 @@ fn examine(machine: &dyn Machine, name: &str) -> Result<BpfToolchain, String> {
         Core::Prebuilt
     };
     let version = verbose.lines().next().unwrap_or_default().to_owned();
-    Ok(BpfToolchain { name: name.to_owned(), core, llvm, version })
+    Ok(BpfToolchain { name: name.to_owned(), core, llvm, version, implied: false })
 }
 
 fn major(version: &str) -> Option<u32> {
@@ -151,6 +155,7 @@ pub(crate) mod tests {
         assert_eq!(reason, "no toolchain `bpf`; toolchain `nightly` lacks the component rust-src");
         let with = detect(&without.file(NIGHTLY_SOURCE, "")).unwrap();
         assert_eq!((with.name.as_str(), with.core, with.llvm), ("nightly", Core::BuildStd, 22));
+        assert!(with.implied, "it is what the build script falls back to");
     }
 
     #[test]
@@ -164,6 +169,15 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_choice_that_the_build_script_would_not_make_is_told() {
+        let both = format!("{LIST}bpf\nnightly-x86_64-unknown-linux-gnu\n");
+        let broken =
+            nightly(Scripted::default()).command("rustup toolchain list", &both).file(NIGHTLY_SOURCE, "");
+        let found = detect(&broken).unwrap();
+        assert_eq!((found.name.as_str(), found.implied), ("nightly", false));
+    }
+
+    #[test]
     fn the_override_is_the_only_candidate() {
         let machine = debian(Scripted::default()).variable(OVERRIDE, "mine");
         assert_eq!(detect(&machine).unwrap_err(), "no toolchain `mine` (set by OBSERVER_BPF_TOOLCHAIN)");
@@ -172,7 +186,7 @@ pub(crate) mod tests {
     #[test]
     fn names_are_matched_whole() {
         let list = "nightly-2026-05-20-x86_64-unknown-linux-gnu\nbpf-old2\n";
-        assert!(!lists(list, "nightly"));
+        assert!(!lists(list, "nightly") && !lists(list, "bpf"));
         assert!(lists(list, "nightly-2026-05-20"));
         assert!(lists("nightly-x86_64-unknown-linux-gnu (default)\n", "nightly"));
         assert!(!lists("stable-x86_64-unknown-linux-gnu\n", "bpf"));

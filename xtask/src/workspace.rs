@@ -6,7 +6,10 @@ use std::{
     process::Command,
 };
 
-use crate::{exec, toolchain::BpfToolchain};
+use crate::{
+    exec,
+    toolchain::{self, BpfToolchain},
+};
 
 /// The repository's root: cargo says where this crate is, and it lies directly below.
 pub(crate) fn root() -> &'static Path {
@@ -26,9 +29,11 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
-/// Cargo, told which toolchain builds the eBPF programs; observer's build script reads it.
+/// Cargo, told which toolchain builds the eBPF programs where observer's build script would choose another.
 pub(crate) fn cargo_with_bpf(toolchain: &BpfToolchain) -> Command {
     let mut cargo = cargo();
-    cargo.env("OBSERVER_BPF_TOOLCHAIN", &toolchain.name);
+    if !toolchain.implied {
+        cargo.env(toolchain::OVERRIDE, &toolchain.name);
+    }
     cargo
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::line::{Ledger, Line, Listener, Thread};
+use super::line::{Ledger, Line, Listener, Loss, Thread};
 use crate::table::Table;
 
 /// Rows, one for each pattern.
@@ -37,7 +37,7 @@ pub(super) struct Window {
     waits: Vec<u64>,
     first_accept: Option<u64>,
     last_accept: u64,
-    lost: u64,
+    loss: Loss,
 }
 
 impl Window {
@@ -67,7 +67,7 @@ impl Window {
             Line::Ledger(check) => {
                 self.ledger.insert((check.scope.clone(), check.listener, check.check.clone()), check);
             }
-            Line::Loss(loss) => self.lost = loss.total,
+            Line::Loss(loss) => self.loss = loss,
             Line::Drop(_) | Line::Other => {}
         }
         Ok(())
@@ -106,7 +106,7 @@ impl Window {
             (_, 0) => "books balance".to_owned(),
             (checks, wrong) => format!("{wrong} of {checks} differ"),
         };
-        match self.lost {
+        match self.loss.total {
             0 => balance,
             lost => format!("{balance}, {lost} lost"),
         }
@@ -174,6 +174,9 @@ impl fmt::Display for Comparison {
                     check.scope, check.check, check.ours, check.kernel
                 );
             }
+            for (what, count) in window.loss.counters.iter().filter(|(_, count)| **count > 0) {
+                notes += &format!("{pattern}: lost: {what}: {count}\n");
+            }
         }
         write!(f, "{table}")?;
         writeln!(f, "peak: most connections in one accept queue; wait: time in it")?;
@@ -207,7 +210,7 @@ mod tests {
         r#"{"type":"drop","time_ns":3,"listener":2,"cause":"accept_queue_full_syn","count":7}"#,
         r#"{"type":"ledger","time_ns":2,"scope":"listener","listener":1,"netns":1,"check":"accept_queue","ours":1,"kernel":2,"difference":-1,"reason":null}"#,
         r#"{"type":"ledger","time_ns":3,"scope":"listener","listener":1,"netns":1,"check":"accept_queue","ours":2,"kernel":2,"difference":0,"reason":null}"#,
-        r#"{"type":"loss","time_ns":3,"produced":3,"delivered":3,"counters":{},"total":0}"#,
+        r#"{"type":"loss","time_ns":3,"produced":3,"delivered":3,"counters":{"ring_full":0},"total":0}"#,
         r#"{"type":"something new","time_ns":3}"#,
     ];
 
@@ -233,6 +236,15 @@ mod tests {
         let text = comparison.to_string();
         assert!(text.contains("1 of 1 differ"), "{text}");
         assert!(text.ends_with("x: host passive_opens: ours 1, the kernel's 3: joined late\n"), "{text}");
+    }
+
+    #[test]
+    fn what_was_lost_is_named() {
+        let line = r#"{"type":"loss","counters":{"ring_full":2,"threads_full":0},"total":2}"#;
+        let mut comparison = Comparison::default();
+        comparison.add("x", window(&[line]));
+        let text = comparison.to_string();
+        assert!(text.contains("no books, 2 lost\n") && text.ends_with("x: lost: ring_full: 2\n"), "{text}");
     }
 
     #[test]

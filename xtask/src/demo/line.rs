@@ -1,5 +1,7 @@
 //! The lines of `observer stream` that the comparison reads, as far as it reads them.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 /// One line.
@@ -68,7 +70,8 @@ pub(super) struct Ledger {
 }
 
 /// See the schema for the fields.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct Loss {
     pub(super) total: u64,
+    pub(super) counters: BTreeMap<String, u64>,
 }

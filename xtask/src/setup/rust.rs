@@ -18,7 +18,7 @@ const DEBIAN_CLIPPY: &str = "rust-web-clippy";
 /// There is a compiler for BPF.
 pub(super) fn check_compiler(machine: &dyn Machine) -> State {
     match toolchain::detect(machine) {
-        Ok(BpfToolchain { name, core, llvm, version }) => {
+        Ok(BpfToolchain { name, core, llvm, version, .. }) => {
             let core = match core {
                 Core::Prebuilt => "prebuilt core",
                 Core::BuildStd => "core built from rust-src",
