@@ -59,18 +59,25 @@ impl Running {
         }
     }
 
+    /// Waits for its end, at most until then; None if it still runs.
+    pub(crate) fn wait_until(&mut self, deadline: Instant) -> Result<Option<ExitStatus>> {
+        loop {
+            let status = self.ended()?;
+            if status.is_some() || Instant::now() >= deadline {
+                return Ok(status);
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
     /// Asks it to end, waits, and in the end does not ask. Returns its status if it ended in time.
     pub(crate) fn stop(&mut self) -> Option<ExitStatus> {
-        if let Ok(Some(status)) = self.child.try_wait() {
+        if let Ok(Some(status)) = self.ended() {
             return Some(status);
         }
         self.signal(Signal::TERM);
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(status);
-            }
-            thread::sleep(LOOK);
+        if let Ok(Some(status)) = self.wait_until(Instant::now() + PATIENCE) {
+            return Some(status);
         }
         eprintln!("xtask: {} does not end; killing it", self.name);
         self.signal(Signal::KILL);

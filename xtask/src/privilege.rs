@@ -23,6 +23,8 @@ pub(crate) enum Privilege {
     Root,
     /// Through sudo, which may ask for a password.
     Sudo,
+    /// We are root, but in a container or the like that withholds capabilities; says which.
+    Bounded(String),
     /// Not at all; says why.
     None(String),
 }
@@ -43,7 +45,7 @@ pub(crate) fn detect(machine: &dyn Machine) -> Privilege {
         CAPABILITIES.iter().filter(|(_, bit)| held >> bit & 1 == 0).map(|(name, _)| *name).collect();
     match lacking.is_empty() {
         true => Privilege::Root,
-        false => Privilege::None(format!("root, but without {}", lacking.join(", "))),
+        false => Privilege::Bounded(format!("root, but without {}", lacking.join(", "))),
     }
 }
 
@@ -85,7 +87,7 @@ mod tests {
     #[test]
     fn root_in_a_container_lacks_what_is_named() {
         // The default set of a container: no CAP_SYS_ADMIN, CAP_BPF, CAP_PERFMON and others.
-        let Privilege::None(reason) = detect(&status(0, "00000000a80425fb")) else { panic!("it passed") };
+        let Privilege::Bounded(reason) = detect(&status(0, "00000000a80425fb")) else { panic!("it passed") };
         assert_eq!(
             reason,
             "root, but without CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF"

@@ -63,13 +63,15 @@ impl Stream {
     pub(crate) fn next(&mut self, limit: Duration, interrupt: &Interrupt) -> Result<Option<Value>> {
         let deadline = Instant::now() + limit;
         loop {
+            // Also when lines come without a pause.
+            interrupt.check()?;
             match self.lines.recv_timeout(Duration::from_millis(50)) {
                 Ok(line) => {
                     let value = serde_json::from_str(&line);
                     return value.map(Some).with_context(|| format!("`observer stream` wrote `{line}`"));
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => interrupt.check()?,
+                Err(RecvTimeoutError::Timeout) => {}
             }
             if Instant::now() >= deadline {
                 bail!("`observer stream` wrote nothing for {} s", limit.as_secs());

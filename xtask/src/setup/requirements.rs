@@ -175,7 +175,7 @@ fn check_privileges(machine: &dyn Machine) -> State {
     match privilege::detect(machine) {
         Privilege::Root => State::Present("root".into()),
         Privilege::Sudo => State::Present("through sudo".into()),
-        Privilege::None(reason) => State::Missing(reason),
+        Privilege::Bounded(reason) | Privilege::None(reason) => State::Missing(reason),
     }
 }
 

@@ -67,14 +67,13 @@ impl Step {
 pub(super) fn run_as_root(machine: &dyn Machine, line: &[String], variables: &[(&str, &str)]) -> Result<()> {
     let privilege = privilege::detect(machine);
     match &privilege {
-        // Lacking some capability of observer's does not keep root from installing packages.
-        Privilege::None(reason) if !reason.starts_with("root") => {
-            return Err(
-                Exit::new(Kind::Privilege, format!("`{}` needs root: {reason}", line.join(" "))).into()
-            );
+        Privilege::None(reason) => {
+            let message = format!("`{}` needs root: {reason}", line.join(" "));
+            return Err(Exit::new(Kind::Privilege, message).into());
         }
         Privilege::Sudo => eprintln!("setup: not root, so the next command goes through sudo"),
-        _ => {}
+        // What observer needs beyond plain root, packages do not.
+        Privilege::Root | Privilege::Bounded(_) => {}
     }
     let words = variables.iter().map(|(name, value)| format!("{name}={value}")).chain(line.iter().cloned());
     exec::run(privilege::as_root(&privilege, "env").args(words))

@@ -3,8 +3,7 @@
 use std::{
     fs::{self, File},
     path::PathBuf,
-    process::{Child, Command, Stdio},
-    thread,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -15,7 +14,7 @@ use super::{
     libtest::{self, Outcome},
     program::{self, is_privileged},
 };
-use crate::{artifacts::Program, exec, privilege, privilege::Privilege, workspace};
+use crate::{artifacts::Program, child::Running, exec, privilege, privilege::Privilege, workspace};
 
 /// Where the output of each program is kept until its next run.
 pub(super) fn log_dir() -> PathBuf {
@@ -50,8 +49,11 @@ pub(super) fn supervise(command: &mut Command, name: &str, timeout: u64) -> Resu
     let stderr = log.try_clone().context("could not share the log between stdout and stderr")?;
     command.stdin(Stdio::null()).stdout(log).stderr(stderr);
     let start = Instant::now();
-    let mut child = command.spawn().with_context(|| format!("failed to run {}", exec::shown(command)))?;
-    let status = wait(&mut child, Duration::from_secs(timeout))?;
+    let mut child = Running::start(command, name)?;
+    let status = child.wait_until(start + Duration::from_secs(timeout))?;
+    if status.is_none() {
+        child.stop();
+    }
     let bytes = fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
     let mut outcome =
         libtest::read(&String::from_utf8_lossy(&bytes), status.is_some_and(|status| status.success()));
@@ -60,26 +62,6 @@ pub(super) fn supervise(command: &mut Command, name: &str, timeout: u64) -> Resu
     }
     outcome.seconds = start.elapsed().as_secs_f64();
     Ok(outcome)
-}
-
-/// Its status; None if it was ended because the time was up.
-fn wait(child: &mut Child, limit: Duration) -> Result<Option<std::process::ExitStatus>> {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(status) = child.try_wait().context("could not wait for a program of tests")? {
-            return Ok(Some(status));
-        }
-        if Instant::now() >= deadline {
-            // Through sudo we may not signal it; sudo is asked to, which hands SIGTERM on.
-            if child.kill().is_err() {
-                let _ = exec::run(exec::command("sudo").args(["kill", "-TERM", &child.id().to_string()]));
-            }
-            let _ = child.wait();
-            return Ok(None);
-        }
-        // Std has no wait with a deadline; this costs a wake-up per 20 ms and no accuracy that matters.
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[cfg(test)]
