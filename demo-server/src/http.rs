@@ -1,7 +1,7 @@
 //! The protocol of the demonstration: as much of HTTP/1.1 as a real client needs, and no more.
 //!
-//! [`parse`] turns the beginning of a byte stream into a [`Request`], asks for more bytes, or refuses.
-//! [`respond`] writes an answer. Neither touches a socket, so both are tested with plain byte strings.
+//! [`parse()`] turns the beginning of a byte stream into a [`Request`], asks for more bytes, or refuses.
+//! [`respond()`] writes an answer. Neither touches a socket, so both are tested with plain byte strings.
 
 mod parse;
 mod respond;

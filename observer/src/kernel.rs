@@ -6,7 +6,7 @@
 //! - [`refusal`]: why a hook cannot be used
 //! - [`probes`]: loading and attaching by the plan
 //! - [`maps`]: typed reading of the maps
-//! - [`privilege`]: capabilities
+//! - [`privilege`]: which capabilities there are, and which are missing
 //! - [`host`]: the kernel's own counters, per network namespace
 //! - [`tasks`]: threads in /proc
 //! - [`log`]: what the programs log, when asked for

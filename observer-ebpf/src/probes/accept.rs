@@ -139,7 +139,7 @@ fn arrived_before(task: Typed, sock: Address) -> Option<*mut Connection> {
         synack_retransmits: 0,
         via: via::UNSEEN,
     };
-    if CONNECTIONS.insert(sock.0, &connection, 0).is_err() {
+    if CONNECTIONS.insert(sock.0, connection, 0).is_err() {
         lost(loss::CONNECTIONS_FULL);
     }
     CONNECTIONS.get_ptr_mut(sock.0)

@@ -147,6 +147,7 @@ pub(crate) fn enqueued(listener: Typed) {
     if connection.syn_wait_us == 0 {
         settle(listener, sock, connection);
     }
+    #[expect(clippy::needless_borrows_for_generic_args, reason = "by value it would be copied to the stack")]
     if CONNECTIONS.insert(sock, &*connection, 0).is_err() {
         lost(loss::CONNECTIONS_FULL);
     }
