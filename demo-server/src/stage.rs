@@ -50,7 +50,7 @@ pub struct Stage {
 /// How far the run has come.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Every thread of the pattern runs under its name.
+    /// Every thread of the pattern serves.
     pub complete: bool,
     /// The run is over; its threads have left.
     pub over: bool,

@@ -248,3 +248,67 @@ fn check_descriptors(pattern: &Pattern, settings: &Settings, open: u64) -> Resul
     let needed = u64::from(settings.workers) * 4 + open + 128;
     descriptors::require(needed, &format!("{} with {} workers", pattern.id, settings.workers))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read as _, Write as _};
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::pattern;
+
+    /// Starts one thread that serves and another that cannot.
+    static BROKEN: Pattern = Pattern {
+        id: "broken",
+        number: None,
+        title: "",
+        line: "",
+        real_users: "",
+        when: "",
+        cost: "",
+        watch: "",
+        shards: true,
+        run: |stage| {
+            static ROLE: Role = Role { name: "server", prefix: "srv", duties: &[] };
+            stage.crew(|crew| {
+                crew.spawn(&ROLE, 0, |member| {
+                    while member.goes_on() {
+                        member.wait_while(|| true);
+                    }
+                    Ok(())
+                })?;
+                crew.spawn(&ROLE, 1, |_| Err(io::Error::other("no epoll set to be had")))
+            })
+        },
+    };
+
+    fn ask(stream: &mut TcpStream) {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        let mut text = [0; 17];
+        stream.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"HTTP/1.1 200 OK\r\n");
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_start_leaves_everything_as_it_was() {
+        for pattern in pattern::PATTERNS {
+            let config = Config { listen: "127.0.0.1:0".parse().unwrap(), pattern, ..Config::default() };
+            let service = Arc::new(Service::default());
+            let mut engine = Engine::start(&config, &service, &Arc::new(Wake::new().unwrap())).unwrap();
+            let listeners: Vec<_> = engine.listeners().iter().map(|listener| listener.cookie()).collect();
+            let mut stream = TcpStream::connect(engine.local()).unwrap();
+            ask(&mut stream);
+            let changed = Settings { workers: 7, backlog: 9, ..config.settings };
+            let error = engine.change(&BROKEN, changed).unwrap_err();
+            assert_eq!(error, "cannot start broken: srv-1: no epoll set to be had");
+            assert_eq!((engine.pattern().id, engine.settings()), (pattern.id, config.settings));
+            let after: Vec<_> = engine.listeners().iter().map(|listener| listener.cookie()).collect();
+            assert_eq!(after, listeners);
+            let mut again = [0; 4096];
+            let _rest = stream.read(&mut again).unwrap();
+            ask(&mut stream);
+            ask(&mut TcpStream::connect(engine.local()).unwrap());
+            assert_eq!(engine.end(Duration::from_secs(1)), None);
+        }
+    }
+}

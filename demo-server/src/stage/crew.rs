@@ -1,4 +1,4 @@
-//! The threads of a pattern: started under their names, counted until all of them run, waited for at the end.
+//! The threads of a pattern: started under their names, counted until all of them serve, waited for at the end.
 
 use std::io;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Stage {
         assemble: impl for<'scope> FnOnce(&Crew<'scope, 'env>) -> io::Result<()>,
     ) -> io::Result<()> {
         thread::scope(|scope| match assemble(&Crew { scope, stage: self }) {
-            Ok(()) => self.await_names(),
+            Ok(()) => self.await_places(),
             Err(error) => self.fail(error.to_string()),
         });
         match &self.progress().failure {
@@ -47,12 +47,13 @@ impl Stage {
         }
     }
 
-    fn await_names(&self) {
+    /// Waits until every thread serves, or one has failed to: only then is a switch done, or undone.
+    fn await_places(&self) {
         let mut progress = self.progress();
-        while lock(&self.seats).iter().any(|seat| seat.tid() == 0) {
+        while !lock(&self.seats).iter().all(|seat| seat.is_in_place()) {
             progress = self.bell.wait(progress).unwrap_or_else(PoisonError::into_inner);
         }
-        progress.complete = true;
+        progress.complete = progress.failure.is_none();
         self.bell.notify_all();
     }
 }
@@ -73,11 +74,11 @@ impl<'scope, 'env> Crew<'scope, 'env> {
         let thread = thread::Builder::new().name(name.clone());
         thread.spawn_scoped(self.scope, move || {
             seat.tid.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::SeqCst);
-            drop(stage.progress());
-            stage.bell.notify_all();
-            if let Err(error) = body(&Member::new(stage, seat, index)) {
+            let member = Member::new(stage, seat, index);
+            if let Err(error) = body(&member) {
                 stage.fail(format!("{name}: {error}"));
             }
+            member.take_place();
         })?;
         Ok(())
     }

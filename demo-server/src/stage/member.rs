@@ -21,6 +21,8 @@ pub(super) struct Seat {
     pub(super) wake: Wake,
     /// The kernel's thread id; 0 until the thread runs.
     pub(super) tid: AtomicI32,
+    /// Set once the thread has what it needs and begins to serve, or has ended before.
+    in_place: AtomicBool,
     /// Set while the thread is in, or about to enter, a call that only a signal can end.
     blocking: AtomicBool,
     /// The last epoch of the stage that the thread has looked at before it blocked.
@@ -34,6 +36,7 @@ impl Seat {
             role,
             wake,
             tid: AtomicI32::new(0),
+            in_place: AtomicBool::new(false),
             blocking: AtomicBool::new(false),
             seen: AtomicU64::new(0),
         }
@@ -41,6 +44,10 @@ impl Seat {
 
     pub(super) fn tid(&self) -> i32 {
         self.tid.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn is_in_place(&self) -> bool {
+        self.in_place.load(Ordering::SeqCst)
     }
 
     /// Whether the thread may be blocked without knowing of `epoch`.
@@ -106,8 +113,9 @@ impl<'a> Member<'a> {
     }
 
     /// Where every thread looks up between two pieces of work: it stays here while a fault holds it, and learns
-    /// whether to go on.
+    /// whether to go on. The first time says that the thread has what it needs to serve.
     pub fn goes_on(&self) -> bool {
+        self.take_place();
         let faults = &self.stage.service.faults;
         let stuck = || self.works() && faults.is_stuck(self.index);
         while !self.stage.stopping() {
@@ -121,6 +129,14 @@ impl<'a> Member<'a> {
             }
         }
         false
+    }
+
+    pub(super) fn take_place(&self) {
+        if !self.seat.is_in_place() {
+            self.seat.in_place.store(true, Ordering::SeqCst);
+            drop(self.stage.progress());
+            self.stage.bell.notify_all();
+        }
     }
 
     /// Sleeps on the bell while `condition` holds and the stage runs.
