@@ -25,10 +25,13 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
 /// Doing it between fork and exec ourselves would need unsafe code. The signal is bound to the *thread* that spawns,
 /// so spawn from the main thread. It does not survive `sudo`, which clears it.
 pub(crate) fn tied(program: impl AsRef<OsStr>) -> Command {
-    let mut tied = command("setpriv");
-    tied.args(["--pdeathsig", "TERM", "--"]).arg(program);
+    let mut tied = command(TIE[0]);
+    tied.args(&TIE[1..]).arg(program);
     tied
 }
+
+/// What stands before a program that is tied to us.
+const TIE: [&str; 4] = ["setpriv", "--pdeathsig", "TERM", "--"];
 
 /// Runs it with our own stdout and stderr.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -60,11 +63,10 @@ pub(crate) fn shown(command: &Command) -> String {
             let _ = write!(line, "{}={} ", key.display(), quoted(value));
         }
     }
-    line.push_str(&quoted(command.get_program()));
-    for argument in command.get_args() {
-        line.push(' ');
-        line.push_str(&quoted(argument));
-    }
+    let words: Vec<_> = [command.get_program()].into_iter().chain(command.get_args()).collect();
+    // How it is tied to us is nothing that one would type.
+    let words = words.strip_prefix(&TIE.map(OsStr::new)).unwrap_or(&words);
+    line.push_str(&words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "));
     line
 }
 
@@ -101,6 +103,11 @@ mod tests {
         assert_eq!(error, "A='b c' sh -c 'exit 3' failed: exit status: 3");
         let error = format!("{:#}", run(&mut command("no-such-program")).unwrap_err());
         assert!(error.starts_with("failed to run no-such-program: "), "{error}");
+    }
+
+    #[test]
+    fn a_tied_command_is_shown_as_one_would_type_it() {
+        assert_eq!(shown(tied("sleep").arg("1")), "sleep 1");
     }
 
     #[test]

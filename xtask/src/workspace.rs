@@ -22,9 +22,9 @@ pub(crate) fn target_dir() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
-/// Cargo, in the root of the repository: the one that runs us, so that the versions agree.
+/// Cargo, in the root of the repository: the one that runs us, so that the versions agree. A build ends when we do.
 pub(crate) fn cargo() -> Command {
-    let mut cargo = exec::command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = exec::tied(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
     cargo
 }

@@ -83,8 +83,8 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     },
     Requirement {
         name: "setpriv",
-        why: "ends what a test or the demonstration started, should it die itself",
-        purposes: &[Demo, Test],
+        why: "ends what was started, should we be killed",
+        purposes: &[Demo, Test, Lint],
         packages_from_apt: true,
         exit: None,
         check: |machine| first_line(machine, "setpriv", &["--version"]),
