@@ -4,9 +4,9 @@
 //! One file per subcommand, with its `Options` and its `run`:
 //! - [`setup`]: what the machine must have, and how to get it
 //! - [`demo`]: the backend under load, with the observer on it
-//! - [`test`]: every test, the privileged ones as root
+//! - [`mod@test`]: every test, the privileged ones as root
 //! - [`lint`]: fmt, clippy, rustdoc, and the repository's own rules ([`tidy`])
-//! - [`bench`]: what the observer costs
+//! - [`mod@bench`]: what the observer costs
 //! - [`ci`]: what a clean machine must pass
 //!
 //! Below them:
