@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use demo_server::load::Overrides;
-use demo_server::pattern::{self, Pattern};
+use demo_server::load::{Overrides, PROFILES};
+use demo_server::pattern::{self, PATTERNS, Pattern};
 use demo_server::settings::{Change, Settings};
 
 /// A backend that runs one service under the classic execution patterns, and the load to throw at it.
@@ -28,8 +28,13 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Execution pattern, by name or course number; `demo-server patterns` lists them.
-    #[arg(long, value_name = "NAME", default_value = "single-thread", value_parser = pattern::expect)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "single-thread",
+        value_parser = pattern::expect,
+        help = pattern_help()
+    )]
     pub(crate) pattern: &'static Pattern,
     /// Address to listen on; port 0 lets the kernel choose.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
@@ -80,8 +85,7 @@ pub(crate) struct Load {
     /// Where to; an address of this machine.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) target: SocketAddr,
-    /// Named load: steady, churn, keepalive or burst.
-    #[arg(long, value_name = "NAME", default_value = "steady")]
+    #[arg(long, value_name = "NAME", default_value = "steady", help = profile_help())]
     pub(crate) profile: String,
     /// Requests per second of an open loop; bursts per second of bursts.
     #[arg(long, value_name = "R")]
@@ -132,4 +136,14 @@ pub(crate) struct Patterns {
     /// Print everything the table holds, as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn pattern_help() -> String {
+    let names: Vec<_> = PATTERNS.iter().map(|pattern| pattern.id).collect();
+    format!("Execution pattern, by name or course number: {}", names.join(", "))
+}
+
+fn profile_help() -> String {
+    let names: Vec<_> = PROFILES.iter().map(|profile| profile.name).collect();
+    format!("Named load: {}; docs/load.md describes them", names.join(", "))
 }
