@@ -64,6 +64,8 @@ impl Observer {
     pub(crate) fn wait_for(&mut self, what: &str, satisfied: impl Fn(&Lines) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !satisfied(&self.lines) {
+            // A line that is there already is received whatever the time is.
+            assert!(Instant::now() < deadline, "waited in vain for {what}");
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.take(&line),
                 Err(RecvTimeoutError::Timeout) => panic!("waited in vain for {what}"),
@@ -95,6 +97,7 @@ impl Observer {
         self.interrupt();
         let deadline = Instant::now() + PATIENCE;
         loop {
+            assert!(Instant::now() < deadline, "the observer does not end at SIGINT");
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.take(&line),
                 Err(RecvTimeoutError::Disconnected) => break,
