@@ -21,8 +21,8 @@ pub(super) struct Figure {
     unit: &'static str,
     /// What it must keep to, if there is such a thing.
     budget: Option<Budget>,
-    /// Whether it does.
-    within_budget: Option<bool>,
+    /// How it does.
+    verdict: Option<Verdict>,
 }
 
 /// A bound that a figure must keep to, and one that would be good.
@@ -35,11 +35,28 @@ pub(super) enum Budget {
     AtLeast { must: f64, goal: f64 },
 }
 
+/// How a figure stands to its budget.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    /// The goal is reached.
+    Goal,
+    /// What must be is, and the goal is not reached.
+    Kept,
+    /// What must be is not.
+    Missed,
+}
+
 impl Budget {
-    fn holds(self, value: f64) -> bool {
-        match self {
-            Self::AtMost { must, .. } => value <= must,
-            Self::AtLeast { must, .. } => value >= must,
+    fn verdict(self, value: f64) -> Verdict {
+        let (kept, reached) = match self {
+            Self::AtMost { must, goal } => (value <= must, value <= goal),
+            Self::AtLeast { must, goal } => (value >= must, value >= goal),
+        };
+        match (kept, reached) {
+            (true, true) => Verdict::Goal,
+            (true, false) => Verdict::Kept,
+            (false, _) => Verdict::Missed,
         }
     }
 
@@ -62,16 +79,17 @@ impl Figure {
         samples.sort_by(f64::total_cmp);
         let value = median(&samples);
         let range = (samples.first().copied().unwrap_or(value), samples.last().copied().unwrap_or(value));
-        let within_budget = budget.map(|budget| budget.holds(value));
-        Self { name, what, value, range, samples: samples.len(), unit, budget, within_budget }
+        let verdict = budget.map(|budget| budget.verdict(value));
+        Self { name, what, value, range, samples: samples.len(), unit, budget, verdict }
     }
 
     /// The cells of its row in a table.
     pub(super) fn cells(&self) -> [String; 6] {
-        let verdict = match self.within_budget {
+        let verdict = match self.verdict {
             None => "",
-            Some(true) => "kept",
-            Some(false) => "MISSED",
+            Some(Verdict::Goal) => "goal reached",
+            Some(Verdict::Kept) => "kept",
+            Some(Verdict::Missed) => "MISSED",
         };
         [
             self.what.to_owned(),
@@ -172,12 +190,13 @@ mod tests {
 
     #[test]
     fn budgets_are_kept_or_missed() {
+        assert_eq!(throughput_ratio(vec![0.9, 0.99, 1.0]).cells()[5], "goal reached");
         assert_eq!(throughput_ratio(vec![0.9, 0.96, 1.0]).cells()[5], "kept");
         assert_eq!(throughput_ratio(vec![0.9, 0.94, 1.0]).cells()[5], "MISSED");
         assert_eq!(start(vec![301.0]).cells()[5], "MISSED");
         assert_eq!(
             start(vec![10.0, 20.0]).cells(),
-            ["start to first line", "15.0", "ms", "10.0 to 20.0", "at most 300, goal 100", "kept"]
+            ["start to first line", "15.0", "ms", "10.0 to 20.0", "at most 300, goal 100", "goal reached"]
         );
     }
 }

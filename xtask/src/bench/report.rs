@@ -57,14 +57,17 @@ impl Report {
     pub(super) fn markdown(&self) -> String {
         format!(
             "# Performance\n\n\
-             Written by `cargo xtask bench --write`. Machines differ, and one machine swings by a factor of two: \
-             compare only figures of one run. Throughput is compared by interleaved pairs of rounds, with the observer \
-             and without, on one machine that runs load, server and observer at once.\n\n\
-             Machine: {}. {}.\n\n\
+             Written by `cargo xtask bench --write`. Machines differ, and one machine swings by a factor of two from\n\
+             minute to minute: compare only figures of one run. Throughput is compared by interleaved pairs of rounds,\n\
+             with the observer and without, on one machine that runs load, server and observer at once.\n\n\
+             Machine: {}.\n{}.\n\n\
              {}\n\
+             What the load was: as many short connections as the machine can make, the dearest case there is for an\n\
+             observer of connections. The budget for BPF time is a share of what another tool needs in the same run;\n\
+             no other tool is measured yet, so that budget is open.\n\n\
              ## What each program costs\n\n\
-             From `kernel.bpf_stats_enabled`, in rounds of their own, because the statistic itself costs two reads of \
-             the clock a run, about 100 ns, which these figures include.\n\n\
+             From `kernel.bpf_stats_enabled`, in rounds of their own, because the statistic costs two reads of the\n\
+             clock for each run; part of that is in these figures.\n\n\
              {}",
             self.host.line(),
             self.how(),
