@@ -46,7 +46,7 @@ pub mod flag {
     pub const MORE_READERS: u32 = 1 << 9;
     /// More threads wrote than the record can name.
     pub const MORE_WRITERS: u32 = 1 << 10;
-    /// Both sides exchanged FINs.
+    /// Closed in order: the peer's FIN came, or ours was acknowledged.
     pub const FIN: u32 = 1 << 11;
 }
 

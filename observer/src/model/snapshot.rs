@@ -257,7 +257,8 @@ pub enum Via {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// Both sides said FIN.
+    /// Closed in order: by the peer's FIN, or by ours which was acknowledged. What comes after that is the business of
+    /// the kernel's timewait object, and not seen here.
     Fin,
     /// The peer reset it.
     RstIn,
@@ -324,7 +325,7 @@ pub struct Connection {
     pub longest_read_wait_ns: u64,
     /// How it ended.
     pub end: End,
-    /// This side closed first; null when not seen.
+    /// This side closed first; null when it did not end in order.
     pub closed_first: Option<bool>,
 }
 
