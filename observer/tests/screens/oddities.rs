@@ -116,7 +116,7 @@ fn no_sequence_of_keys_is_too_odd() {
 /// Prints how long a frame takes; nothing is asserted, because machines differ. Run it with
 /// `cargo test --release -p observer --test screens -- --ignored --nocapture frame`.
 #[test]
-#[ignore = "a measurement, not a test"]
+#[ignore = "a figure, not a check"]
 fn frame_of_a_thousand_listeners() {
     let mut scene = scenes::crowded(Options::default(), 1_000);
     let mut terminal = Terminal::new(TestBackend::new(200, 60)).expect("a test backend cannot fail");
