@@ -37,8 +37,10 @@ fn check(ip: IpAddr) {
     drop(refused);
     until_equal("clients that still try", || sockets(&[SYN_SENT]).len(), 0);
     send(&clients[0], b"hello");
-    let accepted = server.accept();
+    // Two of three, so that depth, limit and refusals are different numbers.
+    let accepted = [server.accept(), server.accept()];
     let truth = server.truth();
+    assert_eq!((truth.receive_queue, truth.send_queue), (1, 2), "sock_diag: depth and limit");
     let lines = observer.finish();
 
     let listener = lines.listener(server.cookie);
