@@ -143,7 +143,8 @@ fn time(ns: Option<u64>) -> String {
         1_000_000..1_000_000_000 => (ns as f64 / 1e6, "ms"),
         _ => (ns as f64 / 1e9, "s"),
     };
-    let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    // Just below ten rounds to ten.
+    let digits = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
     format!("{value:.digits$} {unit}")
 }
 
@@ -259,8 +260,8 @@ mod tests {
     fn times_have_three_digits() {
         let text = |ns| time(Some(ns));
         assert_eq!(
-            [text(950), text(12_340), text(1_234_000), text(2_500_000_000)],
-            ["0.95 us", "12.3 us", "1.23 ms", "2.50 s"]
+            [text(950), text(12_340), text(1_234_000), text(2_500_000_000), text(9_996)],
+            ["0.95 us", "12.3 us", "1.23 ms", "2.50 s", "10.0 us"]
         );
     }
 
