@@ -19,6 +19,7 @@ mod thread;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    net::SocketAddr,
     sync::Arc,
 };
 
@@ -48,6 +49,8 @@ pub struct Model {
     probes: Vec<ProbeCost>,
     demo: Option<Demo>,
     last_ns: Option<u64>,
+    /// Highest number given in each group.
+    last_shard: HashMap<(u32, SocketAddr), u32>,
 }
 
 impl Model {
@@ -123,6 +126,7 @@ impl Model {
             slow.closed_ns.is_some_and(|closed| time_ns.saturating_sub(closed) < SLOWEST_FOR_NS)
         });
         let ledger = self.ledger();
+        self.number_shards();
         let mut listeners: Vec<Listener> = self
             .listeners
             .values_mut()
@@ -131,7 +135,7 @@ impl Model {
                 watched.snapshot(host)
             })
             .collect();
-        group(&mut listeners);
+        sort(&mut listeners);
         let snapshot = Snapshot {
             time_ns,
             interval_ns: self.last_ns.map_or(0, |last| time_ns.saturating_sub(last)),
@@ -148,6 +152,27 @@ impl Model {
         self.forget_closed();
         self.last_ns = Some(time_ns);
         snapshot
+    }
+
+    /// Numbers the shards of every group, several sockets that listen on one place, in the order in which they opened.
+    /// A number stays with its socket, and is not given again while the group lives.
+    fn number_shards(&mut self) {
+        let mut groups: HashMap<_, Vec<&mut Watched>> = HashMap::new();
+        for watched in self.listeners.values_mut() {
+            groups.entry(watched.place()).or_default().push(watched);
+        }
+        self.last_shard.retain(|place, _| groups.contains_key(place));
+        for (place, mut shards) in groups {
+            if shards.len() == 1 && !self.last_shard.contains_key(&place) {
+                continue;
+            }
+            let last = self.last_shard.entry(place).or_default();
+            shards.sort_by_key(|shard| (shard.identity().opened_ns, shard.identity().cookie));
+            for shard in shards.iter_mut().filter(|shard| shard.shard().is_none()) {
+                *last += 1;
+                shard.number(*last);
+            }
+        }
     }
 
     fn ledger(&self) -> Vec<snapshot::LedgerCheck> {
@@ -193,24 +218,17 @@ impl Model {
     }
 }
 
-/// Puts listeners in their order, and names the groups: several sockets that listen on one address and port of one
-/// network namespace.
-fn group(listeners: &mut [Listener]) {
+/// Puts listeners in their order: groups together, shards by number.
+fn sort(listeners: &mut [Listener]) {
     listeners.sort_by(|left, right| {
-        (left.netns, left.port, &left.addr, left.cookie).cmp(&(
+        (left.netns, left.port, &left.addr, left.shard, left.cookie).cmp(&(
             right.netns,
             right.port,
             &right.addr,
+            right.shard,
             right.cookie,
         ))
     });
-    let same = |left: &Listener, right: &Listener| left.netns == right.netns && left.addr == right.addr;
-    for shards in listeners.chunk_by_mut(same).filter(|shards| shards.len() > 1) {
-        for (index, shard) in shards.iter_mut().enumerate() {
-            shard.group = Some(shard.addr.clone());
-            shard.shard = Some(index as u32 + 1);
-        }
-    }
 }
 
 #[cfg(test)]

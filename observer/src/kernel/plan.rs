@@ -211,7 +211,9 @@ pub static SIGNALS: &[Signal] = &[
         hooks: &[Hook {
             name: "tp_btf/sk_data_ready",
             programs: &["set_state", "data_ready"],
-            blind: Some("TCP Fast Open connections have no record of their own; they are counted"),
+            blind: Some(
+                "connections accepted before the start; TCP Fast Open ones are counted but have no record",
+            ),
         }],
         essential: false,
         without: "arrivals are not counted and no connection is followed",
@@ -248,11 +250,7 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         name: "read",
         what: "a thread read: bytes, when",
-        hooks: &[Hook {
-            name: "tp_btf/sock_recv_length",
-            programs: &["recv_length"],
-            blind: Some("splice and sendfile"),
-        }],
+        hooks: &[Hook { name: "tp_btf/sock_recv_length", programs: &["recv_length"], blind: Some("splice") }],
         essential: false,
         without: "no readers, no bytes read",
     },
@@ -262,7 +260,7 @@ pub static SIGNALS: &[Signal] = &[
         hooks: &[Hook {
             name: "tp_btf/sock_send_length",
             programs: &["send_length"],
-            blind: Some("splice and sendfile"),
+            blind: Some("sendfile and splice on kernels that do not send those through sendmsg"),
         }],
         essential: false,
         without: "no writers, no bytes written",

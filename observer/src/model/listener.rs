@@ -1,6 +1,6 @@
 //! One listener in the model.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use observer_ebpf::record::{ListenerEntry, ListenerIdentity, Sample, stage};
 
@@ -41,6 +41,8 @@ pub(super) struct Watched {
     dropped_before_host: Option<u64>,
     past: VecDeque<Totals>,
     closed_ns: Option<u64>,
+    /// Number within its group, once it has been in one.
+    shard: Option<u32>,
 }
 
 impl Watched {
@@ -57,6 +59,7 @@ impl Watched {
             dropped_before_host: host_known.then_some(0),
             past: VecDeque::new(),
             closed_ns: None,
+            shard: None,
         };
         watched.histograms(entry);
         watched
@@ -68,6 +71,21 @@ impl Watched {
 
     pub(super) fn sample(&self) -> Option<&Sample> {
         self.sample.as_ref()
+    }
+
+    /// Where it listens: sockets with the same place are one group.
+    pub(super) fn place(&self) -> (u32, SocketAddr) {
+        let identity = &self.identity;
+        (identity.netns, connection::address(identity.family, identity.address, identity.port))
+    }
+
+    pub(super) fn shard(&self) -> Option<u32> {
+        self.shard
+    }
+
+    /// Gives it its number, for as long as it lives.
+    pub(super) fn number(&mut self, shard: u32) {
+        self.shard = Some(shard);
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -151,16 +169,16 @@ impl Watched {
         let between = overflows(dropped(&sample), self.dropped_before_host, host);
         let listener = Listener {
             cookie: identity.cookie,
-            addr: connection::address(identity.family, identity.address, identity.port).to_string(),
+            addr: self.place().1.to_string(),
             port: identity.port,
             netns: identity.netns,
             pid: identity.pid,
             comm: connection::name(&identity.comm),
-            group: None,
-            shard: None,
+            group: self.shard.map(|_| self.place().1.to_string()),
+            shard: self.shard,
             opened_ns: (identity.opened_ns != 0).then_some(identity.opened_ns),
             closed_ns: self.closed_ns.or((sample.state != LISTENING).then_some(sample.time_ns)),
-            state: state(&sample, &rates),
+            state: if self.is_closed() { State::Idle } else { state(&sample, &rates) },
             backlog_limit: sample.limit,
             accept_queue: sample.accept_queue,
             accept_queue_peak: self.peak.max(sample.accept_queue),

@@ -20,7 +20,7 @@ pub struct Snapshot {
     pub interval_ns: u64,
     /// What does not change while the observer runs.
     pub meta: Arc<Meta>,
-    /// Watched listeners, in a stable order: by network namespace, port, address, then cookie.
+    /// Watched listeners, in a stable order: by network namespace, port, address, shard, then cookie.
     pub listeners: Vec<Listener>,
     /// Threads that ever did something with a watched connection, or hold a watched listener.
     pub threads: Vec<Thread>,
@@ -124,7 +124,7 @@ pub struct Listener {
     pub comm: String,
     /// Set when several sockets listen on this address (SO_REUSEPORT): the name they share.
     pub group: Option<String>,
-    /// Number within the group, from 1, in order of cookie.
+    /// Number within the group, from 1, in order of opening; it stays while the socket lives.
     pub shard: Option<u32>,
     /// The observer was there when it opened.
     pub opened_ns: Option<u64>,

@@ -133,6 +133,23 @@ fn sockets_on_one_address_are_a_group() {
 }
 
 #[test]
+fn a_shard_keeps_its_number_when_others_close_and_open() {
+    let mut model = model();
+    for cookie in [1, 2, 3] {
+        model.apply(Event::Listener(entry(cookie)));
+    }
+    model.snapshot(1);
+    model.apply(Event::ListenerClosed(entry(2)));
+    model.snapshot(2);
+    let mut late = entry(0);
+    late.identity.opened_ns = 99;
+    model.apply(Event::Listener(late));
+    let shards: Vec<_> =
+        model.snapshot(3).listeners.iter().map(|shard| (shard.cookie, shard.shard)).collect();
+    assert_eq!(shards, [(1, Some(1)), (3, Some(3)), (0, Some(4))]);
+}
+
+#[test]
 fn a_peak_lasts_for_one_snapshot() {
     let mut model = model();
     model.apply(Event::Listener(entry(1)));

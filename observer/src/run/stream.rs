@@ -52,6 +52,9 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
             }
             news = demo::news(&mut link) => {
                 if let Some(demo) = link.as_mut().and_then(|link| link.learn(&news)) {
+                    if let Some(error) = &demo.error {
+                        eprintln!("observer: no pattern lines for now: {error}");
+                    }
                     session.tell(Event::Demo(Box::new(demo)));
                 }
             }
