@@ -52,7 +52,8 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
     },
     Loss {
         name: "connections_full",
-        meaning: "connections that were not followed because the map was full; raise --max-connections",
+        meaning: "connections that were not followed because the map was full: counted by their listener and acceptor, but without \
+                  record, reads and writes; raise --max-connections",
     },
     Loss {
         name: "listeners_full",

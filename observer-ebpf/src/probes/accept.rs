@@ -52,8 +52,18 @@ fn accepted(task: Typed, sock: Address) {
     let connection = match CONNECTIONS.get_ptr_mut(sock.0) {
         Some(connection) => connection,
         None => match arrived_before(task, sock) {
-            Some(connection) => connection,
-            None => return,
+            Arrived::Followed(connection) => connection,
+            // The listener's and the thread's figures stay exact without a record.
+            Arrived::NoRoom(cookie) => {
+                if let Some(entry) = LISTENERS.get_ptr_mut(cookie) {
+                    unsafe { add(&raw mut (*entry).counters.accepted, 1) };
+                }
+                if let Some(thread) = threads::entry(task, now) {
+                    unsafe { (*thread).accepts += 1 };
+                }
+                return;
+            }
+            Arrived::Unwatched => return,
         },
     };
     let (pid, tid) = threads::ids();
@@ -88,9 +98,28 @@ fn accepted(task: Typed, sock: Address) {
     }
 }
 
-/// A record for a connection that was queued before the observer started, if its listener is watched.
+/// What is known of a connection whose arrival left no record.
+enum Arrived {
+    /// It has a record from now on.
+    Followed(*mut Connection),
+    /// It came out of this watched listener, and the map is full. That was counted as lost at its arrival.
+    NoRoom(u64),
+    /// Its listener is not watched, or it is no TCP connection.
+    Unwatched,
+}
+
+/// A record for a connection that was queued before the observer started, or that found the map full.
 #[inline(always)]
-fn arrived_before(task: Typed, sock: Address) -> Option<*mut Connection> {
+fn arrived_before(task: Typed, sock: Address) -> Arrived {
+    match watched_listener(task, sock) {
+        Some((cookie, family)) => follow(sock, cookie, family),
+        None => Arrived::Unwatched,
+    }
+}
+
+/// Cookie of the watched listener that an accepted socket came out of, and the socket's family.
+#[inline(always)]
+fn watched_listener(task: Typed, sock: Address) -> Option<(u64, u16)> {
     let family: u16 = sock.read(&at::SKC_FAMILY)?;
     if family != AF_INET && family != AF_INET6 || sock.read::<u16>(&at::SK_PROTOCOL)? != IPPROTO_TCP {
         return None;
@@ -98,6 +127,11 @@ fn arrived_before(task: Typed, sock: Address) -> Option<*mut Connection> {
     let listener = sock_of_descriptor(task, system_call_argument(task) & 0xffff_ffff)?;
     let cookie: u64 = listener.read(&at::SKC_COOKIE)?;
     LISTENERS.get_ptr(cookie)?;
+    Some((cookie, family))
+}
+
+#[inline(always)]
+fn follow(sock: Address, cookie: u64, family: u16) -> Arrived {
     let zero = [0u32; 4];
     let (local, remote): ([u32; 4], [u32; 4]) = if family == AF_INET6 {
         (sock.read(&at::SKC_V6_RCV_SADDR).unwrap_or(zero), sock.read(&at::SKC_V6_DADDR).unwrap_or(zero))
@@ -139,8 +173,10 @@ fn arrived_before(task: Typed, sock: Address) -> Option<*mut Connection> {
         synack_retransmits: 0,
         via: via::UNSEEN,
     };
-    if CONNECTIONS.insert(sock.0, connection, 0).is_err() {
-        lost(loss::CONNECTIONS_FULL);
+    // A failure shows in the lookup.
+    let _ = CONNECTIONS.insert(sock.0, connection, 0);
+    match CONNECTIONS.get_ptr_mut(sock.0) {
+        Some(connection) => Arrived::Followed(connection),
+        None => Arrived::NoRoom(cookie),
     }
-    CONNECTIONS.get_ptr_mut(sock.0)
 }

@@ -148,6 +148,8 @@ impl Source {
             return;
         }
         sink(Event::Listener(entry));
+        // An instant to take the first rates from.
+        self.sample(&[cookie], sink);
     }
 
     fn closed(&mut self, cookie: u64, sink: &mut impl FnMut(Event)) {

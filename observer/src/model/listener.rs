@@ -61,6 +61,11 @@ impl Watched {
             closed_ns: None,
             shard: None,
         };
+        if entry.identity.opened_ns != 0 {
+            // It began with nothing, so its first rates are right too.
+            let nothing = Totals { time_ns: entry.identity.opened_ns, enqueued: 0, accepted: 0, dropped: 0 };
+            watched.past.push_back(nothing);
+        }
         watched.histograms(entry);
         watched
     }
