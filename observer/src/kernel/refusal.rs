@@ -30,7 +30,9 @@ impl Refusal {
             Self::MissingFields(_) | Self::NotInKernel(_) => {
                 "another kernel; docs/kernels.md lists what each one offers"
             }
-            Self::NoTracefs(_) => "mount -t tracefs tracefs /sys/kernel/tracing",
+            Self::NoTracefs(_) => {
+                "mount -t tracefs tracefs /sys/kernel/tracing; where it is mounted, only root may read it unless its mode says otherwise"
+            }
             Self::Forbidden(_) => {
                 "run with sudo, or give CAP_BPF and CAP_PERFMON; check /sys/kernel/security/lockdown"
             }
@@ -87,7 +89,11 @@ impl From<&ProgramError> for Refusal {
                     _ => Self::NoTracefs(text),
                 }
             }
-            other => Self::Other(other.to_string()),
+            other => {
+                let text = other.to_string();
+                // aya looks for the mount itself, and does not find one that it may not read.
+                if text.contains("tracefs") { Self::NoTracefs(text) } else { Self::Other(text) }
+            }
         }
     }
 }
