@@ -127,12 +127,14 @@ impl Model {
         });
         let ledger = self.ledger();
         self.number_shards();
+        let dropped = self.dropped_by_namespace();
         let mut listeners: Vec<Listener> = self
             .listeners
             .values_mut()
             .map(|watched| {
                 let host = self.hosts.get(&watched.identity().netns);
-                watched.snapshot(host)
+                let here = dropped.get(&watched.identity().netns).copied().unwrap_or(0);
+                watched.snapshot(host, here)
             })
             .collect();
         sort(&mut listeners);
@@ -152,6 +154,16 @@ impl Model {
         self.forget_closed();
         self.last_ns = Some(time_ns);
         snapshot
+    }
+
+    /// What all listeners of each network namespace refused, closed ones included.
+    fn dropped_by_namespace(&self) -> HashMap<u32, u64> {
+        let mut sums: HashMap<u32, u64> =
+            self.gone.iter().map(|(netns, gone)| (*netns, gone.dropped)).collect();
+        for watched in self.listeners.values() {
+            *sums.entry(watched.identity().netns).or_default() += watched.dropped();
+        }
+        sums
     }
 
     /// Numbers the shards of every group, several sockets that listen on one place, in the order in which they opened.

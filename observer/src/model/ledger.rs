@@ -77,7 +77,7 @@ pub(super) fn host<'a>(
             "listen_drops",
             dropped,
             host.drops(),
-            "listeners that are not watched, or refusals between two readings",
+            "repeated SYNs (in sk_drops alone), listeners that are not watched, or refusals between two readings",
         ),
         check(
             "passive_opens",

@@ -166,12 +166,13 @@ impl Watched {
     }
 
     /// The figures now; the interval begins anew.
-    pub(super) fn snapshot(&mut self, host: Option<&Host>) -> Listener {
+    pub(super) fn snapshot(&mut self, host: Option<&Host>, dropped_here: u64) -> Listener {
         let identity = &self.identity;
         let sample = self.sample.unwrap_or_else(|| last_sample(&self.raw, 0));
         let counters = sample.counters;
         let rates = rates(&self.past);
-        let between = overflows(dropped(&sample), self.dropped_before_host, host);
+        let others = dropped_here.saturating_sub(dropped(&sample));
+        let between = overflows(dropped(&sample), self.dropped_before_host, others, host);
         let listener = Listener {
             cookie: identity.cookie,
             addr: self.place().1.to_string(),
@@ -183,7 +184,7 @@ impl Watched {
             shard: self.shard,
             opened_ns: (identity.opened_ns != 0).then_some(identity.opened_ns),
             closed_ns: self.closed_ns.or((sample.state != LISTENING).then_some(sample.time_ns)),
-            state: if self.is_closed() { State::Idle } else { state(&sample, &rates) },
+            state: if self.is_closed() { State::Idle } else { state(&sample, &rates, between.1) },
             backlog_limit: sample.limit,
             accept_queue: sample.accept_queue,
             accept_queue_peak: self.peak.max(sample.accept_queue),
@@ -248,8 +249,8 @@ fn rates(past: &VecDeque<Totals>) -> Rates {
 }
 
 /// How a listener is, in a word.
-fn state(sample: &Sample, rates: &Rates) -> State {
-    if rates.dropped > 0.0 {
+fn state(sample: &Sample, rates: &Rates, most_overflows: u64) -> State {
+    if rates.dropped > 0.0 && most_overflows > 0 {
         State::Overflowing
     } else if sample.accept_queue > sample.limit {
         State::Saturated
@@ -264,16 +265,18 @@ fn state(sample: &Sample, rates: &Rates) -> State {
     }
 }
 
-/// Least and most of the refusals that were overflows. `sk_drops` counts all causes; the namespace's counters tell
-/// overflows from the rest. When all refusals of the namespace were overflows, so were this listener's.
-fn overflows(dropped: u64, before_host: Option<u64>, host: Option<&Host>) -> (u64, u64) {
+/// Least and most of the refusals that were overflows. `sk_drops` counts all causes, and also SYNs that were repeated
+/// while their request waited, which are no listen drops; the namespace's counters tell how many overflows there were
+/// in it, and `others` is what its other listeners refused.
+fn overflows(dropped: u64, before_host: Option<u64>, others: u64, host: Option<&Host>) -> (u64, u64) {
     let (Some(host), Some(before)) = (host, before_host) else {
         return (0, dropped);
     };
     let since = dropped.saturating_sub(before);
-    let least = since.saturating_sub(host.other_drops());
-    let most = before + since.min(host.overflows().max(least));
-    (least, most)
+    let most = since.min(host.overflows());
+    let least =
+        since.saturating_sub(host.other_drops()).min(host.overflows().saturating_sub(others)).min(most);
+    (least, before + most)
 }
 
 #[cfg(test)]
@@ -301,13 +304,17 @@ mod tests {
             listen_drops: 7,
             passive_opens: 0,
         });
-        assert_eq!(overflows(7, Some(0), Some(&host)), (7, 7));
+        assert_eq!(overflows(7, Some(0), 0, Some(&host)), (7, 7));
         host.read(super::super::event::HostCounters {
             listen_overflows: 7,
             listen_drops: 10,
             passive_opens: 0,
         });
-        assert_eq!(overflows(7, Some(0), Some(&host)), (4, 7));
-        assert_eq!(overflows(7, None, None), (0, 7));
+        assert_eq!(overflows(7, Some(0), 0, Some(&host)), (4, 7));
+        assert_eq!(overflows(7, Some(0), 7, Some(&host)), (0, 7), "another listener may have had them");
+        assert_eq!(overflows(7, None, 0, None), (0, 7));
+        let mut quiet = Host::default();
+        quiet.read(super::super::event::HostCounters::default());
+        assert_eq!(overflows(11, Some(0), 0, Some(&quiet)), (0, 0), "repeated SYNs are no overflows");
     }
 }

@@ -157,7 +157,7 @@ pub struct Listener {
     pub overflows: Option<u64>,
     /// Least and most that `overflows` can be.
     pub overflows_between: (u64, u64),
-    /// Everything refused (`sk_drops`).
+    /// Everything refused, and SYNs that were repeated while their request waited (`sk_drops`).
     pub listen_drops: u64,
     /// Connections that came through a SYN cookie.
     pub cookies: u64,
