@@ -7,24 +7,22 @@ use std::{
 
 use crate::{exec, machine::Machine};
 
-/// Capabilities that observer needs, with their numbers in `include/uapi/linux/capability.h`.
-const CAPABILITIES: [(&str, u32); 5] = [
-    ("CAP_NET_ADMIN", 12),
-    ("CAP_SYS_PTRACE", 19),
-    ("CAP_SYS_ADMIN", 21),
-    ("CAP_PERFMON", 38),
-    ("CAP_BPF", 39),
-];
+/// Capabilities by their names, with their numbers in `include/uapi/linux/capability.h`.
+const CAPABILITIES: [(&str, u32); 4] =
+    [("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN", 21), ("CAP_PERFMON", 38), ("CAP_BPF", 39)];
+
+/// What loads and attaches the observer's programs.
+pub(crate) const TO_OBSERVE: &[&str] = &["CAP_PERFMON", "CAP_BPF"];
+/// What makes network namespaces and brings their loopback up.
+pub(crate) const TO_MAKE_NAMESPACES: &[&str] = &["CAP_NET_ADMIN", "CAP_SYS_ADMIN"];
 
 /// How something can be run as root here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Privilege {
-    /// We are root with all that it takes.
+    /// We are root.
     Root,
     /// Through sudo, which may ask for a password.
     Sudo,
-    /// We are root, but in a container or the like that withholds capabilities; says which.
-    Bounded(String),
     /// Not at all; says why.
     None(String),
 }
@@ -32,21 +30,23 @@ pub(crate) enum Privilege {
 /// Finds out from `/proc/self/status`.
 pub(crate) fn detect(machine: &dyn Machine) -> Privilege {
     let status = machine.text("/proc/self/status").unwrap_or_default();
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let effective_uid = field("Uid:").and_then(|ids| ids.split_whitespace().nth(1));
-    if effective_uid != Some("0") {
-        return match machine.runs("sudo", &["-V"]) {
-            true => Privilege::Sudo,
-            false => Privilege::None("not root, and sudo is not there".to_owned()),
-        };
+    match field(&status, "Uid:").and_then(|ids| ids.split_whitespace().nth(1)) {
+        Some("0") => Privilege::Root,
+        _ if machine.runs("sudo", &["-V"]) => Privilege::Sudo,
+        _ => Privilege::None("not root, and sudo is not there".to_owned()),
     }
-    let held = field("CapEff:").and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0);
-    let lacking: Vec<_> =
-        CAPABILITIES.iter().filter(|(_, bit)| held >> bit & 1 == 0).map(|(name, _)| *name).collect();
-    match lacking.is_empty() {
-        true => Privilege::Root,
-        false => Privilege::Bounded(format!("root, but without {}", lacking.join(", "))),
-    }
+}
+
+/// Those of `wanted` that root does not have, because a container or the like withholds them.
+pub(crate) fn withheld(machine: &dyn Machine, wanted: &[&str]) -> Vec<&'static str> {
+    let status = machine.text("/proc/self/status").unwrap_or_default();
+    let held = field(&status, "CapEff:").and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0);
+    let wanted = CAPABILITIES.iter().filter(|(name, _)| wanted.contains(name));
+    wanted.filter(|(_, bit)| held >> bit & 1 == 0).map(|(name, _)| *name).collect()
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 /// `program` as root: itself when we are root, else through sudo with our PATH, which sudo would replace.
@@ -81,17 +81,17 @@ mod tests {
 
     #[test]
     fn root_with_everything() {
-        assert_eq!(detect(&status(0, "000001ffffffffff")), Privilege::Root);
+        let machine = status(0, "000001ffffffffff");
+        assert_eq!(detect(&machine), Privilege::Root);
+        assert!(withheld(&machine, TO_OBSERVE).is_empty());
     }
 
     #[test]
     fn root_in_a_container_lacks_what_is_named() {
-        // The default set of a container: no CAP_SYS_ADMIN, CAP_BPF, CAP_PERFMON and others.
-        let Privilege::Bounded(reason) = detect(&status(0, "00000000a80425fb")) else { panic!("it passed") };
-        assert_eq!(
-            reason,
-            "root, but without CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF"
-        );
+        // The default set of a container.
+        let machine = status(0, "00000000a80425fb");
+        assert_eq!(withheld(&machine, TO_OBSERVE), ["CAP_PERFMON", "CAP_BPF"]);
+        assert_eq!(withheld(&machine, TO_MAKE_NAMESPACES), ["CAP_NET_ADMIN", "CAP_SYS_ADMIN"]);
     }
 
     #[test]

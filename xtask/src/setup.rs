@@ -87,7 +87,7 @@ pub(crate) fn ensure(purposes: &[Purpose]) -> Result<Ready> {
     if !missing.is_empty() {
         eprint!("setup: this machine lacks something\n{}", report(&rows));
         for row in &missing {
-            eprintln!("setup: {} is needed because it {}", row.name, row.why);
+            eprintln!("setup: why {}: it {}", row.name, row.why);
         }
         let mut apt = Apt::default();
         for row in missing {

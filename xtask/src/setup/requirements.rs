@@ -11,7 +11,7 @@ use crate::{exit::Kind, machine::Machine, privilege, privilege::Privilege};
 pub(super) struct Requirement {
     /// What it is called.
     pub(super) name: &'static str,
-    /// Ends the sentence "it is needed because it ...".
+    /// Why it is needed; continues "it".
     pub(super) why: &'static str,
     /// What for.
     pub(super) purposes: &'static [Purpose],
@@ -38,17 +38,21 @@ pub(super) enum State {
 pub(super) static REQUIREMENTS: &[Requirement] = &[
     Requirement {
         name: "privileges",
-        why: "loads programs into the kernel, and tests make network namespaces",
+        why: "loads programs into the kernel",
         purposes: &[Demo, Test],
         packages_from_apt: false,
         exit: Some(Kind::Privilege),
-        check: check_privileges,
-        remedy: |_| {
-            Remedy::ByHand(
-                "run it as root, or install sudo and be allowed to use it; a container needs --privileged"
-                    .into(),
-            )
-        },
+        check: |machine| check_privileges(machine, privilege::TO_OBSERVE),
+        remedy: |_| Remedy::ByHand(BE_ROOT.into()),
+    },
+    Requirement {
+        name: "namespaces",
+        why: "gives each test a network of its own",
+        purposes: &[Test],
+        packages_from_apt: false,
+        exit: Some(Kind::Privilege),
+        check: |machine| check_privileges(machine, privilege::TO_MAKE_NAMESPACES),
+        remedy: |_| Remedy::ByHand(BE_ROOT.into()),
     },
     Requirement {
         name: "kernel BTF",
@@ -171,11 +175,16 @@ pub(super) fn first_line(machine: &dyn Machine, program: &str, arguments: &[&str
     }
 }
 
-fn check_privileges(machine: &dyn Machine) -> State {
+const BE_ROOT: &str = "run it as root, or install sudo and be allowed to use it; a container needs --privileged, or these capabilities";
+
+fn check_privileges(machine: &dyn Machine, wanted: &[&str]) -> State {
     match privilege::detect(machine) {
-        Privilege::Root => State::Present("root".into()),
         Privilege::Sudo => State::Present("through sudo".into()),
-        Privilege::Bounded(reason) | Privilege::None(reason) => State::Missing(reason),
+        Privilege::None(reason) => State::Missing(reason),
+        Privilege::Root => match privilege::withheld(machine, wanted).as_slice() {
+            [] => State::Present("root".into()),
+            withheld => State::Missing(format!("root, but without {}", withheld.join(", "))),
+        },
     }
 }
 

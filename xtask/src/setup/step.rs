@@ -72,8 +72,7 @@ pub(super) fn run_as_root(machine: &dyn Machine, line: &[String], variables: &[(
             return Err(Exit::new(Kind::Privilege, message).into());
         }
         Privilege::Sudo => eprintln!("setup: not root, so the next command goes through sudo"),
-        // What observer needs beyond plain root, packages do not.
-        Privilege::Root | Privilege::Bounded(_) => {}
+        Privilege::Root => {}
     }
     let words = variables.iter().map(|(name, value)| format!("{name}={value}")).chain(line.iter().cloned());
     exec::run(privilege::as_root(&privilege, "env").args(words))
