@@ -54,6 +54,8 @@ pub struct Source {
     namespaces: HashMap<u32, u32>,
     /// Processes that hold listeners.
     holders: BTreeSet<u32>,
+    /// Threads that were alive at the last look, by process and thread id.
+    alive: BTreeSet<(u32, u32)>,
     ports: Vec<u16>,
     log: Option<ProbeLog>,
 }
@@ -85,6 +87,7 @@ impl Source {
             listeners: BTreeMap::new(),
             namespaces,
             holders: BTreeSet::new(),
+            alive: BTreeSet::new(),
             ports: options.filters.ports.clone(),
             log,
         };
@@ -225,12 +228,15 @@ impl Source {
 
     fn threads(&mut self, sink: &mut impl FnMut(Event)) {
         let counted: Vec<_> = self.maps.threads().collect();
-        let mut looked_up = BTreeSet::new();
+        let (mut looked_up, mut alive) = (BTreeSet::new(), BTreeSet::new());
         for (key, entry) in counted {
             sink(Event::Thread(key, entry));
             let task = tasks::read(key.pid, key.tid);
-            if task.is_none() {
-                self.maps.forget_thread(key);
+            match task {
+                None => self.maps.forget_thread(key),
+                Some(_) => {
+                    alive.insert((key.pid, key.tid));
+                }
             }
             looked_up.insert((key.pid, key.tid));
             let task = task.map(|task| (task.comm, task.voluntary_switches));
@@ -242,8 +248,15 @@ impl Source {
             self.holders.iter().flat_map(|pid| tasks::threads_of(*pid).into_iter().map(|tid| (*pid, tid)));
         for (pid, tid) in idle.filter(|ids| !looked_up.contains(ids)).take(MOST_TASKS) {
             let task = tasks::read(pid, tid).map(|task| (task.comm, task.voluntary_switches));
+            if task.is_some() {
+                alive.insert((pid, tid));
+            }
             sink(Event::Task { pid, tid, task });
         }
+        for (pid, tid) in self.alive.difference(&alive).copied().filter(|ids| !looked_up.contains(ids)) {
+            sink(Event::Task { pid, tid, task: None });
+        }
+        self.alive = alive;
     }
 
     /// Connections that are open now.

@@ -91,7 +91,8 @@ impl<W: Write> Stream<W> {
     fn threads(&mut self, snapshot: &Snapshot) -> Result<()> {
         for thread in &snapshot.threads {
             let deeds = (thread.accepts, thread.reads, thread.writes);
-            if self.deeds.insert((thread.pid, thread.tid), deeds) != Some(deeds) && deeds != (0, 0, 0) {
+            let changed = self.deeds.insert((thread.pid, thread.tid), deeds) != Some(deeds);
+            if deeds != (0, 0, 0) && (changed || thread.exited) {
                 self.write("thread", snapshot.time_ns, thread)?;
             }
         }
