@@ -149,6 +149,42 @@ pub struct Connection {
     pub via: u8,
 }
 
+impl Connection {
+    /// One of which nothing is known yet.
+    pub const BLANK: Self = Self {
+        kind: kind::CONNECTION_ENDED,
+        flags: 0,
+        listener: 0,
+        established_ns: 0,
+        accepted_ns: 0,
+        first_data_ns: 0,
+        first_read_ns: 0,
+        first_write_ns: 0,
+        closed_ns: 0,
+        destroyed_ns: 0,
+        unread_since_ns: 0,
+        longest_read_wait_ns: 0,
+        bytes_read: 0,
+        bytes_written: 0,
+        reads: 0,
+        writes: 0,
+        syn_wait_us: 0,
+        queue_at_arrival: 0,
+        acceptor_pid: 0,
+        acceptor_tid: 0,
+        acceptor_comm: [0; COMM],
+        readers: [0; NAMED_THREADS],
+        writers: [0; NAMED_THREADS],
+        local_address: [0; 16],
+        remote_address: [0; 16],
+        local_port: 0,
+        remote_port: 0,
+        family: 0,
+        synack_retransmits: 0,
+        via: via::HANDSHAKE,
+    };
+}
+
 /// What a listener is; constant while it lives, but for the owner of one that existed before.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]

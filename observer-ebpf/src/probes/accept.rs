@@ -7,11 +7,11 @@
 use aya_ebpf::{EbpfContext as _, macros::tracepoint, programs::TracePointContext};
 use observer_ebpf::{
     loss,
-    record::{COMM, Connection, NAMED_THREADS, flag, stage, via},
+    record::{Connection, flag, stage, via},
 };
 
 use crate::{
-    books::{CONNECTION_ENDED, add, add_signed, duration, lost, now, set_bits},
+    books::{add, add_signed, duration, lost, now, set_bits},
     constants as at,
     kernel::{
         self, AF_INET, AF_INET6, Address, IPPROTO_TCP, Typed, sock_of_descriptor, system_call_argument,
@@ -142,36 +142,15 @@ fn follow(sock: Address, cookie: u64, family: u16) -> Arrived {
         )
     };
     let connection = Connection {
-        kind: CONNECTION_ENDED,
         flags: flag::ARRIVAL_UNSEEN,
         listener: cookie,
-        established_ns: 0,
-        accepted_ns: 0,
-        first_data_ns: 0,
-        first_read_ns: 0,
-        first_write_ns: 0,
-        closed_ns: 0,
-        destroyed_ns: 0,
-        unread_since_ns: 0,
-        longest_read_wait_ns: 0,
-        bytes_read: 0,
-        bytes_written: 0,
-        reads: 0,
-        writes: 0,
-        syn_wait_us: 0,
-        queue_at_arrival: 0,
-        acceptor_pid: 0,
-        acceptor_tid: 0,
-        acceptor_comm: [0; COMM],
-        readers: [0; NAMED_THREADS],
-        writers: [0; NAMED_THREADS],
         local_address: unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(local) },
         remote_address: unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(remote) },
         local_port: sock.read(&at::SKC_NUM).unwrap_or(0),
         remote_port: u16::from_be(sock.read(&at::SKC_DPORT).unwrap_or(0)),
         family,
-        synack_retransmits: 0,
         via: via::UNSEEN,
+        ..Connection::BLANK
     };
     // A failure shows in the lookup.
     let _ = CONNECTIONS.insert(sock.0, connection, 0);

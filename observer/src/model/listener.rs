@@ -130,7 +130,11 @@ impl Watched {
         };
         self.past.push_back(totals);
         // Keeps one that is a whole window old, if there is one.
-        while self.past.get(1).is_some_and(|next| totals.time_ns - next.time_ns >= RATE_WINDOW_NS) {
+        while self
+            .past
+            .get(1)
+            .is_some_and(|next| totals.time_ns.saturating_sub(next.time_ns) >= RATE_WINDOW_NS)
+        {
             self.past.pop_front();
         }
         self.sample = Some(*sample);
@@ -236,7 +240,7 @@ fn dropped(sample: &Sample) -> u64 {
 
 fn rates(past: &VecDeque<Totals>) -> Rates {
     let (Some(first), Some(last)) = (past.front(), past.back()) else { return Rates::default() };
-    let seconds = (last.time_ns - first.time_ns) as f64 / 1e9;
+    let seconds = last.time_ns.saturating_sub(first.time_ns) as f64 / 1e9;
     if seconds <= 0.0 {
         return Rates::default();
     }

@@ -3,8 +3,8 @@
 use observer_ebpf::{
     histogram::{BUCKETS, bucket},
     record::{
-        COMM, Connection as Record, ListenerCounters, ListenerEntry, ListenerIdentity, NAMED_THREADS, Sample,
-        flag, kind, stage, via,
+        COMM, Connection as Record, ListenerCounters, ListenerEntry, ListenerIdentity, Sample, flag, kind,
+        stage,
     },
 };
 
@@ -75,36 +75,20 @@ fn sample(cookie: u64, time_ns: u64, depth: u32, counters: ListenerCounters) -> 
 
 fn record(established_ns: u64, accepted_ns: u64) -> Event {
     Event::Connection(Box::new(Record {
-        kind: kind::CONNECTION_ENDED,
         flags: flag::ACCEPTED | flag::FIN,
         listener: 1,
         established_ns,
         accepted_ns,
-        first_data_ns: 0,
-        first_read_ns: 0,
-        first_write_ns: 0,
         closed_ns: accepted_ns + 1,
         destroyed_ns: accepted_ns + 1,
-        unread_since_ns: 0,
-        longest_read_wait_ns: 0,
-        bytes_read: 0,
-        bytes_written: 0,
-        reads: 0,
-        writes: 0,
         syn_wait_us: 5,
         queue_at_arrival: 1,
         acceptor_pid: 10,
         acceptor_tid: 11,
-        acceptor_comm: [0; COMM],
-        readers: [0; NAMED_THREADS],
-        writers: [0; NAMED_THREADS],
-        local_address: [0; 16],
-        remote_address: [0; 16],
         local_port: 80,
         remote_port: 1,
         family: 2,
-        synack_retransmits: 0,
-        via: via::HANDSHAKE,
+        ..Record::BLANK
     }))
 }
 
