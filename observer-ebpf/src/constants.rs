@@ -13,6 +13,16 @@ macro_rules! globals {
 }
 observer_ebpf::kernel_fields!(globals);
 
+macro_rules! enumerators {
+    ($($global:ident = $name:ident ;)*) => {
+        $(
+            #[unsafe(no_mangle)]
+            pub(crate) static $global: u32 = u32::MAX;
+        )*
+    };
+}
+observer_ebpf::kernel_enumerators!(enumerators);
+
 /// Number of ports in the map of ports; 0 selects every port.
 #[unsafe(no_mangle)]
 pub(crate) static FILTER_PORTS: u32 = 0;
@@ -29,4 +39,11 @@ pub(crate) static FILTER_CGROUP: u64 = 0;
 #[inline(always)]
 pub(crate) fn value<T: Copy>(constant: &'static T) -> T {
     unsafe { read_volatile(constant) }
+}
+
+/// Whether this kernel has a member; a program that does without it asks first. The verifier knows the answer, and
+/// drops what is never run.
+#[inline(always)]
+pub(crate) fn exists(offset: &'static u32) -> bool {
+    value(offset) != u32::MAX
 }

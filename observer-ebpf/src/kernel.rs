@@ -7,10 +7,11 @@ use aya_ebpf::helpers::{
     generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
 };
 
-use crate::constants::{self as at, value};
+use crate::constants::{self as at, exists, value};
 
 pub(crate) const TCP_ESTABLISHED: i32 = 1;
 pub(crate) const TCP_SYN_RECV: i32 = 3;
+pub(crate) const TCP_FIN_WAIT1: i32 = 4;
 pub(crate) const TCP_FIN_WAIT2: i32 = 5;
 pub(crate) const TCP_CLOSE: i32 = 7;
 pub(crate) const TCP_CLOSE_WAIT: i32 = 8;
@@ -20,6 +21,7 @@ pub(crate) const TCP_CLOSING: i32 = 11;
 pub(crate) const AF_INET: u16 = 2;
 pub(crate) const AF_INET6: u16 = 10;
 pub(crate) const IPPROTO_TCP: u16 = 6;
+const IPPROTO_MPTCP: u16 = 262;
 pub(crate) const ETIMEDOUT: i32 = 110;
 pub(crate) const MSG_PEEK: i32 = 2;
 
@@ -77,6 +79,29 @@ impl Address {
 pub(crate) fn is_tcp(sock: Typed) -> bool {
     let family: u16 = sock.load(&at::SKC_FAMILY);
     (family == AF_INET || family == AF_INET6) && sock.load::<u16>(&at::SK_PROTOCOL) == IPPROTO_TCP
+}
+
+/// The TCP socket behind the socket that a program holds: itself, or the first subflow of an MPTCP socket, which is the
+/// one that came out of the listener.
+#[inline(always)]
+pub(crate) fn flow(sock: Typed) -> Option<u64> {
+    match sock.load::<u16>(&at::SK_PROTOCOL) {
+        IPPROTO_TCP => Some(sock.0 as u64),
+        IPPROTO_MPTCP if exists(&at::MPTCP_FIRST) => {
+            sock.address().follow(&at::MPTCP_FIRST).map(|subflow| subflow.0)
+        }
+        _ => None,
+    }
+}
+
+/// [`flow`] for an address of which the verifier knows nothing.
+#[inline(always)]
+pub(crate) fn flow_at(sock: Address) -> Option<Address> {
+    match sock.read::<u16>(&at::SK_PROTOCOL)? {
+        IPPROTO_TCP => Some(sock),
+        IPPROTO_MPTCP if exists(&at::MPTCP_FIRST) => sock.follow(&at::MPTCP_FIRST),
+        _ => None,
+    }
 }
 
 /// Inode number of a socket's network namespace, as `/proc/PID/ns/net` shows it.

@@ -61,6 +61,37 @@ macro_rules! kernel_fields {
             SOCKET_SK = socket.sk;
             SOCKET_FILE = socket.file;
             PT_REGS_ARGUMENT_1 = pt_regs.di;
+            TCP_COPIED_SEQ = tcp_sock.copied_seq;
+            TCP_RCV_NXT = tcp_sock.rcv_nxt;
+            MPTCP_FIRST = mptcp_sock.first;
+            NET_IPV4 = net.ipv4;
+            IPV4_SYNCOOKIES = netns_ipv4.sysctl_tcp_syncookies;
+            SKB_PROTOCOL = sk_buff.protocol;
+            SKB_HEAD = sk_buff.head;
+            SKB_END = sk_buff.end;
+            SHINFO_GSO_SEGS = skb_shared_info.gso_segs;
+            KIOCB_OPCODE = io_kiocb.opcode;
+            CQE_RES = io_uring_cqe.res;
+        }
+    };
+}
+
+/// One constant of a kernel enumeration, whose value moves between kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enumerator {
+    /// Name of the global in the eBPF object.
+    pub global: &'static str,
+    /// Name of the constant in the kernel.
+    pub name: &'static str,
+}
+
+/// Calls the given macro with one row per constant: `GLOBAL = name;`.
+#[macro_export]
+macro_rules! kernel_enumerators {
+    ($consumer:ident) => {
+        $consumer! {
+            REASON_NOT_SPECIFIED = SKB_DROP_REASON_NOT_SPECIFIED;
+            REASON_LISTEN_OVERFLOW = SKB_DROP_REASON_TCP_LISTEN_OVERFLOW;
         }
     };
 }
@@ -78,3 +109,13 @@ macro_rules! table {
     };
 }
 kernel_fields!(table);
+
+macro_rules! enumerators {
+    ($($global:ident = $name:ident ;)*) => {
+        /// Every constant, in the order of the list.
+        pub const ENUMERATORS: &[Enumerator] = &[
+            $(Enumerator { global: stringify!($global), name: stringify!($name) }),*
+        ];
+    };
+}
+kernel_enumerators!(enumerators);

@@ -65,7 +65,8 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
     },
     Loss {
         name: "enqueue_unlinked",
-        meaning: "connections counted in their listener's queue but without a record of their own (TCP Fast Open)",
+        meaning: "connections counted in their listener's queue but without a record of their own: another processor \
+                  changed the queue at the same instant (TCP Fast Open), or their state change was not seen",
     },
     Loss {
         name: "accept_unresolved",

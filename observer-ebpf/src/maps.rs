@@ -32,6 +32,25 @@ pub(crate) static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entr
 #[map]
 pub(crate) static THREADS: HashMap<ThreadKey, ThreadEntry> = HashMap::with_max_entries(8192, 0);
 
+/// A port in a network namespace.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// Inode number of the namespace.
+    pub(crate) netns: u32,
+    /// The port; the type leaves no padding, which would be part of the key.
+    pub(crate) port: u32,
+}
+
+/// Where the listeners from before the start listen: an open connection at such a place came out of one of them. Full:
+/// the connections of the rest are not found.
+#[map]
+pub(crate) static PLACES: HashMap<Place, u8> = HashMap::with_max_entries(1024, 0);
+
+/// Whether any Fast Open connection has been seen: 0 or 1. Only then need an established connection be looked up.
+#[map]
+pub(crate) static FAST_OPEN_SEEN: Array<u32> = Array::with_max_entries(1, 0);
+
 /// Selected ports.
 #[map]
 pub(crate) static PORTS: HashMap<u16, u8> = HashMap::with_max_entries(256, 0);

@@ -2,6 +2,7 @@
 //! only tell them apart.
 
 mod accept;
+mod accept_late;
 mod accept_unseen;
 mod arrival;
 mod data;
@@ -9,8 +10,11 @@ mod data_ready;
 mod destroy;
 mod ending;
 mod existing;
+mod fast_open;
 mod listener;
 mod read;
+mod refused;
+mod request;
 mod reset;
 mod sample;
 mod state;

@@ -4,6 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::kernel::{
+    choice::Chosen,
+    plan::{self, SIGNALS},
+};
+
 /// See every connection's way through the kernel, know which thread did each step, and trust the figures.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
@@ -119,6 +124,9 @@ pub struct Tuning {
     /// Size of the event ring in KiB, a power of two.
     #[arg(long, value_name = "KIB", default_value_t = 4096, hide_short_help = true, value_parser = ring_kib)]
     pub ring_kib: u32,
+    /// Get this signal by this hook and no other; can be repeated. `observer doctor` lists signals and hooks.
+    #[arg(long = "hook", value_name = "SIGNAL=HOOK", hide_short_help = true, value_parser = hook)]
+    pub hooks: Vec<Chosen>,
     /// Print what the probes log to stderr.
     #[arg(long, hide_short_help = true)]
     pub log_probes: bool,
@@ -137,6 +145,8 @@ pub enum LineType {
     Thread,
     /// Refusals.
     Drop,
+    /// The kernel's own counters of a network namespace.
+    Host,
     /// A check of the books.
     Ledger,
     /// What was lost.
@@ -164,6 +174,22 @@ fn duration(text: &str) -> Result<Duration, String> {
         Some(millis) if millis < 10 => Err(format!("`{text}` is shorter than 10ms")),
         Some(millis) => Ok(Duration::from_millis(millis)),
     }
+}
+
+/// A signal and a hook of the plan.
+fn hook(text: &str) -> Result<Chosen, String> {
+    let (signal, hook) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is not SIGNAL=HOOK, as in read=fexit/tcp_recvmsg"))?;
+    let signal = plan::signal(signal).ok_or_else(|| {
+        let names: Vec<&str> = SIGNALS.iter().map(|signal| signal.name).collect();
+        format!("there is no signal `{signal}`; there are {}", names.join(", "))
+    })?;
+    let hook = signal.hooks.iter().find(|known| known.name == hook).ok_or_else(|| {
+        let names: Vec<&str> = signal.hooks.iter().map(|hook| hook.name).collect();
+        format!("the signal `{}` has no hook `{hook}`; it has {}", signal.name, names.join(", "))
+    })?;
+    Ok((signal, hook))
 }
 
 /// The kernel wants a power of two, at least a page.

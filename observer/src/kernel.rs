@@ -4,7 +4,9 @@
 //! - [`btf`], [`layout`]: where members lie in the running kernel's structures
 //! - [`plan`]: which signal comes from which hook
 //! - [`refusal`]: why a hook cannot be used
-//! - [`probes`]: loading and attaching by the plan
+//! - [`choice`]: choosing hooks by the plan
+//! - [`loading`]: programs into the kernel and out of it
+//! - [`probes`]: the attached programs
 //! - [`maps`]: typed reading of the maps
 //! - [`privilege`]: which capabilities there are, and which are missing
 //! - [`host`]: the kernel's own counters, per network namespace
@@ -13,8 +15,10 @@
 //! - [`source`]: all of it as a source of events
 
 pub mod btf;
+pub mod choice;
 pub mod host;
 pub mod layout;
+mod loading;
 pub mod log;
 pub mod maps;
 pub mod plan;

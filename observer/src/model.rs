@@ -6,9 +6,11 @@
 //! - [`snapshot`]: the value that every output renders
 //! - [`connection`]: from the kernel's record to the one that outputs show
 //! - [`histogram`]: durations and their quantiles
+//! - [`drops`]: what a listener refused, and why
 //! - `listener`, `thread`, `host`, `ledger`: one subject each
 
 pub mod connection;
+pub mod drops;
 pub mod event;
 pub mod histogram;
 mod host;
@@ -44,7 +46,8 @@ pub struct Model {
     gone: HashMap<u32, Gone>,
     recent: VecDeque<Arc<Connection>>,
     slowest: Vec<Arc<Connection>>,
-    counters: [u64; loss::COUNTERS as usize],
+    /// None until they were read for the first time.
+    counters: Option<[u64; loss::COUNTERS as usize]>,
     delivered: u64,
     probes: Vec<ProbeCost>,
     demo: Option<Demo>,
@@ -86,7 +89,7 @@ impl Model {
                     }
                 }
             }
-            Event::Loss(counters) => self.counters = counters,
+            Event::Loss(counters) => self.counters = Some(counters),
             Event::Probes(probes) => self.probes = probes,
             Event::Demo(demo) => self.demo = Some(*demo),
         }
@@ -127,14 +130,15 @@ impl Model {
         });
         let ledger = self.ledger();
         self.number_shards();
-        let dropped = self.dropped_by_namespace();
+        let refused = self.refused_by_namespace();
+        let telling = self.meta.telling;
         let mut listeners: Vec<Listener> = self
             .listeners
             .values_mut()
             .map(|watched| {
                 let host = self.hosts.get(&watched.identity().netns);
-                let here = dropped.get(&watched.identity().netns).copied().unwrap_or(0);
-                watched.snapshot(host, here)
+                let here = refused.get(&watched.identity().netns).copied().unwrap_or(0);
+                watched.snapshot(telling, host, here)
             })
             .collect();
         sort(&mut listeners);
@@ -143,6 +147,7 @@ impl Model {
             interval_ns: self.last_ns.map_or(0, |last| time_ns.saturating_sub(last)),
             meta: Arc::clone(&self.meta),
             listeners,
+            hosts: self.hosts(),
             threads: self.threads.snapshot(),
             recent: self.recent.iter().cloned().collect(),
             slowest: self.slowest.clone(),
@@ -157,11 +162,11 @@ impl Model {
     }
 
     /// What all listeners of each network namespace refused, closed ones included.
-    fn dropped_by_namespace(&self) -> HashMap<u32, u64> {
+    fn refused_by_namespace(&self) -> HashMap<u32, u64> {
         let mut sums: HashMap<u32, u64> =
-            self.gone.iter().map(|(netns, gone)| (*netns, gone.dropped)).collect();
+            self.gone.iter().map(|(netns, gone)| (*netns, gone.refused)).collect();
         for watched in self.listeners.values() {
-            *sums.entry(watched.identity().netns).or_default() += watched.dropped();
+            *sums.entry(watched.identity().netns).or_default() += watched.refused().most();
         }
         sums
     }
@@ -187,12 +192,19 @@ impl Model {
         }
     }
 
+    fn hosts(&self) -> Vec<snapshot::Host> {
+        let mut hosts: Vec<_> = self.hosts.iter().map(|(netns, host)| host.snapshot(*netns)).collect();
+        hosts.sort_by_key(|host| host.netns);
+        hosts
+    }
+
     fn ledger(&self) -> Vec<snapshot::LedgerCheck> {
         let mut checks: Vec<_> = self.listeners.values().filter_map(ledger::listener).collect();
+        checks.extend(self.counters.map(|counters| ledger::ring(counters, self.delivered)));
         for (netns, host) in &self.hosts {
             let here = self.listeners.values().filter(|watched| watched.identity().netns == *netns);
             let gone = self.gone.get(netns).copied().unwrap_or_default();
-            checks.extend(ledger::host(*netns, host, here, gone, &self.meta.filters));
+            checks.extend(ledger::host(*netns, host, here, gone, &self.meta));
         }
         checks
     }
@@ -203,17 +215,17 @@ impl Model {
         self.listeners.retain(|_, watched| {
             if watched.is_closed() {
                 let sum = gone.entry(watched.identity().netns).or_default();
-                sum.dropped += watched.dropped();
-                sum.enqueued += watched.sample().map_or(0, |sample| sample.counters.enqueued);
+                sum.add(watched);
             }
             !watched.is_closed()
         });
     }
 
     fn loss(&self) -> Loss {
+        let read = self.counters.unwrap_or_default();
         let counters: BTreeMap<String, u64> = loss::TABLE
             .iter()
-            .zip(self.counters)
+            .zip(read)
             .skip(loss::PRODUCED as usize + 1)
             .map(|(loss, count)| (loss.name.to_owned(), count))
             .chain([(
@@ -222,7 +234,7 @@ impl Model {
             )])
             .collect();
         Loss {
-            produced: self.counters[loss::PRODUCED as usize],
+            produced: read[loss::PRODUCED as usize],
             delivered: self.delivered,
             total: counters.values().sum(),
             counters,

@@ -29,6 +29,8 @@ pub fn options(selection: &Selection, tuning: &Tuning) -> Result<Options, Failur
         max_threads: tuning.max_threads,
         ring_bytes: tuning.ring_kib * 1024,
         log: tuning.log_probes,
+        hooks: tuning.hooks.clone(),
+        silent: Vec::new(),
     })
 }
 

@@ -1,59 +1,149 @@
-//! Signal: accept(2) returned a connection.
+//! Signal: a connection was accepted: when, and by which thread.
 //!
-//! Hook: the exit of the system calls, which also fires for threads that were blocked in them before the probes were
-//! attached. The descriptor is followed to its socket. What it cannot see: accepts through io_uring and by the
-//! kernel itself; those show as accepted by an unseen path at their first read or write.
+//! - `fexit/inet_accept(sock, newsock, ...)`: every accept, through the system calls, through io_uring and by the kernel
+//!   itself. It takes the child's lock before it returns, so the record is there (see `arrival`).
+//!   It does not fire for a thread that was in it already when the probes were attached.
+//! - exit of accept(2) and accept4(2), which fires for those too. The descriptor is followed to its socket.
+//! - `tp_btf/io_uring_complete(ctx, req, cqe)`: the same for accepts that io_uring completes with a descriptor.
+//!
+//! Accepts that none of these shows are known by their first read or write: see `accept_unseen`.
 
-use aya_ebpf::{EbpfContext as _, macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{
+    EbpfContext as _,
+    macros::{btf_tracepoint, fexit, tracepoint},
+    programs::{BtfTracePointContext, FExitContext, TracePointContext},
+};
 use observer_ebpf::{
     loss,
-    record::{Connection, flag, stage, via},
+    record::{Connection, ListenerEntry, flag, stage},
 };
 
+use super::accept_late::{self, Arrived};
 use crate::{
     books::{add, add_signed, duration, lost, now, set_bits},
     constants as at,
-    kernel::{
-        self, AF_INET, AF_INET6, Address, IPPROTO_TCP, Typed, sock_of_descriptor, system_call_argument,
-    },
+    kernel::{self, Address, Typed, flow, flow_at, sock_of_descriptor, system_call_argument},
     maps::{CONNECTIONS, LISTENERS},
     threads,
 };
 
+/// How to find the listener that a connection was accepted from. It is seldom needed, and mostly dear to find.
+#[derive(Clone, Copy)]
+pub(crate) enum From {
+    /// This socket.
+    Socket(Address),
+    /// The first argument of the system call.
+    SystemCall,
+    /// Nothing tells.
+    Unknown,
+}
+
+impl From {
+    /// Cookie of the listener, if it is watched.
+    #[inline(always)]
+    pub(crate) fn watched(self, task: Typed) -> Option<u64> {
+        let listener = match self {
+            Self::Socket(listener) => listener,
+            Self::SystemCall => flow_at(sock_of_descriptor(task, system_call_argument(task) & 0xffff_ffff)?)?,
+            Self::Unknown => return None,
+        };
+        let cookie: u64 = listener.read(&at::SKC_COOKIE)?;
+        LISTENERS.get_ptr(cookie).map(|_| cookie)
+    }
+}
+
+#[fexit(function = "inet_accept")]
+fn accept_returns(ctx: FExitContext) -> i32 {
+    // On failure the new socket has no `struct sock`, and its protocol reads as 0.
+    let child = Typed(ctx.arg(1)).follow(&at::SOCKET_SK);
+    if let Some(child) = flow(child)
+        && let Some(listener) = flow(Typed(ctx.arg(0)).follow(&at::SOCKET_SK))
+    {
+        accepted(kernel::current(), Address(child), From::Socket(Address(listener)), true);
+    }
+    0
+}
+
 #[tracepoint(category = "syscalls", name = "sys_exit_accept")]
 fn exit_accept(ctx: TracePointContext) -> u32 {
-    returned(&ctx)
+    returned(&ctx, true)
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_accept4")]
 fn exit_accept4(ctx: TracePointContext) -> u32 {
-    returned(&ctx)
+    returned(&ctx, true)
+}
+
+/// Beside `fexit/inet_accept`, for the threads that were in it.
+#[tracepoint(category = "syscalls", name = "sys_exit_accept")]
+fn late_exit_accept(ctx: TracePointContext) -> u32 {
+    returned(&ctx, false)
+}
+
+/// See [`late_exit_accept`].
+#[tracepoint(category = "syscalls", name = "sys_exit_accept4")]
+fn late_exit_accept4(ctx: TracePointContext) -> u32 {
+    returned(&ctx, false)
 }
 
 /// `format` of the tracepoints: eight common bytes, the number of the call in eight, the result.
 const RESULT: usize = 16;
 
 #[inline(always)]
-fn returned(ctx: &TracePointContext) -> u32 {
+fn returned(ctx: &TracePointContext, alone: bool) -> u32 {
     let descriptor: i64 = unsafe { ctx.as_ptr().cast::<u8>().add(RESULT).cast::<i64>().read_volatile() };
     if descriptor >= 0 {
         let task = kernel::current();
         match sock_of_descriptor(task, descriptor as u64) {
-            Some(sock) => accepted(task, sock),
-            None => lost(loss::ACCEPT_UNRESOLVED),
+            Some(sock) => {
+                if let Some(child) = flow_at(sock) {
+                    accepted(task, child, From::SystemCall, alone);
+                }
+            }
+            None if alone => lost(loss::ACCEPT_UNRESOLVED),
+            None => {}
         }
     }
     0
 }
 
+/// `IORING_OP_ACCEPT`.
+const ACCEPT: u8 = 13;
+
+/// A completion. One of a multishot request names no request; its result may be a number of bytes. But only a
+/// connection that was accepted has a descriptor, so one that is not known to be accepted was accepted by this.
+#[btf_tracepoint(function = "io_uring_complete")]
+fn ring_completes(ctx: BtfTracePointContext) -> i32 {
+    // A `void *` in the kernel, so no type that the verifier could know.
+    let request = Address(ctx.arg(1));
+    if request.0 != 0 && request.read::<u8>(&at::KIOCB_OPCODE) != Some(ACCEPT) {
+        return 0;
+    }
+    let result: i32 = Typed(ctx.arg(2)).load(&at::CQE_RES);
+    if result < 0 {
+        return 0;
+    }
+    let task = kernel::current();
+    if let Some(child) = sock_of_descriptor(task, result as u64).and_then(flow_at)
+        && CONNECTIONS.get_ptr(child.0).is_some()
+    {
+        accepted(task, child, From::Unknown, true);
+    }
+    0
+}
+
+/// Without a record the accept is still counted, if no other hook does so (`alone`).
 #[inline(always)]
-fn accepted(task: Typed, sock: Address) {
+fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
     let now = now();
     let connection = match CONNECTIONS.get_ptr_mut(sock.0) {
+        // Another hook has seen it.
+        Some(connection) if unsafe { (*connection).accepted_ns } != 0 => return,
         Some(connection) => connection,
-        None => match arrived_before(task, sock) {
+        None => match accept_late::arrived_before(task, sock, from) {
             Arrived::Followed(connection) => connection,
             // The listener's and the thread's figures stay exact without a record.
+            Arrived::NoRoom(_) if !alone => return,
             Arrived::NoRoom(cookie) => {
                 if let Some(entry) = LISTENERS.get_ptr_mut(cookie) {
                     unsafe { add(&raw mut (*entry).counters.accepted, 1) };
@@ -68,21 +158,21 @@ fn accepted(task: Typed, sock: Address) {
     };
     let (pid, tid) = threads::ids();
     let comm = threads::name();
-    let (cookie, established, before) = unsafe {
+    let (cookie, enqueued, before) = unsafe {
         let connection = &mut *connection;
         connection.accepted_ns = now;
         connection.acceptor_pid = pid;
         connection.acceptor_tid = tid;
         connection.acceptor_comm = comm;
         let before = set_bits(&raw mut connection.flags, flag::ACCEPTED);
-        (connection.listener, connection.established_ns, before)
+        (connection.listener, connection.enqueued_ns, before)
     };
-    if let Some(entry) = LISTENERS.get_ptr_mut(cookie) {
+    if let Some(entry) = accepting_listener(task, connection, cookie, from) {
         unsafe {
             if before & flag::ACCEPTED == 0 {
                 add(&raw mut (*entry).counters.accepted, 1);
-                if established != 0 {
-                    duration(entry, stage::ACCEPT_WAIT, now - established);
+                if enqueued != 0 {
+                    duration(entry, stage::ACCEPT_WAIT, now.saturating_sub(enqueued));
                 }
             }
             if before & (flag::DATA | flag::READ | flag::ACCEPTED) == flag::DATA {
@@ -98,64 +188,26 @@ fn accepted(task: Typed, sock: Address) {
     }
 }
 
-/// What is known of a connection whose arrival left no record.
-enum Arrived {
-    /// It has a record from now on.
-    Followed(*mut Connection),
-    /// It came out of this watched listener, and the map is full. That was counted as lost at its arrival.
-    NoRoom(u64),
-    /// Its listener is not watched, or it is no TCP connection.
-    Unwatched,
-}
-
-/// A record for a connection that was queued before the observer started, or that found the map full.
+/// The listener whose queue the connection was in. If the one that it came to is closed, the kernel has moved it to
+/// another shard of the group (`inet_csk_listen_stop` with `net.ipv4.tcp_migrate_req`).
 #[inline(always)]
-fn arrived_before(task: Typed, sock: Address) -> Arrived {
-    match watched_listener(task, sock) {
-        Some((cookie, family)) => follow(sock, cookie, family),
-        None => Arrived::Unwatched,
+fn accepting_listener(
+    task: Typed,
+    connection: *mut Connection,
+    cookie: u64,
+    from: From,
+) -> Option<*mut ListenerEntry> {
+    if let Some(entry) = LISTENERS.get_ptr_mut(cookie)
+        && unsafe { (*entry).identity.destroyed_ns } == 0
+    {
+        return Some(entry);
     }
-}
-
-/// Cookie of the watched listener that an accepted socket came out of, and the socket's family.
-#[inline(always)]
-fn watched_listener(task: Typed, sock: Address) -> Option<(u64, u16)> {
-    let family: u16 = sock.read(&at::SKC_FAMILY)?;
-    if family != AF_INET && family != AF_INET6 || sock.read::<u16>(&at::SK_PROTOCOL)? != IPPROTO_TCP {
-        return None;
+    let now_at = from.watched(task)?;
+    let entry = LISTENERS.get_ptr_mut(now_at)?;
+    unsafe {
+        (*connection).listener = now_at;
+        set_bits(&raw mut (*connection).flags, flag::MIGRATED);
+        add(&raw mut (*entry).counters.migrated, 1);
     }
-    let listener = sock_of_descriptor(task, system_call_argument(task) & 0xffff_ffff)?;
-    let cookie: u64 = listener.read(&at::SKC_COOKIE)?;
-    LISTENERS.get_ptr(cookie)?;
-    Some((cookie, family))
-}
-
-#[inline(always)]
-fn follow(sock: Address, cookie: u64, family: u16) -> Arrived {
-    let zero = [0u32; 4];
-    let (local, remote): ([u32; 4], [u32; 4]) = if family == AF_INET6 {
-        (sock.read(&at::SKC_V6_RCV_SADDR).unwrap_or(zero), sock.read(&at::SKC_V6_DADDR).unwrap_or(zero))
-    } else {
-        (
-            [sock.read(&at::SKC_RCV_SADDR).unwrap_or(0), 0, 0, 0],
-            [sock.read(&at::SKC_DADDR).unwrap_or(0), 0, 0, 0],
-        )
-    };
-    let connection = Connection {
-        flags: flag::ARRIVAL_UNSEEN,
-        listener: cookie,
-        local_address: unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(local) },
-        remote_address: unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(remote) },
-        local_port: sock.read(&at::SKC_NUM).unwrap_or(0),
-        remote_port: u16::from_be(sock.read(&at::SKC_DPORT).unwrap_or(0)),
-        family,
-        via: via::UNSEEN,
-        ..Connection::BLANK
-    };
-    // A failure shows in the lookup.
-    let _ = CONNECTIONS.insert(sock.0, connection, 0);
-    match CONNECTIONS.get_ptr_mut(sock.0) {
-        Some(connection) => Arrived::Followed(connection),
-        None => Arrived::NoRoom(cookie),
-    }
+    Some(entry)
 }

@@ -11,15 +11,15 @@ use observer_ebpf::{
     record::{COMM, Connection, NAMED_THREADS, stage, via},
 };
 
+use super::fast_open;
 use crate::{
     books::{CONNECTION_ENDED, add, duration, lost, now, raise32},
     constants as at,
     kernel::{AF_INET6, Typed},
-    maps::{ARRIVAL, CONNECTIONS, LISTENERS},
+    maps::{ARRIVAL, CONNECTIONS, FAST_OPEN_SEEN, LISTENERS},
 };
 
-/// A child that waited longer than this between the two hooks was not enqueued by this softirq run: a Fast Open
-/// child is established after it was enqueued, and nothing follows.
+/// A child that waited longer than this between the two hooks was not enqueued by this softirq run.
 const SAME_RUN_NS: u64 = 1_000_000;
 
 /// SYN_RECV → ESTABLISHED: remembers the child until its listener's turn comes.
@@ -27,6 +27,12 @@ const SAME_RUN_NS: u64 = 1_000_000;
 pub(crate) fn established(sock: Typed) {
     let Some(arrival) = ARRIVAL.get_ptr_mut(0) else { return };
     let arrival = unsafe { &mut *arrival };
+    if let Some(seen) = FAST_OPEN_SEEN.get_ptr(0)
+        && unsafe { *seen } != 0
+        && fast_open::established(sock)
+    {
+        return;
+    }
     let tcp = Typed(unsafe { bpf_skc_to_tcp_sock(sock.0 as *mut _) } as *const _);
     if tcp.0.is_null() {
         return;
@@ -40,6 +46,7 @@ pub(crate) fn established(sock: Typed) {
     connection.flags = 0;
     connection.listener = 0;
     connection.established_ns = now();
+    connection.enqueued_ns = connection.established_ns;
     connection.accepted_ns = 0;
     connection.first_data_ns = 0;
     connection.first_read_ns = 0;
@@ -139,7 +146,9 @@ pub(crate) fn enqueued(listener: Typed) {
         || connection.local_port != listener.load::<u16>(&at::SKC_NUM)
         || now() - connection.established_ns > SAME_RUN_NS
     {
-        lost(loss::ENQUEUE_UNLINKED);
+        if !fast_open::enqueued(listener, cookie, depth) {
+            lost(loss::ENQUEUE_UNLINKED);
+        }
         return;
     }
     connection.listener = cookie;

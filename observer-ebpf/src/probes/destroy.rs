@@ -47,7 +47,7 @@ unsafe fn connection_ended(connection: *mut Connection) {
             (*connection).closed_ns = now;
         }
         let flags = (*connection).flags;
-        let established = (*connection).established_ns;
+        let enqueued = (*connection).enqueued_ns;
         if let Some(entry) = LISTENERS.get_ptr_mut((*connection).listener) {
             add(&raw mut (*entry).counters.ended, 1);
             if flags & flag::ACCEPTED == 0 {
@@ -55,8 +55,8 @@ unsafe fn connection_ended(connection: *mut Connection) {
             } else if flags & (flag::DATA | flag::READ) == flag::DATA {
                 add_signed(&raw mut (*entry).counters.unread, -1);
             }
-            if established != 0 {
-                duration(entry, stage::LIFETIME, now - established);
+            if enqueued != 0 {
+                duration(entry, stage::LIFETIME, now - enqueued);
             }
         }
         lost(loss::PRODUCED);

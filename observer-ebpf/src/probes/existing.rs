@@ -1,4 +1,4 @@
-//! Signal: listeners that exist when the observer starts, with a process that holds them.
+//! Signal: listeners and connections that exist when the observer starts, with a process that holds them.
 //!
 //! Hook: the BPF iterator over all open files of all processes, which reaches every network namespace at once. What it
 //! cannot see: listeners that no process holds as a descriptor (the kernel's own, or fixed files of an io_uring).
@@ -6,12 +6,23 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::{bpf_probe_read_kernel, generated::bpf_sock_from_file};
-use observer_ebpf::record::COMM;
+use observer_ebpf::{
+    loss,
+    record::{COMM, flag},
+};
 
-use super::listener::{Holder, register};
+use super::{
+    accept_late::{follow, unseen},
+    listener::{Holder, register},
+};
 use crate::{
+    books::lost,
     constants::{self as at, value},
-    kernel::{TCP_LISTEN, Typed, is_tcp},
+    kernel::{
+        TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_LISTEN,
+        Typed, is_tcp, netns,
+    },
+    maps::{LISTENERS, PLACES, Place},
 };
 
 /// `struct bpf_iter__task_file`.
@@ -23,29 +34,86 @@ struct TaskFile {
     file: *const c_void,
 }
 
-#[unsafe(no_mangle)]
-#[unsafe(link_section = "iter/task_file")]
-fn existing_listeners(ctx: *const TaskFile) -> i32 {
+/// The `struct sock` of an open file, with the task that holds it; `None` if it is not TCP.
+#[inline(always)]
+fn held(ctx: *const TaskFile) -> Option<(Typed, Typed)> {
     let (task, file) = unsafe { ((*ctx).task, (*ctx).file) };
     if task.is_null() || file.is_null() {
-        return 0;
+        return None;
     }
     let socket = unsafe { bpf_sock_from_file(file as *mut _) } as *const c_void;
     if socket.is_null() {
-        return 0;
+        return None;
     }
     let sock = Typed(socket).follow(&at::SOCKET_SK);
-    if sock.0.is_null() || !is_tcp(sock) || i32::from(sock.load::<u8>(&at::SKC_STATE)) != TCP_LISTEN {
-        return 0;
-    }
-    let task = Typed(task);
+    (!sock.0.is_null()).then_some((Typed(task), sock))
+}
+
+#[inline(always)]
+fn holder(task: Typed) -> Holder {
     let comm = (task.0 as u64 + u64::from(value(&at::TASK_COMM))) as *const [u8; COMM];
-    let holder = Holder {
+    Holder {
         pid: task.load::<u32>(&at::TASK_TGID),
         tid: 0,
         comm: unsafe { bpf_probe_read_kernel(comm) }.unwrap_or([0; COMM]),
         opened_ns: 0,
-    };
-    register(sock, &holder);
+    }
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task_file")]
+fn existing_listeners(ctx: *const TaskFile) -> i32 {
+    let Some((task, sock)) = held(ctx) else { return 0 };
+    if is_tcp(sock) && i32::from(sock.load::<u8>(&at::SKC_STATE)) == TCP_LISTEN {
+        register(sock, &holder(task));
+        note_place(sock);
+    }
     0
+}
+
+/// Remembers where a listener listens, if it is watched.
+#[inline(always)]
+fn note_place(sock: Typed) {
+    if LISTENERS.get_ptr(sock.load::<u64>(&at::SKC_COOKIE)).is_some() {
+        // Full: said in the map's description.
+        let _ = PLACES.insert(place(sock), 1, 0);
+    }
+}
+
+#[inline(always)]
+fn place(sock: Typed) -> Place {
+    Place { netns: netns(sock.address()), port: sock.load::<u16>(&at::SKC_NUM).into() }
+}
+
+/// Runs after the other. Which shard a connection came out of is not to be known any more, nor whether a listener of
+/// before had the same place; that somebody holds it is.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task_file")]
+fn existing_connections(ctx: *const TaskFile) -> i32 {
+    let Some((task, sock)) = held(ctx) else { return 0 };
+    if !is_tcp(sock) || !is_open(i32::from(sock.load::<u8>(&at::SKC_STATE))) {
+        return 0;
+    }
+    if PLACES.get_ptr(place(sock)).is_none() {
+        return 0;
+    }
+    let mut record = unseen(sock.address(), 0, sock.load(&at::SKC_FAMILY));
+    let holder = holder(task);
+    record.flags = flag::ARRIVAL_UNSEEN | flag::ACCEPTED | flag::ACCEPT_UNSEEN | flag::HELD;
+    record.acceptor_pid = holder.pid;
+    record.acceptor_comm = holder.comm;
+    // The file is held while this runs, so its socket cannot be destroyed before the record is there.
+    if follow(sock.address(), &record).is_none() {
+        lost(loss::CONNECTIONS_FULL);
+    }
+    0
+}
+
+/// The handshake is complete and the socket is not yet closed.
+#[inline(always)]
+fn is_open(state: i32) -> bool {
+    matches!(
+        state,
+        TCP_ESTABLISHED | TCP_FIN_WAIT1 | TCP_FIN_WAIT2 | TCP_CLOSE_WAIT | TCP_LAST_ACK | TCP_CLOSING
+    )
 }

@@ -1,37 +1,73 @@
-//! Signal: the program read from a connection.
+//! Signal: the program read from a connection. All hooks run in the context of the reader.
 //!
-//! Hook `tp_btf/sock_recv_length(sk, ret, flags)`: the end of `sock_recvmsg`, in the context of the reader. Peeks take
-//! nothing out of the queue and are not reads; neither is the 0 that says end of file. What it cannot see: splice and
-//! sendfile.
+//! - `tp_btf/sock_recv_length(sk, ret, flags)`: the end of `sock_recvmsg` (6.3 and later). Peeks take nothing out of the
+//!   queue and are not reads; neither is the 0 that says end of file. It cannot see splice and sendfile.
+//! - `fexit/tcp_recvmsg(sk, msg, len, flags, addr_len)`: the same, one layer down.
+//! - `tp_btf/tcp_rcv_space_adjust(sk)`: each time that bytes were copied to the program, splice included. It says
+//!   nothing about how many; they are what was received less what is still there. One read of several segments
+//!   passes it several times.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::generated::bpf_skc_to_tcp_sock,
+    macros::{btf_tracepoint, fexit},
+    programs::{BtfTracePointContext, FExitContext},
+};
 use observer_ebpf::record::{flag, stage};
 
 use super::accept_unseen;
 use crate::{
     books::{add, add_signed, add32, duration, now, set_bits},
     constants as at,
-    kernel::{self, IPPROTO_TCP, MSG_PEEK, Typed},
+    kernel::{self, MSG_PEEK, Typed},
     maps::{CONNECTIONS, LISTENERS},
     threads,
 };
 
 #[btf_tracepoint(function = "sock_recv_length")]
 fn recv_length(ctx: BtfTracePointContext) -> i32 {
-    let result: i32 = ctx.arg(1);
-    let flags: i32 = ctx.arg(2);
-    if result > 0 && flags & MSG_PEEK == 0 {
-        received(Typed(ctx.arg(0)), result as u64);
+    returned(Typed(ctx.arg(0)), ctx.arg(1), ctx.arg(2))
+}
+
+#[fexit(function = "tcp_recvmsg")]
+fn recvmsg(ctx: FExitContext) -> i32 {
+    match ctx.ret() {
+        Ok(result) => returned(Typed(ctx.arg(0)), result, ctx.arg(3)),
+        Err(_) => 0,
+    }
+}
+
+#[inline(always)]
+fn returned(sock: Typed, result: i32, flags: i32) -> i32 {
+    if result > 0
+        && flags & MSG_PEEK == 0
+        && let Some(flow) = kernel::flow(sock)
+    {
+        received(flow, result as u64);
+    }
+    0
+}
+
+#[btf_tracepoint(function = "tcp_rcv_space_adjust")]
+fn rcv_space_adjust(ctx: BtfTracePointContext) -> i32 {
+    let sock = Typed(ctx.arg(0));
+    let tcp = Typed(unsafe { bpf_skc_to_tcp_sock(sock.0 as *mut _) } as *const _);
+    if tcp.0.is_null() {
+        return 0;
+    }
+    let waiting = tcp.load::<u32>(&at::TCP_RCV_NXT).wrapping_sub(tcp.load(&at::TCP_COPIED_SEQ));
+    let taken = tcp.load::<u64>(&at::TCP_BYTES_RECEIVED).wrapping_sub(u64::from(waiting));
+    let Some(connection) = CONNECTIONS.get_ptr_mut(sock.0 as u64) else { return 0 };
+    // A peek passes here too, and takes nothing.
+    let more = taken.wrapping_sub(unsafe { (*connection).bytes_read });
+    if more as i64 > 0 {
+        received(sock.0 as u64, more);
     }
     0
 }
 
 #[inline(always)]
-fn received(sock: Typed, bytes: u64) {
-    if sock.load::<u16>(&at::SK_PROTOCOL) != IPPROTO_TCP {
-        return;
-    }
-    let Some(connection) = CONNECTIONS.get_ptr_mut(sock.0 as u64) else { return };
+fn received(flow: u64, bytes: u64) {
+    let Some(connection) = CONNECTIONS.get_ptr_mut(flow) else { return };
     let now = now();
     let (_, tid) = threads::ids();
     let (before, cookie, waited, accepted) = unsafe {

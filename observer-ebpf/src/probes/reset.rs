@@ -3,24 +3,32 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use observer_ebpf::record::flag;
 
-use crate::{books::set_bits, maps::CONNECTIONS};
+use crate::{
+    books::{add, set_bits},
+    maps::{CONNECTIONS, LISTENERS},
+};
 
-/// `tcp_reset` accepted a RST from the peer.
+/// `tcp_reset` accepted a RST from the peer. One that still waits in the accept queue keeps its place there.
 #[btf_tracepoint(function = "tcp_receive_reset")]
 fn receive_reset(ctx: BtfTracePointContext) -> i32 {
-    note(ctx.arg(0), flag::RESET_IN)
+    if let Some(connection) = CONNECTIONS.get_ptr_mut(ctx.arg::<u64>(0)) {
+        unsafe {
+            let before = set_bits(&raw mut (*connection).flags, flag::RESET_IN);
+            if before & (flag::ACCEPTED | flag::RESET_IN) == 0
+                && let Some(entry) = LISTENERS.get_ptr_mut((*connection).listener)
+            {
+                add(&raw mut (*entry).counters.aborted_queued, 1);
+            }
+        }
+    }
+    0
 }
 
 /// A RST is sent; `sk` is null when no socket is behind it.
 #[btf_tracepoint(function = "tcp_send_reset")]
 fn send_reset(ctx: BtfTracePointContext) -> i32 {
-    note(ctx.arg(0), flag::RESET_OUT)
-}
-
-#[inline(always)]
-fn note(sock: u64, bit: u32) -> i32 {
-    if let Some(connection) = CONNECTIONS.get_ptr_mut(sock) {
-        unsafe { set_bits(&raw mut (*connection).flags, bit) };
+    if let Some(connection) = CONNECTIONS.get_ptr_mut(ctx.arg::<u64>(0)) {
+        unsafe { set_bits(&raw mut (*connection).flags, flag::RESET_OUT) };
     }
     0
 }

@@ -1,35 +1,56 @@
-//! Signal: the program wrote to a connection.
+//! Signal: the program wrote to a connection. All hooks run in the context of the writer.
 //!
-//! Hook `tp_btf/sock_send_length(sk, ret, flags)`: the end of `sock_sendmsg`, in the context of the writer. What it
-//! cannot see: bytes that sendfile and splice move within the kernel.
+//! - `tp_btf/sock_send_length(sk, ret, flags)`: the end of `sock_sendmsg` (6.3 and later), which sendfile passes too.
+//! - `fexit/tcp_sendmsg(sk, msg, size)`, and `fexit/tcp_sendpage(sk, page, offset, size, flags)`, by which kernels
+//!   before 6.5 send what sendfile and splice move.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    macros::{btf_tracepoint, fexit},
+    programs::{BtfTracePointContext, FExitContext},
+};
 use observer_ebpf::record::{flag, stage};
 
 use super::accept_unseen;
 use crate::{
     books::{add, add32, duration, now},
-    constants as at,
-    kernel::{self, IPPROTO_TCP, Typed},
+    kernel::{self, Typed},
     maps::{CONNECTIONS, LISTENERS},
     threads,
 };
 
 #[btf_tracepoint(function = "sock_send_length")]
 fn send_length(ctx: BtfTracePointContext) -> i32 {
-    let result: i32 = ctx.arg(1);
-    if result > 0 {
-        sent(Typed(ctx.arg(0)), result as u64);
+    returned(Typed(ctx.arg(0)), ctx.arg(1))
+}
+
+#[fexit(function = "tcp_sendmsg")]
+fn sendmsg(ctx: FExitContext) -> i32 {
+    left(&ctx)
+}
+
+#[fexit(function = "tcp_sendpage")]
+fn sendpage(ctx: FExitContext) -> i32 {
+    left(&ctx)
+}
+
+#[inline(always)]
+fn left(ctx: &FExitContext) -> i32 {
+    ctx.ret().map_or(0, |result| returned(Typed(ctx.arg(0)), result))
+}
+
+#[inline(always)]
+fn returned(sock: Typed, result: i32) -> i32 {
+    if result > 0
+        && let Some(flow) = kernel::flow(sock)
+    {
+        sent(flow, result as u64);
     }
     0
 }
 
 #[inline(always)]
-fn sent(sock: Typed, bytes: u64) {
-    if sock.load::<u16>(&at::SK_PROTOCOL) != IPPROTO_TCP {
-        return;
-    }
-    let Some(connection) = CONNECTIONS.get_ptr_mut(sock.0 as u64) else { return };
+fn sent(flow: u64, bytes: u64) {
+    let Some(connection) = CONNECTIONS.get_ptr_mut(flow) else { return };
     let now = now();
     let (_, tid) = threads::ids();
     let (first, read, cookie, flags) = unsafe {

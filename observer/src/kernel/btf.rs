@@ -1,4 +1,5 @@
-//! A reader of BTF, just large enough to look up where a member lies in a kernel structure.
+//! A reader of BTF, just large enough to look up where a member lies in a kernel structure, how many parameters a
+//! function has, and what a constant of an enumeration is.
 //!
 //! Format: <https://docs.kernel.org/bpf/btf.html>. The data comes from a file, so nothing in it is trusted: every
 //! access is checked, and nesting is bounded.
@@ -29,11 +30,15 @@ impl fmt::Display for BtfError {
 impl std::error::Error for BtfError {}
 
 const MAGIC: u16 = 0xeb9f;
+const KIND_POINTER: u32 = 2;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
-const KIND_CONST: u32 = 10;
-const KIND_VOLATILE: u32 = 9;
+const KIND_ENUM: u32 = 6;
 const KIND_TYPEDEF: u32 = 8;
+const KIND_VOLATILE: u32 = 9;
+const KIND_CONST: u32 = 10;
+const KIND_FUNCTION: u32 = 12;
+const KIND_PROTOTYPE: u32 = 13;
 /// Unions and structures without a name nest two or three deep in the kernel.
 const DEEPEST: u32 = 16;
 
@@ -55,6 +60,10 @@ pub struct Btf {
     types: Vec<usize>,
     strings: usize,
     structures: HashMap<Vec<u8>, u32>,
+    // Few of these are ever asked for, so they are searched rather than hashed.
+    functions: Vec<u32>,
+    typedefs: Vec<u32>,
+    enumerations: Vec<u32>,
 }
 
 impl Btf {
@@ -74,24 +83,87 @@ impl Btf {
         if strings_end > data.len() {
             return Err(BtfError::Truncated(data.len()));
         }
-        let mut btf = Self { data, types: Vec::new(), strings, structures: HashMap::new() };
+        let mut btf = Self {
+            data,
+            types: Vec::new(),
+            strings,
+            structures: HashMap::new(),
+            functions: Vec::new(),
+            typedefs: Vec::new(),
+            enumerations: Vec::new(),
+        };
         let mut at = start;
         while at < end {
             let header = btf.header(at)?;
             btf.types.push(at);
-            if header.kind == KIND_STRUCT {
-                let name = btf.name(word(&btf.data, at)?).to_vec();
-                let id = btf.types.len() as u32;
-                if !name.is_empty() {
-                    btf.structures.entry(name).or_insert(id);
-                }
-            }
+            btf.remember(at, &header)?;
             at = at.saturating_add(12).saturating_add(tail(at, &header)?);
         }
         if at != end {
             return Err(BtfError::Truncated(end));
         }
         Ok(btf)
+    }
+
+    fn remember(&mut self, at: usize, header: &Type) -> Result<(), BtfError> {
+        let id = self.types.len() as u32;
+        match header.kind {
+            KIND_STRUCT => {
+                let name = self.name(word(&self.data, at)?).to_vec();
+                if !name.is_empty() {
+                    self.structures.entry(name).or_insert(id);
+                }
+            }
+            KIND_ENUM => self.enumerations.push(id),
+            KIND_FUNCTION => self.functions.push(id),
+            KIND_TYPEDEF => self.typedefs.push(id),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The first of some types that has this name.
+    fn named(&self, ids: &[u32], name: &str) -> Option<Type> {
+        ids.iter().find_map(|id| {
+            let at = *self.types.get(id.checked_sub(1)? as usize)?;
+            let text = self.data.get(self.strings.saturating_add(word(&self.data, at).ok()? as usize)..)?;
+            let found = text.starts_with(name.as_bytes()) && text.get(name.len()) == Some(&0);
+            found.then(|| self.header(at).ok()).flatten()
+        })
+    }
+
+    /// Number of parameters of a function; `None` if the kernel has none of this name.
+    pub fn parameters(&self, function: &str) -> Option<u32> {
+        self.prototype(self.named(&self.functions, function)?.size_or_type)
+    }
+
+    /// Number of arguments of a tracepoint; `None` if the kernel has none of this name.
+    pub fn arguments(&self, tracepoint: &str) -> Option<u32> {
+        let typedef = self.named(&self.typedefs, &format!("btf_trace_{tracepoint}"))?;
+        let pointer = self.resolve(typedef.size_or_type)?;
+        if pointer.kind != KIND_POINTER {
+            return None;
+        }
+        // The first is the data of whoever registered for it.
+        self.prototype(pointer.size_or_type)?.checked_sub(1)
+    }
+
+    fn prototype(&self, id: u32) -> Option<u32> {
+        self.resolve(id)
+            .filter(|prototype| prototype.kind == KIND_PROTOTYPE)
+            .map(|prototype| prototype.members)
+    }
+
+    /// Value of a constant of any enumeration.
+    pub fn constant(&self, name: &str) -> Option<u32> {
+        self.enumerations.iter().find_map(|id| {
+            let enumeration = self.resolve(*id)?;
+            (0..enumeration.members as usize).find_map(|index| {
+                let at = enumeration.at + 12 + 8 * index;
+                let found = self.name(word(&self.data, at).ok()?) == name.as_bytes();
+                found.then(|| word(&self.data, at + 4).ok()).flatten()
+            })
+        })
     }
 
     /// Byte offset of a member of a structure, through anonymous unions and structures; `None` if there is no such
@@ -178,74 +250,4 @@ fn word(data: &[u8], at: usize) -> Result<u32, BtfError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `struct s { int a; union { struct { int b; int c; }; int d; }; int e:3; }`, as pahole would write it.
-    fn blob() -> Vec<u8> {
-        let mut strings = vec![0u8];
-        let mut name = |text: &str| {
-            let at = strings.len() as u32;
-            strings.extend_from_slice(text.as_bytes());
-            strings.push(0);
-            at
-        };
-        let (int, s, a, b, c, d, e) =
-            (name("int"), name("s"), name("a"), name("b"), name("c"), name("d"), name("e"));
-        let mut types: Vec<u32> = Vec::new();
-        types.extend([int, 1 << 24, 4, 32]); // 1: int
-        types.extend([0, 4 << 24 | 2, 8, b, 1, 0, c, 1, 32]); // 2: the inner structure
-        types.extend([0, 5 << 24 | 2, 8, 0, 2, 0, d, 1, 0]); // 3: the union
-        types.extend([s, 1 << 31 | 4 << 24 | 3, 16, a, 1, 0, 0, 3, 32, e, 1, 3 << 24 | 97]); // 4: s
-        let types: Vec<u8> = types.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let mut data = MAGIC.to_le_bytes().to_vec();
-        data.extend([1, 0]);
-        for word in [24u32, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
-            data.extend(word.to_le_bytes());
-        }
-        data.extend(types);
-        data.extend(strings);
-        data
-    }
-
-    #[test]
-    fn members_are_found_through_anonymous_ones() {
-        let btf = Btf::parse(blob()).unwrap();
-        for (member, offset) in [("a", Some(0)), ("b", Some(4)), ("c", Some(8)), ("d", Some(4))] {
-            assert_eq!(btf.offset_of("s", member), offset, "{member}");
-        }
-        assert_eq!(btf.offset_of("s", "e"), None, "a bitfield within a byte has no byte offset");
-        assert_eq!(btf.offset_of("s", "nothing"), None);
-        assert_eq!(btf.offset_of("nothing", "a"), None);
-    }
-
-    #[test]
-    fn cut_anywhere_is_an_error_and_never_a_panic() {
-        let whole = blob();
-        for length in 0..whole.len() {
-            assert!(Btf::parse(whole[..length].to_vec()).is_err(), "cut at {length}");
-        }
-    }
-
-    #[test]
-    fn any_byte_changed_never_panics() {
-        let whole = blob();
-        for at in 0..whole.len() {
-            for value in [0, 1, 0x7f, 0xff] {
-                let mut data = whole.clone();
-                data[at] = value;
-                if let Ok(btf) = Btf::parse(data) {
-                    for member in ["a", "b", "c", "d", "e", ""] {
-                        let _ = btf.offset_of("s", member);
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_no_btf_is_said_to_be_none() {
-        assert_eq!(Btf::parse(b"ELF".to_vec()).err(), Some(BtfError::NotBtf));
-        assert_eq!(Btf::parse(Vec::new()).err(), Some(BtfError::NotBtf));
-    }
-}
+mod tests;

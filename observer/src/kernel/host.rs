@@ -15,6 +15,15 @@ pub fn read(pid: u32) -> Option<HostCounters> {
         listen_overflows: of(&extended, "ListenOverflows"),
         listen_drops: of(&extended, "ListenDrops"),
         passive_opens: of(&tcp, "PassiveOpens"),
+        syn_queue_full_drops: of(&extended, "TCPReqQFullDrop"),
+        cookies_wanted: of(&extended, "TCPReqQFullDoCookies"),
+        cookies_sent: of(&extended, "SyncookiesSent"),
+        cookies_received: of(&extended, "SyncookiesRecv"),
+        cookies_failed: of(&extended, "SyncookiesFailed"),
+        migrations: of(&extended, "TCPMigrateReqSuccess"),
+        migration_failures: of(&extended, "TCPMigrateReqFailure"),
+        embryonic_resets: of(&extended, "EmbryonicRsts"),
+        deferred_acks: of(&extended, "TCPDeferAcceptDrop"),
     })
 }
 

@@ -1,15 +1,15 @@
 //! Where the members lie that the programs read, on the kernel that runs.
 
-use observer_ebpf::layout::FIELDS;
+use observer_ebpf::layout::{ENUMERATORS, FIELDS};
 
 use super::btf::Btf;
 
-/// Offsets by the name of the global that takes them, and the members that this kernel does not have.
+/// Offsets and constants by the name of the global that takes them, and those that this kernel does not have.
 #[derive(Debug, Clone, Default)]
 pub struct Layout {
-    /// Name of the global → byte offset.
-    pub offsets: Vec<(&'static str, u32)>,
-    /// Names of the globals whose member is not there.
+    /// Name of the global → byte offset, or value.
+    pub values: Vec<(&'static str, u32)>,
+    /// Names of the globals whose member or constant is not there.
     pub missing: Vec<&'static str>,
 }
 
@@ -19,18 +19,27 @@ impl Layout {
         let mut layout = Self::default();
         for field in FIELDS {
             match btf.offset_of(field.structure, field.member) {
-                Some(offset) => layout.offsets.push((field.global, offset)),
+                Some(offset) => layout.values.push((field.global, offset)),
                 None => layout.missing.push(field.global),
+            }
+        }
+        for row in ENUMERATORS {
+            match btf.constant(row.name) {
+                Some(value) => layout.values.push((row.global, value)),
+                None => layout.missing.push(row.global),
             }
         }
         layout
     }
 
-    /// `structure.member` of a global, for messages.
+    /// `structure.member`, or the constant's name, of a global, for messages.
     pub fn member_of(global: &str) -> String {
-        FIELDS
-            .iter()
-            .find(|field| field.global == global)
-            .map_or_else(|| global.to_owned(), |field| format!("{}.{}", field.structure, field.member))
+        let field = FIELDS.iter().find(|field| field.global == global);
+        let constant = ENUMERATORS.iter().find(|row| row.global == global);
+        match (field, constant) {
+            (Some(field), _) => format!("{}.{}", field.structure, field.member),
+            (None, Some(row)) => row.name.to_owned(),
+            (None, None) => global.to_owned(),
+        }
     }
 }

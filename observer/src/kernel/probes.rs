@@ -1,24 +1,18 @@
-//! Loads and attaches by the [plan](super::plan): for each signal the first hook whose programs all work here.
+//! The attached programs.
 
 use std::{
-    collections::BTreeMap,
     io::{self, Read as _},
     os::fd::{AsFd as _, AsRawFd as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use aya::{
-    Btf as AyaBtf, Ebpf, EbpfLoader, Endianness,
-    programs::{BtfTracePoint, Iter, Program as AyaProgram, ProgramError, RawTracePoint, TracePoint},
-};
+use aya::{Btf as AyaBtf, Ebpf, Endianness, programs::Iter};
 
 use super::{
-    btf::Btf,
+    choice::{Choice, Chosen, Outcome, unusable},
     layout::Layout,
-    plan::{Attach, Hook, PROGRAMS, Program, SIGNALS, Signal},
-    privilege,
-    refusal::Refusal,
+    loading, privilege,
 };
 use crate::{
     failure::Failure,
@@ -27,9 +21,6 @@ use crate::{
 
 /// Where every kernel with BTF shows it.
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
-
-/// Above every level of aya-log.
-const LOG_ALL: u8 = u8::MAX;
 
 /// What can be set before the programs are loaded.
 #[derive(Debug, Clone)]
@@ -48,6 +39,10 @@ pub struct Options {
     pub ring_bytes: u32,
     /// Let the programs log.
     pub log: bool,
+    /// Hooks that no other may stand in for.
+    pub hooks: Vec<Chosen>,
+    /// Hooks that are known not to fire here.
+    pub silent: Vec<Chosen>,
 }
 
 impl Default for Options {
@@ -60,19 +55,10 @@ impl Default for Options {
             max_threads: 8192,
             ring_bytes: 4 << 20,
             log: false,
+            hooks: Vec::new(),
+            silent: Vec::new(),
         }
     }
-}
-
-/// What became of one signal.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// Its row in the plan.
-    pub signal: &'static Signal,
-    /// The hook in use.
-    pub hook: Option<&'static Hook>,
-    /// Better hooks that were refused, and why.
-    pub refused: Vec<(&'static Hook, Refusal)>,
 }
 
 /// Loaded and attached programs. Nothing is pinned: when this is dropped, or the process dies by whatever cause, the
@@ -88,21 +74,29 @@ impl Probes {
     /// Loads the object and attaches what the plan says.
     ///
     /// # Errors
-    /// [`Failure::Privilege`] without the capabilities, [`Failure::Kernel`] without BTF or when an essential signal
-    /// has no hook here.
+    /// [`Failure::Privilege`] without the capabilities, [`Failure::Kernel`] without BTF or when an essential signal, or
+    /// one whose hook was asked for, has no hook here.
     pub fn attach(options: &Options) -> Result<Self> {
         privilege::check()?;
-        let layout = layout(&options.btf)?;
+        let types = loading::types(&options.btf)?;
+        let layout = Layout::of(&types);
         let btf = AyaBtf::parse_file(&options.btf, Endianness::default()).map_err(|error| {
             Failure::Kernel(format!("cannot use BTF of {}: {error}", options.btf.display()))
         })?;
-        let ebpf = load(options, &layout, &btf)?;
-        let mut probes = Self { ebpf, outcomes: Vec::new() };
+        let mut probes = Self { ebpf: loading::load(options, &layout, &btf)?, outcomes: Vec::new() };
         probes.select_ports(&options.filters.ports)?;
-        probes.attach_all(&layout, &btf);
+        let choice = Choice {
+            ebpf: &mut probes.ebpf,
+            layout: &layout,
+            types: &types,
+            btf: &btf,
+            forced: &options.hooks,
+            silent: &options.silent,
+        };
+        probes.outcomes = choice.attach()?;
         match probes.outcomes.iter().find(|outcome| outcome.signal.essential && outcome.hook.is_none()) {
             None => Ok(probes),
-            Some(outcome) => Err(refused(outcome).into()),
+            Some(outcome) => Err(unusable(outcome.signal, &outcome.refused).into()),
         }
     }
 
@@ -113,43 +107,6 @@ impl Probes {
             map.insert(port, 1, 0).with_context(|| format!("cannot select port {port}"))?;
         }
         Ok(())
-    }
-
-    fn attach_all(&mut self, layout: &Layout, btf: &AyaBtf) {
-        let mut tried: BTreeMap<&str, Result<(), Refusal>> = BTreeMap::new();
-        for signal in SIGNALS {
-            let mut outcome = Outcome { signal, hook: None, refused: Vec::new() };
-            for hook in signal.hooks {
-                let refusal = hook.programs.iter().find_map(|name| {
-                    tried.entry(name).or_insert_with(|| self.attach_one(name, layout, btf)).clone().err()
-                });
-                match refusal {
-                    None => {
-                        outcome.hook = Some(hook);
-                        break;
-                    }
-                    Some(refusal) => outcome.refused.push((hook, refusal)),
-                }
-            }
-            self.outcomes.push(outcome);
-        }
-    }
-
-    fn attach_one(&mut self, name: &str, layout: &Layout, btf: &AyaBtf) -> Result<(), Refusal> {
-        let row = PROGRAMS
-            .iter()
-            .find(|row| row.name == name)
-            .ok_or_else(|| Refusal::Other(format!("the plan has no program {name}")))?;
-        let missing: Vec<&str> =
-            row.fields.iter().copied().filter(|field| layout.missing.contains(field)).collect();
-        if !missing.is_empty() {
-            return Err(Refusal::missing_fields(&missing));
-        }
-        let program = self
-            .ebpf
-            .program_mut(name)
-            .ok_or_else(|| Refusal::Other(format!("the eBPF object has no program {name}")))?;
-        start(program, row, btf).map_err(|error| Refusal::from(&error))
     }
 
     /// Whether a signal has a hook here.
@@ -174,10 +131,20 @@ impl Probes {
         })
     }
 
-    /// Runs the iterator over open files, which registers the listeners that exist. A listener that opens meanwhile
-    /// is registered by its own hook; whoever comes second finds it there.
-    pub fn find_existing_listeners(&mut self) -> Result<()> {
-        let Some(program) = self.ebpf.program_mut("existing_listeners") else { return Ok(()) };
+    /// Runs the iterators over open files: the first registers the listeners that exist, the second their connections.
+    /// What opens meanwhile is registered by its own hook; whoever comes second finds it there.
+    pub fn find_existing(&mut self) -> Result<()> {
+        if self.uses("existing_listeners") {
+            self.iterate("existing_listeners")?;
+        }
+        if self.uses("existing_connections") {
+            self.iterate("existing_connections")?;
+        }
+        Ok(())
+    }
+
+    fn iterate(&mut self, name: &str) -> Result<()> {
+        let Some(program) = self.ebpf.program_mut(name) else { return Ok(()) };
         let program: &mut Iter = program.try_into()?;
         let link = program.attach().context("cannot run the iterator over open files")?;
         let mut output = program.take_link(link)?.into_file()?;
@@ -190,85 +157,5 @@ impl Probes {
                 Err(error) => return Err(error).context("cannot read the iterator over open files"),
             }
         }
-    }
-}
-
-/// Offsets from the BTF in a file.
-fn layout(path: &Path) -> Result<Layout> {
-    let data = std::fs::read(path).map_err(|error| {
-        Failure::Kernel(format!(
-            "cannot read the kernel's BTF from {}: {error}; it needs a kernel built with CONFIG_DEBUG_INFO_BTF",
-            path.display()
-        ))
-    })?;
-    let btf = Btf::parse(data)
-        .map_err(|error| Failure::Kernel(format!("cannot use BTF of {}: {error}", path.display())))?;
-    Ok(Layout::of(&btf))
-}
-
-fn load(options: &Options, layout: &Layout, btf: &AyaBtf) -> Result<Ebpf> {
-    let mut loader = EbpfLoader::new();
-    loader.btf(Some(btf));
-    for (global, offset) in &layout.offsets {
-        loader.override_global(global, offset, false);
-    }
-    let filters = &options.filters;
-    let ports = filters.ports.len() as u32;
-    let pid = filters.pid.unwrap_or(0);
-    let netns = filters.netns.unwrap_or(0);
-    let cgroup = filters.cgroup.unwrap_or(0);
-    let log_level = if options.log { LOG_ALL } else { 0u8 };
-    loader
-        .override_global("FILTER_PORTS", &ports, true)
-        .override_global("FILTER_PID", &pid, true)
-        .override_global("FILTER_NETNS", &netns, true)
-        .override_global("FILTER_CGROUP", &cgroup, true)
-        .override_global(aya_log::LEVEL, &log_level, true)
-        .map_max_entries("LISTENERS", options.max_listeners)
-        .map_max_entries("CONNECTIONS", options.max_connections)
-        .map_max_entries("THREADS", options.max_threads)
-        .map_max_entries("EVENTS", options.ring_bytes);
-    loader
-        .load(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/observer-ebpf")))
-        .context("cannot load the eBPF object into the kernel")
-}
-
-/// Loads one program and attaches it, if it is one that is attached.
-fn start(program: &mut AyaProgram, row: &Program, btf: &AyaBtf) -> Result<(), ProgramError> {
-    match row.attach {
-        Attach::TpBtf(tracepoint) => {
-            let program: &mut BtfTracePoint = program.try_into()?;
-            program.load(tracepoint, btf)?;
-            program.attach()?;
-        }
-        Attach::Tracepoint(category, name) => {
-            let program: &mut TracePoint = program.try_into()?;
-            program.load()?;
-            program.attach(category, name)?;
-        }
-        Attach::OnDemand => {
-            let program: &mut RawTracePoint = program.try_into()?;
-            program.load()?;
-        }
-        Attach::Iterator(over) => {
-            let program: &mut Iter = program.try_into()?;
-            program.load(over, btf)?;
-        }
-    }
-    Ok(())
-}
-
-/// The error for an essential signal without a hook.
-fn refused(outcome: &Outcome) -> Failure {
-    let reasons: Vec<String> = outcome
-        .refused
-        .iter()
-        .map(|(hook, refusal)| format!("{}: {refusal} ({})", hook.name, refusal.remedy()))
-        .collect();
-    let text = format!("no hook for the signal `{}` works here: {}", outcome.signal.name, reasons.join("; "));
-    if outcome.refused.iter().all(|(_, refusal)| matches!(refusal, Refusal::Forbidden(_))) {
-        Failure::Privilege(text)
-    } else {
-        Failure::Kernel(text)
     }
 }

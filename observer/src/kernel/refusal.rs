@@ -15,6 +15,21 @@ pub enum Refusal {
     NotInKernel(String),
     /// tracefs cannot be read.
     NoTracefs(String),
+    /// A function of this kernel, or a tracepoint, has another number of parameters than the program was written for.
+    Parameters {
+        /// Its name.
+        of: String,
+        /// How many it was written for.
+        wanted: u32,
+        /// How many there are.
+        found: u32,
+    },
+    /// This kernel cannot attach programs to its functions.
+    NoTrampolines(String),
+    /// Another program counts the same event.
+    Taken(String),
+    /// It loaded and attached, and did not fire in the self-test.
+    Silent,
     /// A capability is missing, or the kernel forbids it (lockdown, or a build without the feature).
     Forbidden(String),
     /// The verifier refused the program; the end of its log.
@@ -27,8 +42,14 @@ impl Refusal {
     /// What the person in front of the screen can do.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::MissingFields(_) | Self::NotInKernel(_) => {
+            Self::MissingFields(_) | Self::NotInKernel(_) | Self::Parameters { .. } | Self::Silent => {
                 "another kernel; docs/kernels.md lists what each one offers"
+            }
+            Self::NoTrampolines(_) => {
+                "a kernel built with CONFIG_KPROBES and CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, as distributions do"
+            }
+            Self::Taken(_) => {
+                "nothing: that one serves this signal too; --hook chooses the other one for both"
             }
             Self::NoTracefs(_) => {
                 "mount -t tracefs tracefs /sys/kernel/tracing; where it is mounted, only root may read it unless its mode says otherwise"
@@ -55,6 +76,17 @@ impl fmt::Display for Refusal {
             Self::MissingFields(fields) => write!(f, "this kernel has no {}", fields.join(", ")),
             Self::NotInKernel(what) => write!(f, "this kernel has no {what}"),
             Self::NoTracefs(text) => write!(f, "tracefs is not readable: {text}"),
+            Self::Parameters { of, wanted, found } => {
+                write!(
+                    f,
+                    "{of} has {found} parameters on this kernel, and the program knows it with {wanted}"
+                )
+            }
+            Self::NoTrampolines(text) => {
+                write!(f, "this kernel does not attach programs to its functions: {text}")
+            }
+            Self::Taken(by) => write!(f, "the program {by} counts the same event already"),
+            Self::Silent => f.write_str("it attached, but stayed silent in the self-test"),
             Self::Forbidden(text) => write!(f, "not permitted: {text}"),
             Self::Verifier(text) => write!(f, "refused by the verifier: {text}"),
             Self::Other(text) => f.write_str(text),
@@ -67,7 +99,9 @@ impl From<&ProgramError> for Refusal {
         match error {
             ProgramError::LoadError { io_error, verifier_log } => {
                 let log = verifier_log.to_string();
-                let last = log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
+                // The last line is a statistic; the one before it says what is wrong.
+                let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("processed ");
+                let last = log.lines().rev().find(says).unwrap_or("").trim();
                 match io_error.raw_os_error() {
                     Some(libc::EPERM) if log.trim().is_empty() => Self::Forbidden(io_error.to_string()),
                     _ => Self::Verifier(format!("{io_error}; {last}")),

@@ -11,11 +11,12 @@ use aya::programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _};
 use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample, kind};
 
 use super::{
+    choice::Outcome,
     host,
     log::ProbeLog,
     maps::{self, Maps},
     plan::PROGRAMS,
-    probes::{Options, Outcome, Probes},
+    probes::{Options, Probes},
     tasks,
 };
 use crate::model::{event::Event, snapshot::ProbeCost};
@@ -78,9 +79,7 @@ impl Source {
         // Before the maps are taken: aya-log takes its own out of the same object.
         let log = options.log.then(|| ProbeLog::open(&mut probes.ebpf)).transpose()?;
         let maps = Maps::take(&mut probes.ebpf)?;
-        if probes.uses("existing_listeners") {
-            probes.find_existing_listeners()?;
-        }
+        probes.find_existing()?;
         let mut source = Self {
             probes,
             maps,

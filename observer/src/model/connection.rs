@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use observer_ebpf::record::{self, COMM, NAMED_THREADS, flag, via};
 
-use super::snapshot::{Acceptor, Connection, End, Via};
+use super::snapshot::{Acceptor, Connection, End, Holder, Via};
 
 /// `AF_INET6`.
 const INET6: u16 = 10;
@@ -40,10 +40,12 @@ pub fn of(record: &record::Connection, open: bool) -> Connection {
     Connection {
         local: address(record.family, record.local_address, record.local_port),
         remote: address(record.family, record.remote_address, record.remote_port),
-        listener: record.listener,
+        listener: (record.listener != 0).then_some(record.listener),
+        migrated: has(flag::MIGRATED),
         syn_ns: established_ns
             .filter(|_| record.syn_wait_us != 0)
             .map(|ns| ns.saturating_sub(u64::from(record.syn_wait_us) * 1000)),
+        enqueued_ns: time(record.enqueued_ns),
         established_ns,
         accepted_ns: time(record.accepted_ns),
         first_data_ns: time(record.first_data_ns),
@@ -59,6 +61,8 @@ pub fn of(record: &record::Connection, open: bool) -> Connection {
             tid: record.acceptor_tid,
             comm: name(&record.acceptor_comm),
         }),
+        holder: has(flag::HELD)
+            .then(|| Holder { pid: record.acceptor_pid, comm: name(&record.acceptor_comm) }),
         readers: named(&record.readers),
         writers: named(&record.writers),
         more_threads: has(flag::MORE_READERS) || has(flag::MORE_WRITERS),
@@ -80,13 +84,17 @@ fn unseen(record: &record::Connection, arrival_seen: bool) -> Vec<&'static str> 
         unseen.push("syn_ns");
     }
     if !arrival_seen {
-        unseen.push("established_ns");
+        unseen.extend(["enqueued_ns", "established_ns"]);
         if record.first_data_ns == 0 {
             unseen.push("first_data_ns");
         }
     }
-    if record.flags & flag::ACCEPT_UNSEEN != 0 {
+    if record.flags & flag::ACCEPT_UNSEEN != 0 && record.accepted_ns == 0 {
         unseen.push("accepted_ns");
+    }
+    if record.flags & flag::HELD != 0 {
+        // They may have been before the start, whatever was seen since.
+        unseen.extend(["first_read_ns", "first_write_ns"]);
     }
     unseen
 }

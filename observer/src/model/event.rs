@@ -59,4 +59,23 @@ pub struct HostCounters {
     pub listen_drops: u64,
     /// `TCP_MIB_PASSIVEOPENS`.
     pub passive_opens: u64,
+    /// `LINUX_MIB_TCPREQQFULLDROP`: SYNs refused because a SYN queue was full and cookies are off.
+    pub syn_queue_full_drops: u64,
+    /// `LINUX_MIB_TCPREQQFULLDOCOOKIES`: SYNs that met a full SYN queue (or `tcp_syncookies=2`) and were to be answered
+    /// with a cookie.
+    pub cookies_wanted: u64,
+    /// `LINUX_MIB_SYNCOOKIESSENT`.
+    pub cookies_sent: u64,
+    /// `LINUX_MIB_SYNCOOKIESRECV`: valid cookies that came back.
+    pub cookies_received: u64,
+    /// `LINUX_MIB_SYNCOOKIESFAILED`: ACKs that were no valid cookie.
+    pub cookies_failed: u64,
+    /// `LINUX_MIB_TCPMIGRATEREQSUCCESS`: connections moved from a closed listener to another shard.
+    pub migrations: u64,
+    /// `LINUX_MIB_TCPMIGRATEREQFAILURE`.
+    pub migration_failures: u64,
+    /// `LINUX_MIB_EMBRYONICRSTS`: handshakes that were reset before they were complete.
+    pub embryonic_resets: u64,
+    /// `LINUX_MIB_TCPDEFERACCEPTDROP`: bare ACKs that TCP_DEFER_ACCEPT ignored.
+    pub deferred_acks: u64,
 }

@@ -1,6 +1,6 @@
 //! One network namespace in the model: the kernel's own counters since the observer first read them.
 
-use super::event::HostCounters;
+use super::{event::HostCounters, snapshot};
 
 /// Counters at the first reading, and now.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,9 +26,33 @@ impl Host {
         self.since(|counters| counters.listen_drops)
     }
 
-    /// Listen drops since the first reading that were no overflows.
+    /// SYNs refused for a full SYN queue since the first reading.
+    pub(super) fn syn_queue_drops(&self) -> u64 {
+        self.since(|counters| counters.syn_queue_full_drops)
+    }
+
+    /// Listen drops since the first reading that were for no full queue.
     pub(super) fn other_drops(&self) -> u64 {
-        self.drops().saturating_sub(self.overflows())
+        self.drops().saturating_sub(self.overflows()).saturating_sub(self.syn_queue_drops())
+    }
+
+    /// Everything since the first reading.
+    pub(super) fn snapshot(&self, netns: u32) -> snapshot::Host {
+        snapshot::Host {
+            netns,
+            listen_overflows: self.overflows(),
+            listen_drops: self.drops(),
+            syn_queue_full_drops: self.syn_queue_drops(),
+            cookies_wanted: self.since(|counters| counters.cookies_wanted),
+            cookies_sent: self.since(|counters| counters.cookies_sent),
+            cookies_received: self.since(|counters| counters.cookies_received),
+            cookies_failed: self.since(|counters| counters.cookies_failed),
+            passive_opens: self.passive_opens(),
+            migrations: self.since(|counters| counters.migrations),
+            migration_failures: self.since(|counters| counters.migration_failures),
+            embryonic_resets: self.since(|counters| counters.embryonic_resets),
+            deferred_acks: self.since(|counters| counters.deferred_acks),
+        }
     }
 
     /// Passive opens since the first reading.

@@ -1,9 +1,12 @@
 //! The books: our figures against the kernel's.
 
+use observer_ebpf::loss;
+
 use super::{
+    drops::Telling,
     host::Host,
     listener::Watched,
-    snapshot::{Filters, LedgerCheck},
+    snapshot::{Filters, LedgerCheck, Meta},
 };
 
 /// For one listener: what went in and did not come out is what is in the queue.
@@ -13,7 +16,7 @@ pub(super) fn listener(watched: &Watched) -> Option<LedgerCheck> {
         return None;
     }
     let counters = &sample.counters;
-    let ours = i64::from(counters.queued_at_start) + counters.enqueued as i64
+    let ours = i64::from(counters.queued_at_start) + counters.enqueued as i64 + counters.migrated as i64
         - counters.accepted as i64
         - counters.dropped_queued as i64;
     let kernel = i64::from(sample.accept_queue);
@@ -30,7 +33,9 @@ pub(super) fn listener(watched: &Watched) -> Option<LedgerCheck> {
                 "{difference} left the queue and are on their way out of accept(2), or went an unseen path"
             )
         } else {
-            "arrivals of this instant, or of the instant when watching began".to_owned()
+            "arrivals of this instant or of the instant when watching began, or connections moved here from a closed \
+             shard"
+                .to_owned()
         }
     });
     Some(LedgerCheck {
@@ -52,15 +57,14 @@ pub(super) fn host<'a>(
     host: &Host,
     listeners: impl Iterator<Item = &'a Watched>,
     gone: Gone,
-    filters: &Filters,
+    meta: &Meta,
 ) -> Vec<LedgerCheck> {
-    if *filters != Filters::default() {
+    if meta.filters != Filters::default() {
         return Vec::new();
     }
-    let (mut dropped, mut enqueued) = (gone.dropped, gone.enqueued);
+    let mut sum = gone;
     for watched in listeners {
-        dropped += watched.dropped();
-        enqueued += watched.sample().map_or(0, |sample| sample.counters.enqueued);
+        sum.add(watched);
     }
     let check = |check: &'static str, ours: u64, kernel: u64, why: &str| LedgerCheck {
         scope: "host",
@@ -72,25 +76,71 @@ pub(super) fn host<'a>(
         difference: ours as i64 - kernel as i64,
         reason: (ours != kernel).then(|| why.to_owned()),
     };
-    vec![
-        check(
+    let unwatched = "listeners that are not watched, or refusals between two readings";
+    let mut checks = vec![check(
+        "passive_opens",
+        sum.enqueued,
+        host.passive_opens(),
+        "listeners that are not watched, arrivals between two readings, or children that were never queued",
+    )];
+    match meta.telling {
+        Telling::Each => checks.extend([
+            check("listen_overflows", sum.overflows, host.overflows(), unwatched),
+            check("syn_queue_full", sum.syn_queue, host.syn_queue_drops(), unwatched),
+            check(
+                "listen_drops",
+                sum.seen,
+                host.drops(),
+                "refusals for no full queue (no memory, no route), or listeners that are not watched",
+            ),
+        ]),
+        Telling::LastAck => checks.push(check("listen_drops", sum.refused, host.drops(), unwatched)),
+        Telling::Nothing => checks.push(check(
             "listen_drops",
-            dropped,
+            sum.refused,
             host.drops(),
-            "repeated SYNs (in sk_drops alone), listeners that are not watched, or refusals between two readings",
-        ),
-        check(
-            "passive_opens",
-            enqueued,
-            host.passive_opens(),
-            "listeners that are not watched, arrivals between two readings, or children that were never queued",
-        ),
-    ]
+            "segments discarded for requests that wait (in sk_drops alone), listeners that are not watched, or \
+             refusals between two readings",
+        )),
+    }
+    checks
 }
 
-/// Figures of listeners that are closed, by network namespace: the kernel's counters still hold them.
+/// The event ring: what the kernel half produced was delivered or is counted as lost.
+pub(super) fn ring(counters: [u64; loss::COUNTERS as usize], delivered: u64) -> LedgerCheck {
+    let ours = delivered + counters[loss::RING_CONNECTION as usize];
+    let kernel = counters[loss::PRODUCED as usize];
+    LedgerCheck {
+        scope: "ring",
+        listener: None,
+        netns: 0,
+        check: "records",
+        ours: ours as i64,
+        kernel: kernel as i64,
+        difference: ours as i64 - kernel as i64,
+        reason: (ours != kernel)
+            .then(|| "records on their way, or taken out since the counters were read".to_owned()),
+    }
+}
+
+/// Sums over listeners; those of closed ones are kept, because the kernel's counters still hold them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Gone {
-    pub(super) dropped: u64,
-    pub(super) enqueued: u64,
+    /// Refusals at most, of any cause.
+    pub(super) refused: u64,
+    enqueued: u64,
+    overflows: u64,
+    syn_queue: u64,
+    seen: u64,
+}
+
+impl Gone {
+    pub(super) fn add(&mut self, watched: &Watched) {
+        let refused = watched.refused();
+        self.refused += refused.most();
+        self.overflows += refused.overflows_seen();
+        self.syn_queue += refused.syn_queue_seen();
+        self.seen += refused.seen();
+        self.enqueued += watched.sample().map_or(0, |sample| sample.counters.enqueued);
+    }
 }

@@ -6,6 +6,7 @@ use observer_ebpf::record::{ListenerEntry, ListenerIdentity, Sample, stage};
 
 use super::{
     connection,
+    drops::{Refused, Telling},
     histogram::Histogram,
     host::Host,
     snapshot::{Listener, Rates, State},
@@ -38,7 +39,7 @@ pub(super) struct Watched {
     stages: Arc<[Histogram; stage::STAGES]>,
     interval: Arc<[Histogram; stage::STAGES]>,
     /// Refused so far when the namespace's counters were first read; what came before has no known cause.
-    dropped_before_host: Option<u64>,
+    refused_before_host: Option<u64>,
     past: VecDeque<Totals>,
     closed_ns: Option<u64>,
     /// Number within its group, once it has been in one.
@@ -56,7 +57,7 @@ impl Watched {
             raw: Box::new(fresh),
             stages: Arc::default(),
             interval: Arc::default(),
-            dropped_before_host: host_known.then_some(0),
+            refused_before_host: host_known.then_some(0),
             past: VecDeque::new(),
             closed_ns: None,
             shard: None,
@@ -142,10 +143,8 @@ impl Watched {
 
     /// Notes that the namespace's counters are known from now on.
     pub(super) fn host_known(&mut self) {
-        if self.dropped_before_host.is_none()
-            && let Some(sample) = &self.sample
-        {
-            self.dropped_before_host = Some(dropped(sample));
+        if self.refused_before_host.is_none() && self.sample.is_some() {
+            self.refused_before_host = Some(self.refused().most());
         }
     }
 
@@ -165,18 +164,22 @@ impl Watched {
     }
 
     /// Everything refused since watching began.
-    pub(super) fn dropped(&self) -> u64 {
-        self.sample.as_ref().map_or(0, dropped)
+    pub(super) fn refused(&self) -> Refused {
+        self.sample
+            .as_ref()
+            .map_or_else(Refused::default, |sample| Refused::new(dropped(sample), &sample.counters))
     }
 
-    /// The figures now; the interval begins anew.
-    pub(super) fn snapshot(&mut self, host: Option<&Host>, dropped_here: u64) -> Listener {
+    /// The figures now; the interval begins anew. `refused_here` is what all listeners of its namespace refused.
+    pub(super) fn snapshot(&mut self, telling: Telling, host: Option<&Host>, refused_here: u64) -> Listener {
         let identity = &self.identity;
         let sample = self.sample.unwrap_or_else(|| last_sample(&self.raw, 0));
         let counters = sample.counters;
         let rates = rates(&self.past);
-        let others = dropped_here.saturating_sub(dropped(&sample));
-        let between = overflows(dropped(&sample), self.dropped_before_host, others, host);
+        let refused = Refused::new(dropped(&sample), &counters);
+        let others = refused_here.saturating_sub(refused.most());
+        let causes = refused.causes(telling, self.refused_before_host, others, host);
+        let between = causes.overflows;
         let listener = Listener {
             cookie: identity.cookie,
             addr: self.place().1.to_string(),
@@ -198,10 +201,14 @@ impl Watched {
             accepted: counters.accepted,
             accepted_unseen: counters.accepted_unseen,
             dropped_queued: counters.dropped_queued,
+            aborted_queued: counters.aborted_queued,
+            migrated: counters.migrated,
+            requests: counters.requests,
             queued_at_start: counters.queued_at_start,
             overflows: (between.0 == between.1).then_some(between.0),
             overflows_between: between,
             listen_drops: dropped(&sample),
+            drops: causes.drops,
             cookies: counters.cookies,
             synack_retransmits: counters.synack_retransmits,
             unread: counters.unread.max(0) as u64,
@@ -269,20 +276,6 @@ fn state(sample: &Sample, rates: &Rates, most_overflows: u64) -> State {
     }
 }
 
-/// Least and most of the refusals that were overflows. `sk_drops` counts all causes, and also SYNs that were repeated
-/// while their request waited, which are no listen drops; the namespace's counters tell how many overflows there were
-/// in it, and `others` is what its other listeners refused.
-fn overflows(dropped: u64, before_host: Option<u64>, others: u64, host: Option<&Host>) -> (u64, u64) {
-    let (Some(host), Some(before)) = (host, before_host) else {
-        return (0, dropped);
-    };
-    let since = dropped.saturating_sub(before);
-    let most = since.min(host.overflows());
-    let least =
-        since.saturating_sub(host.other_drops()).min(host.overflows().saturating_sub(others)).min(most);
-    (least, before + most)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,28 +290,5 @@ mod tests {
         assert_eq!(rates(&past).enqueued, 10.0);
         assert_eq!(rates(&VecDeque::from([totals(0, 10)])), Rates::default());
         assert_eq!(rates(&VecDeque::new()), Rates::default());
-    }
-
-    #[test]
-    fn overflows_are_exact_only_when_nothing_else_was_refused() {
-        let mut host = Host::default();
-        host.read(super::super::event::HostCounters::default());
-        host.read(super::super::event::HostCounters {
-            listen_overflows: 7,
-            listen_drops: 7,
-            passive_opens: 0,
-        });
-        assert_eq!(overflows(7, Some(0), 0, Some(&host)), (7, 7));
-        host.read(super::super::event::HostCounters {
-            listen_overflows: 7,
-            listen_drops: 10,
-            passive_opens: 0,
-        });
-        assert_eq!(overflows(7, Some(0), 0, Some(&host)), (4, 7));
-        assert_eq!(overflows(7, Some(0), 7, Some(&host)), (0, 7), "another listener may have had them");
-        assert_eq!(overflows(7, None, 0, None), (0, 7));
-        let mut quiet = Host::default();
-        quiet.read(super::super::event::HostCounters::default());
-        assert_eq!(overflows(11, Some(0), 0, Some(&quiet)), (0, 0), "repeated SYNs are no overflows");
     }
 }

@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use serde::Serialize;
 
-use super::histogram::{Histogram, Quantiles};
+use super::{
+    drops::{Drop, Telling},
+    histogram::{Histogram, Quantiles},
+};
 pub use observer_ebpf::record::stage;
 
 /// Everything known at one instant.
@@ -20,6 +23,8 @@ pub struct Snapshot {
     pub interval_ns: u64,
     /// What does not change while the observer runs.
     pub meta: Arc<Meta>,
+    /// Network namespaces with watched listeners, and the observer's own: the kernel's own counters.
+    pub hosts: Vec<Host>,
     /// Watched listeners, in a stable order: by network namespace, port, address, shard, then cookie.
     pub listeners: Vec<Listener>,
     /// Threads that ever did something with a watched connection, or hold a watched listener.
@@ -62,6 +67,9 @@ pub struct Meta {
     pub filters: Filters,
     /// Largest relative error of a quantile (the maximum is exact).
     pub quantile_error: f64,
+    /// How far the causes of refusals can be told apart here.
+    #[serde(skip)]
+    pub telling: Telling,
 }
 
 /// What is selected in the kernel.
@@ -150,6 +158,12 @@ pub struct Listener {
     pub accepted_unseen: u64,
     /// Connections destroyed in the accept queue.
     pub dropped_queued: u64,
+    /// Connections that their peer reset while they waited in the accept queue; accept(2) returns them all the same.
+    pub aborted_queued: u64,
+    /// Part of `accepted`: they came from the queue of a shard that closed.
+    pub migrated: u64,
+    /// SYNs that entered the SYN queue; 0 where the signal `request` is unavailable.
+    pub requests: u64,
     /// Connections in the accept queue when watching began; they are not part of `enqueued`.
     pub queued_at_start: u32,
     /// Handshakes or SYNs refused because the accept queue was full. Null when this kernel cannot tell them from
@@ -159,6 +173,9 @@ pub struct Listener {
     pub overflows_between: (u64, u64),
     /// Everything refused, and SYNs that were repeated while their request waited (`sk_drops`).
     pub listen_drops: u64,
+    /// Refusals by cause.
+    #[serde(skip)]
+    pub drops: Vec<Drop>,
     /// Connections that came through a SYN cookie.
     pub cookies: u64,
     /// SYN-ACKs sent again.
@@ -239,6 +256,47 @@ pub struct Acceptor {
     pub comm: String,
 }
 
+/// A process that holds a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    /// Process.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+}
+
+/// Counters of one network namespace since the observer first read them; the `host` line. On loopback they count both
+/// ends of a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Host {
+    /// Inode number of the namespace.
+    pub netns: u32,
+    /// `ListenOverflows`.
+    pub listen_overflows: u64,
+    /// `ListenDrops`.
+    pub listen_drops: u64,
+    /// `TCPReqQFullDrop`: SYNs refused because a SYN queue was full and cookies are off.
+    pub syn_queue_full_drops: u64,
+    /// `TCPReqQFullDoCookies`: SYNs to be answered with a cookie.
+    pub cookies_wanted: u64,
+    /// `SyncookiesSent`.
+    pub cookies_sent: u64,
+    /// `SyncookiesRecv`: valid cookies that came back.
+    pub cookies_received: u64,
+    /// `SyncookiesFailed`: ACKs that were no valid cookie.
+    pub cookies_failed: u64,
+    /// `PassiveOpens`.
+    pub passive_opens: u64,
+    /// `TCPMigrateReqSuccess`: connections and requests moved from a closed listener to another shard.
+    pub migrations: u64,
+    /// `TCPMigrateReqFailure`.
+    pub migration_failures: u64,
+    /// `EmbryonicRsts`: handshakes that were reset before they were complete.
+    pub embryonic_resets: u64,
+    /// `TCPDeferAcceptDrop`: bare ACKs that TCP_DEFER_ACCEPT ignored.
+    pub deferred_acks: u64,
+}
+
 /// How a connection came into being.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -281,11 +339,15 @@ pub struct Connection {
     pub local: SocketAddr,
     /// The peer's address.
     pub remote: SocketAddr,
-    /// Cookie of the listener, the exact shard.
-    pub listener: u64,
+    /// Cookie of the listener, the exact shard whose queue it left; null for one that was accepted before the start.
+    pub listener: Option<u64>,
+    /// It came to another shard, which closed while it was queued.
+    pub migrated: bool,
     /// SYN received, to 1 µs: when the kernel sent the first SYN-ACK, in the same softirq run.
     pub syn_ns: Option<u64>,
-    /// Handshake complete, entered the accept queue.
+    /// Entered the accept queue.
+    pub enqueued_ns: Option<u64>,
+    /// Handshake complete; the same instant, but for Fast Open, where it comes later.
     pub established_ns: Option<u64>,
     /// accept(2) returned.
     pub accepted_ns: Option<u64>,
@@ -307,6 +369,8 @@ pub struct Connection {
     pub via: Via,
     /// Who accepted it; null if nobody did, or unseen.
     pub acceptor: Option<Acceptor>,
+    /// Who holds it; only for one that was accepted before the start.
+    pub holder: Option<Holder>,
     /// Threads that read, in order of their first read.
     pub readers: Vec<u32>,
     /// Threads that wrote, in order of their first write.
@@ -332,21 +396,21 @@ pub struct Connection {
 impl Connection {
     /// Time in the accept queue, if both ends of it were seen.
     pub fn accept_wait_ns(&self) -> Option<u64> {
-        Some(self.accepted_ns?.saturating_sub(self.established_ns?))
+        Some(self.accepted_ns?.saturating_sub(self.enqueued_ns?))
     }
 }
 
 /// One check of our figures against the kernel's; the `ledger` line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LedgerCheck {
-    /// `listener` or `host` (one network namespace).
+    /// `listener`, `host` (one network namespace) or `ring` (the observer itself).
     pub scope: &'static str,
     /// The listener's cookie, for `listener`.
     pub listener: Option<u64>,
     /// Inode number of the network namespace.
     pub netns: u32,
-    /// What is compared: `accept_queue` (enqueued − accepted − dropped = depth now), `listen_drops`,
-    /// `passive_opens`.
+    /// What is compared: `accept_queue` (enqueued − accepted − dropped = depth now), `passive_opens`, `listen_drops`,
+    /// `listen_overflows`, `syn_queue_full`, `records` (produced = delivered + lost).
     pub check: &'static str,
     /// Our figure.
     pub ours: i64,

@@ -17,20 +17,7 @@ use super::{
 const NETNS: u32 = 1;
 
 fn counters(enqueued: u64, accepted: u64) -> ListenerCounters {
-    ListenerCounters {
-        enqueued,
-        accepted,
-        accepted_unseen: 0,
-        dropped_queued: 0,
-        cookies: 0,
-        synack_retransmits: 0,
-        ended: 0,
-        unread: 0,
-        queued_at_start: 0,
-        drops_at_start: 0,
-        peak: 0,
-        reserved: 0,
-    }
+    ListenerCounters { enqueued, accepted, ..ListenerCounters::BLANK }
 }
 
 fn entry(cookie: u64) -> Box<ListenerEntry> {
@@ -77,6 +64,7 @@ fn record(established_ns: u64, accepted_ns: u64) -> Event {
     Event::Connection(Box::new(Record {
         flags: flag::ACCEPTED | flag::FIN,
         listener: 1,
+        enqueued_ns: established_ns,
         established_ns,
         accepted_ns,
         closed_ns: accepted_ns + 1,
@@ -178,7 +166,11 @@ fn refusals_are_overflows_when_the_namespace_knows_no_others() {
     let mut model = model();
     let host = |overflows, drops| Event::Host {
         netns: NETNS,
-        counters: HostCounters { listen_overflows: overflows, listen_drops: drops, passive_opens: 0 },
+        counters: HostCounters {
+            listen_overflows: overflows,
+            listen_drops: drops,
+            ..HostCounters::default()
+        },
     };
     model.apply(host(100, 200));
     model.apply(Event::Listener(entry(1)));
@@ -214,7 +206,7 @@ fn a_closed_listener_is_shown_once_more_and_stays_in_the_books() {
     let mut model = model();
     let host = |opens| Event::Host {
         netns: NETNS,
-        counters: HostCounters { listen_overflows: 0, listen_drops: 0, passive_opens: opens },
+        counters: HostCounters { passive_opens: opens, ..HostCounters::default() },
     };
     model.apply(host(0));
     model.apply(Event::Listener(entry(1)));

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::kernel::probes::Outcome;
+use crate::kernel::choice::Outcome;
 
 /// The report.
 #[derive(Serialize)]

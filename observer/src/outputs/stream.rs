@@ -17,17 +17,10 @@ pub struct Stream<W: Write> {
     only: Vec<LineType>,
     /// Deeds of each thread at the last line, to leave out those that did nothing since.
     deeds: HashMap<(u32, u32), (u64, u64, u64)>,
-    /// Refusals of each listener at the last line: overflows, all.
-    refused: HashMap<u64, Refused>,
+    /// Refusals of each listener at the last line, by cause.
+    refused: HashMap<u64, HashMap<&'static str, u64>>,
     /// When the last change of the backend that was written happened.
     changed_ns: u64,
-}
-
-#[derive(Clone, Copy, Default, PartialEq)]
-struct Refused {
-    overflows: u64,
-    other: u64,
-    unknown: u64,
 }
 
 /// A line: its type and time before its fields.
@@ -40,9 +33,9 @@ struct Line<'a, T: Serialize> {
 }
 
 #[derive(Serialize)]
-struct Drop<'a> {
+struct Refusals {
     listener: u64,
-    cause: &'a str,
+    cause: &'static str,
     /// Since the last line.
     count: u64,
     /// Since start.
@@ -104,31 +97,23 @@ impl<W: Write> Stream<W> {
     }
 
     fn drops(&mut self, time_ns: u64, listener: &Listener) -> Result<()> {
-        let now = refused(listener);
-        let before = self.refused.insert(listener.cookie, now).unwrap_or_default();
-        let causes = [
-            ("accept_queue_full", before.overflows, now.overflows),
-            ("other", before.other, now.other),
-            ("accept_queue_full_or_other", before.unknown, now.unknown),
-        ];
-        for (cause, before, total) in causes.into_iter().filter(|(_, before, total)| before != total) {
-            let line = Drop { listener: listener.cookie, cause, count: total.saturating_sub(before), total };
+        let before = self.refused.entry(listener.cookie).or_default();
+        let mut lines = Vec::new();
+        for drop in &listener.drops {
+            let before = before.insert(drop.cause, drop.count).unwrap_or(0);
+            // A total can also shrink: what could be either of two causes has become certain.
+            if drop.count > before {
+                let (cause, total) = (drop.cause, drop.count);
+                lines.push(Refusals { listener: listener.cookie, cause, count: total - before, total });
+            }
+        }
+        for line in lines {
             self.write("drop", time_ns, &line)?;
         }
         if listener.closed_ns.is_some() {
             self.refused.remove(&listener.cookie);
         }
         Ok(())
-    }
-}
-
-/// Refusals by what is known of their cause.
-fn refused(listener: &Listener) -> Refused {
-    let (least, most) = listener.overflows_between;
-    Refused {
-        overflows: least,
-        other: listener.listen_drops.saturating_sub(most),
-        unknown: most.saturating_sub(least),
     }
 }
 
@@ -154,6 +139,11 @@ impl<W: Write> Output for Stream<W> {
         if self.wants(LineType::Drop) {
             for listener in &snapshot.listeners {
                 self.drops(time_ns, listener)?;
+            }
+        }
+        if self.wants(LineType::Host) {
+            for host in &snapshot.hosts {
+                self.write("host", time_ns, host)?;
             }
         }
         if self.wants(LineType::Ledger) {

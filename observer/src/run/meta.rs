@@ -7,8 +7,9 @@ use std::{
 };
 
 use crate::{
-    kernel::{probes::Outcome, source::now_ns},
+    kernel::{choice::Outcome, source::now_ns},
     model::{
+        drops::Telling,
         histogram::QUANTILE_ERROR,
         snapshot::{Filters, Meta},
     },
@@ -54,6 +55,17 @@ pub fn of(outcomes: &[Outcome], filters: &Filters) -> Meta {
         signal_notes,
         filters: filters.clone(),
         quantile_error: QUANTILE_ERROR,
+        telling: telling(outcomes),
+    }
+}
+
+/// What the hook for refusals tells of their causes.
+fn telling(outcomes: &[Outcome]) -> Telling {
+    let hook = outcomes.iter().find(|outcome| outcome.signal.name == "drop").and_then(|outcome| outcome.hook);
+    match hook {
+        Some(hook) if hook.programs.contains(&"conn_request") => Telling::Each,
+        Some(hook) if hook.programs.contains(&"packet_dropped") => Telling::LastAck,
+        _ => Telling::Nothing,
     }
 }
 

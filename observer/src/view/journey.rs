@@ -52,7 +52,9 @@ impl Journey {
     fn connections<'a>(&self, context: &Context<'a>) -> Vec<&'a Arc<Connection>> {
         let snapshot = context.snapshot();
         let cookies = context.target.map(|target| target.cookies(snapshot)).unwrap_or_default();
-        let own = |connection: &&'a Arc<Connection>| cookies.contains(&connection.listener);
+        let own = |connection: &&'a Arc<Connection>| {
+            connection.listener.is_some_and(|cookie| cookies.contains(&cookie))
+        };
         if self.recent {
             snapshot.recent.iter().rev().filter(own).collect()
         } else {

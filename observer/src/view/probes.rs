@@ -121,7 +121,8 @@ fn ledger(context: &Context<'_>, lines: &mut Vec<Line>) {
             (_, None) => ("≠", styles.bad),
         };
         let of = match check.listener {
-            Some(cookie) => words::listener(snapshot, cookie),
+            Some(cookie) => words::listener(snapshot, Some(cookie)),
+            None if check.scope == "ring" => "event ring".to_owned(),
             None => format!("netns {}", check.netns),
         };
         let mut line = vec![

@@ -80,7 +80,7 @@ fn acceptors<'a>(snapshot: &'a Snapshot, listeners: &[&Listener]) -> Vec<&'a Thr
     let seen: BTreeSet<u32> = snapshot
         .recent
         .iter()
-        .filter(|connection| ours(connection.listener))
+        .filter(|connection| connection.listener.is_some_and(ours))
         .filter_map(|connection| Some(connection.acceptor.as_ref()?.tid))
         .collect();
     let mut found: Vec<&Thread> = snapshot

@@ -71,7 +71,8 @@ pub(crate) fn short_thread(snapshot: &Snapshot, tid: u32) -> String {
 }
 
 /// The address of a listener, and its shard.
-pub(crate) fn listener(snapshot: &Snapshot, cookie: u64) -> String {
+pub(crate) fn listener(snapshot: &Snapshot, cookie: Option<u64>) -> String {
+    let Some(cookie) = cookie else { return "from before the start".to_owned() };
     match snapshot.listeners.iter().find(|listener| listener.cookie == cookie) {
         Some(listener) => match listener.shard {
             Some(shard) => format!("{} shard {shard}", listener.addr),

@@ -156,7 +156,7 @@ fn listener_closed_with_connections_queued() {
         for (nth, client) in clients.iter().enumerate() {
             let connection = lines.connection_from(own(client));
             assert_eq!(connection.end, "queued_reset");
-            assert_eq!(connection.listener, cookie);
+            assert_eq!(connection.listener, Some(cookie));
             assert_eq!(connection.queue_at_arrival, Some(nth as u32 + 1));
             assert!(connection.acceptor.is_none() && connection.accepted_ns.is_none(), "{connection:?}");
         }

@@ -91,7 +91,7 @@ fn an_ipv4_client_of_an_ipv6_listener() {
         observer.wait_for_connections(1);
         let lines = observer.finish();
         let connection = lines.connection_from(remote);
-        assert_eq!((connection.local, connection.listener), (mapped(port), server.cookie));
+        assert_eq!((connection.local, connection.listener), (mapped(port), Some(server.cookie)));
         assert_eq!((connection.via.as_str(), connection.bytes_read), ("handshake", 5));
         let listener = lines.listener(server.cookie);
         assert_eq!((listener.addr, listener.accepted), (server.address, 1));

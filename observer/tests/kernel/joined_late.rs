@@ -45,7 +45,7 @@ fn check(ip: std::net::IpAddr) {
     for remote in &remotes {
         let connection = lines.connection_from(*remote);
         assert_eq!(connection.via, "unseen");
-        assert_eq!(connection.listener, server.cookie);
+        assert_eq!(connection.listener, Some(server.cookie));
         assert_eq!(connection.local.port(), server.address.port());
         assert_eq!((connection.syn_ns, connection.established_ns), (None, None));
         assert_eq!(connection.queue_at_arrival, None);
@@ -77,23 +77,44 @@ fn queued_before_the_start_and_accepted_after_ipv6() {
 }
 
 #[test]
-fn accepted_before_the_start_is_no_affair_of_the_observer() {
+fn accepted_before_the_start_is_there_with_its_holder() {
     isolated(|| {
         let server = Server::listen(V4, 8);
         let (client, accepted) = server.pair();
+        let silent = server.pair();
+        // What the server itself connects to, and what is not TCP, came out of no listener.
+        let elsewhere = std::os::unix::net::UnixStream::pair().expect("socketpair");
         let mut observer = Observer::start();
         send(&client, b"hello");
         receive(&accepted, 5);
-        send(&accepted, b"hello");
+        send(&accepted, b"answer");
+        let (before, quiet) = (own(&client), own(&silent.0));
         drop((client, accepted));
-        // One that is followed, to know when the other would have come.
+        drop(silent);
+        drop(elsewhere);
         let (client, accepted) = server.pair();
-        let remote = own(&client);
+        let after = own(&client);
         drop((client, accepted));
-        observer.wait_for_connections(1);
+        observer.wait_for_connections(3);
         let lines = observer.finish();
-        assert_eq!(lines.connections().len(), 1);
-        assert_eq!(lines.connection_from(remote).via, "handshake");
+        assert_eq!(lines.connections().len(), 3);
+        let comm = std::fs::read_to_string("/proc/self/comm").expect("comm");
+        for remote in [before, quiet] {
+            let connection = lines.connection_from(remote);
+            assert_eq!(connection.local.port(), server.address.port());
+            assert_eq!((connection.via.as_str(), connection.listener), ("unseen", None));
+            let holder = connection.holder.as_ref().expect("a holder");
+            assert_eq!((holder.pid, holder.comm.as_str()), (std::process::id(), comm.trim()));
+            assert!(connection.acceptor.is_none() && connection.accepted_ns.is_none(), "{connection:?}");
+            for stage in ["syn_ns", "enqueued_ns", "established_ns", "accepted_ns", "first_read_ns"] {
+                assert!(connection.unseen.iter().any(|unseen| unseen == stage), "{stage}: {connection:?}");
+            }
+        }
+        let used = lines.connection_from(before);
+        assert_eq!((used.reads, used.bytes_read, used.writes, used.bytes_written), (1, 5, 1, 6));
+        assert_eq!(used.readers, [crate::waiting::tid()]);
+        let new = lines.connection_from(after);
+        assert_eq!((new.via.as_str(), new.listener, new.holder), ("handshake", Some(server.cookie), None));
         let last = lines.listener(server.cookie);
         assert_eq!((last.queued_at_start, last.enqueued, last.accepted, last.unread), (0, 1, 1, 0));
         assert_eq!(lines.books_of(server.cookie).difference, 0);

@@ -24,6 +24,9 @@ pub(crate) struct Listener {
     pub(crate) accepted: u64,
     pub(crate) accepted_unseen: u64,
     pub(crate) dropped_queued: u64,
+    pub(crate) aborted_queued: u64,
+    pub(crate) migrated: u64,
+    pub(crate) requests: u64,
     pub(crate) queued_at_start: u32,
     pub(crate) overflows: Option<u64>,
     pub(crate) listen_drops: u64,
@@ -41,13 +44,22 @@ pub(crate) struct Acceptor {
     pub(crate) comm: String,
 }
 
+/// Who holds a connection from before the start.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Holder {
+    pub(crate) pid: u32,
+    pub(crate) comm: String,
+}
+
 /// A `connection` line.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Connection {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
-    pub(crate) listener: u64,
+    pub(crate) listener: Option<u64>,
+    pub(crate) migrated: bool,
     pub(crate) syn_ns: Option<u64>,
+    pub(crate) enqueued_ns: Option<u64>,
     pub(crate) established_ns: Option<u64>,
     pub(crate) accepted_ns: Option<u64>,
     pub(crate) first_data_ns: Option<u64>,
@@ -59,6 +71,7 @@ pub(crate) struct Connection {
     pub(crate) synack_retransmits: u32,
     pub(crate) via: String,
     pub(crate) acceptor: Option<Acceptor>,
+    pub(crate) holder: Option<Holder>,
     pub(crate) readers: Vec<u32>,
     pub(crate) writers: Vec<u32>,
     pub(crate) reads: u32,

@@ -25,6 +25,12 @@ pub(crate) fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_observer"))
 }
 
+/// `OBSERVER_TEST_HOOKS=signal=name,signal=name` runs every test with these hooks.
+fn hooks() -> Vec<String> {
+    let asked = std::env::var("OBSERVER_TEST_HOOKS").unwrap_or_default();
+    asked.split(',').filter(|hook| !hook.is_empty()).map(|hook| format!("--hook={hook}")).collect()
+}
+
 impl Observer {
     /// Watches the calling thread's network namespace, a set of lines every 100 ms.
     #[track_caller]
@@ -38,6 +44,7 @@ impl Observer {
         let mut child = binary()
             .arg("stream")
             .args(options)
+            .args(hooks())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -127,7 +127,7 @@ fn check(name: &str, roles: &[&str]) {
         assert_eq!((connection.bytes_read, connection.bytes_written), (client.sent, client.received));
         assert_eq!((entry.bytes_read, entry.bytes_written), (client.sent, client.received));
         assert_eq!(connection.local, entry.local);
-        assert_eq!(connection.listener, entry.listener_cookie);
+        assert_eq!(connection.listener, Some(entry.listener_cookie));
         assert_eq!((connection.end.as_str(), connection.closed_first), ("fin", Some(false)));
         let acceptor = connection.acceptor.as_ref().unwrap_or_else(|| panic!("no acceptor: {connection:?}"));
         assert_eq!((acceptor.pid, acceptor.tid), (std::process::id(), entry.acceptor_tid.cast_unsigned()));
@@ -182,7 +182,7 @@ fn sums(lines: &Lines, connections: &[Connection]) {
     let listeners: BTreeMap<u64, Listener> =
         lines.of("listener").into_iter().map(|line: Listener| (line.cookie, line)).collect();
     for listener in listeners.values() {
-        let here = connections.iter().filter(|one| one.listener == listener.cookie).count() as u64;
+        let here = connections.iter().filter(|one| one.listener == Some(listener.cookie)).count() as u64;
         assert_eq!(
             (listener.enqueued, listener.accepted, listener.ended),
             (here, here, here),
@@ -235,7 +235,7 @@ fn every_connection_is_on_the_shard_that_accepted_it() {
         assert_eq!(numbers, (1..=WORKERS).map(Some).collect());
         assert_eq!(shards.values().map(|shard| &shard.group).collect::<BTreeSet<_>>().len(), 1, "groups");
         for connection in lines.connections() {
-            assert_eq!(connection.listener, accounts.journal[&connection.remote].listener_cookie);
+            assert_eq!(connection.listener, Some(accounts.journal[&connection.remote].listener_cookie));
         }
         for (cookie, shard) in &shards {
             let accepted = accounts.journal.values().filter(|entry| entry.listener_cookie == *cookie).count();

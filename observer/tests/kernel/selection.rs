@@ -111,7 +111,7 @@ fn only_the_selected_process(before: bool) {
     assert_eq!(lines.listener(expected.0).pid, expected.1);
     let connections = lines.connections();
     assert_eq!(connections.len(), 1);
-    assert_eq!(connections[0].listener, expected.0);
+    assert_eq!(connections[0].listener, Some(expected.0));
 }
 
 #[test]

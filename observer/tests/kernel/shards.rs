@@ -44,7 +44,7 @@ fn check(ip: IpAddr) {
     observer.wait_for_connections(CLIENTS);
     let lines = observer.finish();
     for connection in lines.connections() {
-        assert_eq!(connection.listener, came_out_of[&connection.remote], "{connection:?}");
+        assert_eq!(connection.listener, Some(came_out_of[&connection.remote]), "{connection:?}");
     }
     for shard in &shards {
         let ours = lines.listener(shard.cookie);
@@ -79,7 +79,7 @@ fn shards_of_processes() {
         let lines = observer.finish();
         for remote in remotes {
             let connection: Connection = lines.connection_from(remote);
-            let pid = acceptors[&connection.listener].pid();
+            let pid = acceptors[&connection.listener.expect("a listener")].pid();
             let acceptor = connection.acceptor.as_ref().expect("its acceptor is not known");
             assert_eq!((acceptor.pid, acceptor.tid), (pid, pid), "{connection:?}");
             assert_eq!(

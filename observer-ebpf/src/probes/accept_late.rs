@@ -1,0 +1,74 @@
+//! Signal: a connection is accepted of which no record exists: it was queued before the observer started, or the map of
+//! connections was full when it arrived.
+
+use observer_ebpf::record::{Connection, flag, via};
+
+use super::accept::From;
+use crate::{
+    constants as at,
+    kernel::{AF_INET, AF_INET6, Address, Typed},
+    maps::CONNECTIONS,
+};
+
+/// What is known of a connection whose arrival left no record.
+pub(crate) enum Arrived {
+    /// It has a record from now on.
+    Followed(*mut Connection),
+    /// It came out of this watched listener, and the map is full. That was counted as lost at its arrival.
+    NoRoom(u64),
+    /// Its listener is not watched, or not known.
+    Unwatched,
+}
+
+/// Makes a record for it, if its listener is watched.
+#[inline(always)]
+pub(crate) fn arrived_before(task: Typed, sock: Address, from: From) -> Arrived {
+    let Some(family) = sock.read::<u16>(&at::SKC_FAMILY).filter(|family| is_internet(*family)) else {
+        return Arrived::Unwatched;
+    };
+    let Some(cookie) = from.watched(task) else { return Arrived::Unwatched };
+    let record = unseen(sock, cookie, family);
+    match follow(sock, &record) {
+        Some(connection) => Arrived::Followed(connection),
+        None => Arrived::NoRoom(cookie),
+    }
+}
+
+#[inline(always)]
+pub(crate) fn is_internet(family: u16) -> bool {
+    family == AF_INET || family == AF_INET6
+}
+
+/// A record of a connection of which nothing was seen; only its addresses are known.
+#[inline(always)]
+pub(crate) fn unseen(sock: Address, listener: u64, family: u16) -> Connection {
+    let zero = [0u32; 4];
+    let (local, remote): ([u32; 4], [u32; 4]) = if family == AF_INET6 {
+        (sock.read(&at::SKC_V6_RCV_SADDR).unwrap_or(zero), sock.read(&at::SKC_V6_DADDR).unwrap_or(zero))
+    } else {
+        (
+            [sock.read(&at::SKC_RCV_SADDR).unwrap_or(0), 0, 0, 0],
+            [sock.read(&at::SKC_DADDR).unwrap_or(0), 0, 0, 0],
+        )
+    };
+    Connection {
+        flags: flag::ARRIVAL_UNSEEN,
+        listener,
+        local_address: unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(local) },
+        remote_address: unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(remote) },
+        local_port: sock.read(&at::SKC_NUM).unwrap_or(0),
+        remote_port: u16::from_be(sock.read(&at::SKC_DPORT).unwrap_or(0)),
+        family,
+        via: via::UNSEEN,
+        ..Connection::BLANK
+    }
+}
+
+/// Puts a record into the map, unless there is one; `None` when the map is full.
+#[inline(always)]
+pub(crate) fn follow(sock: Address, record: &Connection) -> Option<*mut Connection> {
+    const ONLY_IF_ABSENT: u64 = 1;
+    // A failure shows in the lookup.
+    let _ = CONNECTIONS.insert(sock.0, record, ONLY_IF_ABSENT);
+    CONNECTIONS.get_ptr_mut(sock.0)
+}

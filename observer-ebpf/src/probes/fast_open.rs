@@ -1,0 +1,62 @@
+//! Signal: a TCP Fast Open connection enters the accept queue, before its handshake is complete.
+//!
+//! `tcp_conn_request` makes the child at the SYN, queues it (`inet_csk_reqsk_queue_add`) and calls the listener's
+//! `sk_data_ready` at once. The child's state becomes ESTABLISHED later, and nothing follows that. So there is no
+//! child in this processor's slot; the request at the queue's tail names it, unless another processor has appended or
+//! taken one since.
+
+use observer_ebpf::{
+    loss,
+    record::{flag, via},
+};
+
+use super::accept_late::{follow, is_internet, unseen};
+use crate::{
+    books::{lost, now},
+    constants as at,
+    kernel::{Address, TCP_SYN_RECV, Typed},
+    maps::{CONNECTIONS, FAST_OPEN_SEEN},
+};
+
+/// The listener was told of a connection that was not established just before; `false` if it is none of this kind.
+#[inline(always)]
+pub(crate) fn enqueued(listener: Typed, cookie: u64, depth: u32) -> bool {
+    let Some((child, family)) = child_at_tail(listener) else { return false };
+    let now = now();
+    let mut record = unseen(child, cookie, family);
+    record.flags = 0;
+    record.via = via::FAST_OPEN;
+    record.enqueued_ns = now;
+    record.queue_at_arrival = depth;
+    // Data that came with the SYN was queued without a word (tcp_fastopen_add_skb).
+    if child.read::<u64>(&at::TCP_BYTES_RECEIVED).unwrap_or(0) > 0 {
+        record.flags = flag::DATA;
+        record.first_data_ns = now;
+        record.unread_since_ns = now;
+    }
+    if let Some(seen) = FAST_OPEN_SEEN.get_ptr_mut(0) {
+        unsafe { *seen = 1 };
+    }
+    if follow(child, &record).is_none() {
+        lost(loss::CONNECTIONS_FULL);
+    }
+    true
+}
+
+#[inline(always)]
+fn child_at_tail(listener: Typed) -> Option<(Address, u16)> {
+    let request = listener.address().inner(&at::ICSK_ACCEPT_QUEUE).follow(&at::RSKQ_ACCEPT_TAIL)?;
+    let child = request.follow(&at::REQ_SK)?;
+    let state = child.read::<u8>(&at::SKC_STATE)?;
+    let family = child.read::<u16>(&at::SKC_FAMILY)?;
+    let ours = child.read::<u16>(&at::SKC_NUM)? == listener.load::<u16>(&at::SKC_NUM);
+    (ours && is_internet(family) && i32::from(state) == TCP_SYN_RECV).then_some((child, family))
+}
+
+/// SYN_RECV → ESTABLISHED of a connection that is queued already; `false` if it is not.
+#[inline(always)]
+pub(crate) fn established(sock: Typed) -> bool {
+    let Some(connection) = CONNECTIONS.get_ptr_mut(sock.0 as u64) else { return false };
+    unsafe { (*connection).established_ns = now() };
+    true
+}

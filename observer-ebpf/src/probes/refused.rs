@@ -1,0 +1,116 @@
+//! Signal: a listener refused a SYN, or the last ACK of a handshake, and why.
+//!
+//! Two sets of hooks; `sk_drops`, which the sampler reads, counts all refusals in any case.
+//!
+//! - `fentry/tcp_conn_request`, `fentry/tcp_v4_syn_recv_sock`, `fentry/tcp_v6_syn_recv_sock`: each asks at its
+//!   beginning whether the accept queue is full, and refuses then; the same question is asked here, a moment before.
+//! - `tp_btf/kfree_skb(skb, location, reason, rx_sk)`, which names the listener since 6.11 and an overflow by the last ACK
+//!   since about 6.15. A refused SYN does not pass here: it is consumed, not dropped with a reason.
+//!
+//! `discard_and_relse` in `tcp_v4_rcv` adds the segments of a discarded packet to the listener's `sk_drops`, whatever
+//! the reason. So a refused ACK is in there twice, and a SYN that is repeated while its request waits once.
+
+use aya_ebpf::{
+    macros::{btf_tracepoint, fentry},
+    programs::{BtfTracePointContext, FEntryContext},
+};
+use observer_ebpf::record::ListenerEntry;
+
+use crate::{
+    books::add,
+    constants::{self as at, value},
+    kernel::{TCP_LISTEN, Typed},
+    maps::LISTENERS,
+};
+
+/// `ETH_P_IP` in network byte order.
+const ETH_P_IP: u16 = 0x0800u16.to_be();
+
+/// `tcp_conn_request(rsk_ops, af_ops, sk, skb)`: every SYN that reaches a listener.
+#[fentry(function = "tcp_conn_request")]
+fn conn_request(ctx: FEntryContext) -> i32 {
+    let listener = Typed(ctx.arg(2));
+    let Some(entry) = watched(listener) else { return 0 };
+    let limit: u32 = listener.load(&at::SK_MAX_ACK_BACKLOG);
+    let queue = listener.address().inner(&at::ICSK_ACCEPT_QUEUE);
+    let requests: u32 = queue.read(&at::RSKQ_QLEN).unwrap_or(0);
+    // inet_csk_reqsk_queue_is_full comes first, and refuses only without cookies. Whether it says so at the limit or
+    // above it depends on the kernel; at exactly the limit the accept queue is asked alone.
+    let cookies = || {
+        let net = listener.address().follow(&at::SKC_NET)?;
+        net.inner(&at::NET_IPV4).read::<u8>(&at::IPV4_SYNCOOKIES)
+    };
+    if requests > limit && cookies() == Some(0) {
+        unsafe { add(&raw mut (*entry).counters.refused_syn_queue, 1) };
+    } else if is_full(listener, limit) {
+        unsafe { add(&raw mut (*entry).counters.refused_syn, 1) };
+    }
+    0
+}
+
+/// `tcp_v4_syn_recv_sock(sk, skb, req, dst, req_unhash, own_req)`: the last ACK of a handshake, or of a cookie.
+#[fentry(function = "tcp_v4_syn_recv_sock")]
+fn syn_recv_sock_v4(ctx: FEntryContext) -> i32 {
+    last_ack(Typed(ctx.arg(0)))
+}
+
+/// The same for IPv6. An IPv4 packet for an IPv6 listener is handed on to the function above.
+#[fentry(function = "tcp_v6_syn_recv_sock")]
+fn syn_recv_sock_v6(ctx: FEntryContext) -> i32 {
+    if Typed(ctx.arg(1)).load::<u16>(&at::SKB_PROTOCOL) == ETH_P_IP {
+        return 0;
+    }
+    last_ack(Typed(ctx.arg(0)))
+}
+
+#[inline(always)]
+fn last_ack(listener: Typed) -> i32 {
+    if let Some(entry) = watched(listener)
+        && is_full(listener, listener.load(&at::SK_MAX_ACK_BACKLOG))
+    {
+        unsafe { add(&raw mut (*entry).counters.refused_ack, 1) };
+    }
+    0
+}
+
+/// `sk_acceptq_is_full`.
+#[inline(always)]
+fn is_full(listener: Typed, limit: u32) -> bool {
+    listener.load::<u32>(&at::SK_ACK_BACKLOG) > limit
+}
+
+#[inline(always)]
+fn watched(listener: Typed) -> Option<*mut ListenerEntry> {
+    LISTENERS.get_ptr_mut(listener.load::<u64>(&at::SKC_COOKIE))
+}
+
+#[btf_tracepoint(function = "kfree_skb")]
+fn packet_dropped(ctx: BtfTracePointContext) -> i32 {
+    let listener = Typed(ctx.arg(3));
+    if listener.0.is_null() || i32::from(listener.load::<u8>(&at::SKC_STATE)) != TCP_LISTEN {
+        return 0;
+    }
+    let Some(entry) = watched(listener) else { return 0 };
+    let reason: u32 = ctx.arg(2);
+    let segments = segments(Typed(ctx.arg(0)));
+    let counters = unsafe { &raw mut (*entry).counters };
+    unsafe {
+        if reason == value(&at::REASON_LISTEN_OVERFLOW) {
+            add(&raw mut (*counters).refused_ack, 1);
+            add(&raw mut (*counters).discarded, segments);
+        } else if reason == value(&at::REASON_NOT_SPECIFIED) {
+            add(&raw mut (*counters).discarded, segments);
+        } else {
+            add(&raw mut (*counters).discarded_other, segments);
+        }
+    }
+    0
+}
+
+/// What `sk_drops_skbadd` adds: `skb_shinfo(skb)->gso_segs`, at least one.
+#[inline(always)]
+fn segments(packet: Typed) -> u64 {
+    let end = packet.load::<u64>(&at::SKB_HEAD) + u64::from(packet.load::<u32>(&at::SKB_END));
+    let segments: u16 = crate::kernel::Address(end).read(&at::SHINFO_GSO_SEGS).unwrap_or(0);
+    if segments == 0 { 1 } else { segments.into() }
+}

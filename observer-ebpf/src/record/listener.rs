@@ -1,0 +1,171 @@
+//! The records of a listener: what it is, what happened to its connections, and a sample of its queues.
+
+use super::{COMM, plain, stage};
+use crate::histogram::BUCKETS;
+
+/// What a listener is; constant while it lives, but for the owner of one that existed before.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerIdentity {
+    /// Socket cookie: never reused, the same that sock_diag and `SO_COOKIE` give.
+    pub cookie: u64,
+    /// Address of the `struct sock`; only the sampler follows it, and checks the cookie there.
+    pub sock: u64,
+    /// When listen(2) was called; 0 if before the observer started.
+    pub opened_ns: u64,
+    /// When its socket was destroyed; 0 while it lives.
+    pub destroyed_ns: u64,
+    /// Inode number of its network namespace.
+    pub netns: u32,
+    /// Process that called listen(2), or that holds the socket.
+    pub pid: u32,
+    /// Thread that called listen(2); 0 if before the observer started.
+    pub tid: u32,
+    /// `AF_INET` or `AF_INET6`.
+    pub family: u16,
+    /// Port.
+    pub port: u16,
+    /// Address it is bound to.
+    pub address: [u8; 16],
+    /// Name of the thread that called listen(2), or of the process that holds the socket.
+    pub comm: [u8; COMM],
+}
+
+/// What happened to a listener's connections since the observer began to watch it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerCounters {
+    /// Connections that entered the accept queue.
+    pub enqueued: u64,
+    /// Connections that left it through accept, arrivals of before the start included.
+    pub accepted: u64,
+    /// Part of `accepted`: by a path that no probe sees, so without time or acceptor.
+    pub accepted_unseen: u64,
+    /// Connections destroyed in the queue, never accepted.
+    pub dropped_queued: u64,
+    /// Connections that came through a SYN cookie.
+    pub cookies: u64,
+    /// SYN-ACKs sent again.
+    pub synack_retransmits: u64,
+    /// Followed connections whose socket is destroyed.
+    pub ended: u64,
+    /// Connections that their peer reset while they waited in the queue; they keep their place, and are accepted.
+    pub aborted_queued: u64,
+    /// Part of `accepted`: they came from the queue of a shard that closed (`net.ipv4.tcp_migrate_req`).
+    pub migrated: u64,
+    /// SYNs that got a request socket, and so entered the SYN queue.
+    pub requests: u64,
+    /// SYNs refused because the accept queue was full.
+    pub refused_syn: u64,
+    /// Last ACKs of a handshake refused because the accept queue was full.
+    pub refused_ack: u64,
+    /// SYNs refused because the SYN queue was full and cookies are off.
+    pub refused_syn_queue: u64,
+    /// Segments discarded for a request that waits, as a repeated SYN: they raise `sk_drops`, and refuse nobody.
+    pub discarded: u64,
+    /// Segments discarded for other reasons, of which it is not known whether they raised `sk_drops`.
+    pub discarded_other: u64,
+    /// Accepted, data waiting, never read, now. Signed, because its two halves are counted on different processors.
+    pub unread: i64,
+    /// Depth of the accept queue when watching began.
+    pub queued_at_start: u32,
+    /// `sk_drops` when watching began.
+    pub drops_at_start: u32,
+    /// Deepest accept queue since the last sample.
+    pub peak: u32,
+    /// Unused; keeps the size a multiple of eight.
+    pub reserved: u32,
+}
+
+impl ListenerCounters {
+    /// One to which nothing happened yet.
+    pub const BLANK: Self = Self {
+        enqueued: 0,
+        accepted: 0,
+        accepted_unseen: 0,
+        dropped_queued: 0,
+        cookies: 0,
+        synack_retransmits: 0,
+        ended: 0,
+        aborted_queued: 0,
+        migrated: 0,
+        requests: 0,
+        refused_syn: 0,
+        refused_ack: 0,
+        refused_syn_queue: 0,
+        discarded: 0,
+        discarded_other: 0,
+        unread: 0,
+        queued_at_start: 0,
+        drops_at_start: 0,
+        peak: 0,
+        reserved: 0,
+    };
+}
+
+/// Value of the map of listeners, keyed by cookie.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerEntry {
+    /// What it is.
+    pub identity: ListenerIdentity,
+    /// What happened.
+    pub counters: ListenerCounters,
+    /// Longest duration of each [`stage`], nanoseconds.
+    pub longest: [u64; stage::STAGES],
+    /// Durations of each [`stage`] by [`bucket`](crate::histogram::bucket). They wrap; userspace adds differences.
+    pub histograms: [[u32; BUCKETS]; stage::STAGES],
+}
+
+/// A notice about a listener; the entry itself is in the map.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerEvent {
+    /// [`kind::LISTENER_OPENED`] or [`kind::LISTENER_CLOSED`].
+    pub kind: u32,
+    /// Unused.
+    pub reserved: u32,
+    /// The listener's cookie.
+    pub cookie: u64,
+    /// When.
+    pub time_ns: u64,
+}
+
+/// Queue depths of one listener at one instant, read from the kernel's own `struct sock`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// [`kind::SAMPLE`].
+    pub kind: u32,
+    /// `sk_state`; 10 (LISTEN) unless the socket was shut down.
+    pub state: u16,
+    /// Port; listen(2) without bind(2) gets it only after the listener's opening was seen.
+    pub port: u16,
+    /// The listener's cookie.
+    pub cookie: u64,
+    /// When it was read.
+    pub time_ns: u64,
+    /// `sk_ack_backlog`: connections in the accept queue.
+    pub accept_queue: u32,
+    /// `sk_max_ack_backlog`: the limit; the queue is full at limit + 1.
+    pub limit: u32,
+    /// `icsk_accept_queue.qlen`: request sockets in the SYN queue.
+    pub syn_queue: u32,
+    /// `icsk_accept_queue.young`: those of them whose SYN-ACK was not sent again.
+    pub syn_queue_young: u32,
+    /// `sk_drops`: everything this listener refused since it was created; wraps.
+    pub drops: u32,
+    /// Deepest accept queue since the sample before.
+    pub peak: u32,
+    /// Counters at the same instant.
+    pub counters: ListenerCounters,
+}
+
+plain!(ListenerIdentity = 4 * 8 + 3 * 4 + 2 * 2 + 16 + COMM);
+plain!(ListenerCounters = 16 * 8 + 4 * 4);
+plain!(
+    ListenerEntry =
+        size_of::<ListenerIdentity>() + size_of::<ListenerCounters>() + stage::STAGES * (8 + 4 * BUCKETS)
+);
+plain!(ListenerEvent = 2 * 4 + 2 * 8);
+plain!(Sample = 2 * 4 + 2 * 8 + 6 * 4 + size_of::<ListenerCounters>());

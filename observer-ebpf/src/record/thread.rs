@@ -1,0 +1,38 @@
+//! The records of a thread.
+
+use super::{COMM, plain};
+
+/// Key of the map of threads. The start time makes a reused thread id another thread.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ThreadKey {
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// `task_struct.start_boottime`.
+    pub started_ns: u64,
+}
+
+/// Value of the map of threads: what this thread did with sockets that came out of watched listeners.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct ThreadEntry {
+    /// Connections it accepted.
+    pub accepts: u64,
+    /// Reads that returned bytes.
+    pub reads: u64,
+    /// Writes that took bytes.
+    pub writes: u64,
+    /// Bytes that its reads returned.
+    pub bytes_read: u64,
+    /// Bytes that its writes took.
+    pub bytes_written: u64,
+    /// When it last did one of these.
+    pub last_ns: u64,
+    /// Its name when it was first seen, refreshed at every accept.
+    pub comm: [u8; COMM],
+}
+
+plain!(ThreadKey = 16);
+plain!(ThreadEntry = 6 * 8 + COMM);

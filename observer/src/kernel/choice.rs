@@ -1,0 +1,176 @@
+//! Chooses hooks by the [plan](super::plan): for each signal the first whose programs all load and attach here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use aya::{Btf as AyaBtf, Ebpf};
+
+use super::{
+    btf::Btf,
+    layout::Layout,
+    loading,
+    plan::{self, Attach, Hook, Program, SIGNALS, Signal},
+    refusal::Refusal,
+};
+use crate::failure::Failure;
+
+/// A signal and one of its hooks.
+pub type Chosen = (&'static Signal, &'static Hook);
+
+/// What became of one signal.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its row in the plan.
+    pub signal: &'static Signal,
+    /// The hook in use.
+    pub hook: Option<&'static Hook>,
+    /// Hooks that were refused, and why. Those behind the hook in use are not tried.
+    pub refused: Vec<(&'static Hook, Refusal)>,
+}
+
+/// What the choice depends on, beside the plan.
+pub struct Choice<'a> {
+    /// The loaded object.
+    pub ebpf: &'a mut Ebpf,
+    /// Offsets on this kernel.
+    pub layout: &'a Layout,
+    /// This kernel's types.
+    pub types: &'a Btf,
+    /// The same, for aya.
+    pub btf: &'a AyaBtf,
+    /// Hooks that were asked for: no other will do for their signals.
+    pub forced: &'a [Chosen],
+    /// Hooks that are known not to fire here.
+    pub silent: &'a [Chosen],
+}
+
+impl Choice<'_> {
+    /// Attaches a hook for each signal, in the order of the plan; those that were asked for come first.
+    ///
+    /// # Errors
+    /// A hook that was asked for does not work here.
+    pub fn attach(mut self) -> Result<Vec<Outcome>> {
+        let mut tried = Tried::default();
+        let mut outcomes = BTreeMap::new();
+        for (signal, hook) in self.forced {
+            if let Err(refusal) = self.attach_hook(hook, &mut tried) {
+                return Err(unusable(signal, &[(*hook, refusal)]).into());
+            }
+            outcomes.insert(signal.name, Outcome { signal, hook: Some(hook), refused: Vec::new() });
+        }
+        for signal in SIGNALS.iter() {
+            if !outcomes.contains_key(signal.name) {
+                outcomes.insert(signal.name, self.best(signal, &mut tried));
+            }
+        }
+        Ok(SIGNALS.iter().filter_map(|signal| outcomes.remove(signal.name)).collect())
+    }
+
+    fn best(&mut self, signal: &'static Signal, tried: &mut Tried) -> Outcome {
+        let mut outcome = Outcome { signal, hook: None, refused: Vec::new() };
+        for hook in signal.hooks {
+            let silent = |(other, one): &Chosen| other.name == signal.name && one.name == hook.name;
+            if self.silent.iter().any(silent) {
+                outcome.refused.push((hook, Refusal::Silent));
+                continue;
+            }
+            match self.attach_hook(hook, tried) {
+                Ok(()) => {
+                    outcome.hook = Some(hook);
+                    break;
+                }
+                Err(refusal) => outcome.refused.push((hook, refusal)),
+            }
+        }
+        outcome
+    }
+
+    /// All of a hook's programs, or none.
+    fn attach_hook(&mut self, hook: &Hook, tried: &mut Tried) -> Result<(), Refusal> {
+        let mut begun = Vec::new();
+        for name in hook.programs.iter().copied() {
+            if tried.attached.contains(name) {
+                continue;
+            }
+            let result = match tried.refused.get(name) {
+                Some(refusal) => Err(refusal.clone()),
+                None => self.attach_program(name, tried),
+            };
+            match result {
+                Ok(()) => begun.push(name),
+                Err(refusal) => {
+                    for name in begun {
+                        tried.attached.remove(name);
+                        if let Some(program) = self.ebpf.program_mut(name) {
+                            loading::stop(program);
+                        }
+                    }
+                    // That another has the event may change; nothing else does.
+                    if !matches!(refusal, Refusal::Taken(_)) {
+                        tried.refused.insert(name, refusal.clone());
+                    }
+                    return Err(refusal);
+                }
+            }
+            tried.attached.insert(name);
+        }
+        Ok(())
+    }
+
+    fn attach_program(&mut self, name: &'static str, tried: &Tried) -> Result<(), Refusal> {
+        let row =
+            plan::program(name).ok_or_else(|| Refusal::Other(format!("the plan has no program {name}")))?;
+        let mut others = tried.attached.iter().filter_map(|other| plan::program(other));
+        if let Some(other) = others.find(|other| row.event.is_some() && other.event == row.event) {
+            return Err(Refusal::Taken(other.name.to_owned()));
+        }
+        self.fits(row)?;
+        let program = self
+            .ebpf
+            .program_mut(name)
+            .ok_or_else(|| Refusal::Other(format!("the eBPF object has no program {name}")))?;
+        loading::start(program, row, self.btf).map_err(|error| loading::refusal(row, &error))
+    }
+
+    /// Whether this kernel has what the program reads.
+    fn fits(&self, row: &Program) -> Result<(), Refusal> {
+        let fields = row.fields.iter().copied().flatten().copied();
+        let missing: Vec<&str> = fields.filter(|field| self.layout.missing.contains(field)).collect();
+        if !missing.is_empty() {
+            return Err(Refusal::missing_fields(&missing));
+        }
+        let (of, found) = match row.attach {
+            Attach::TpBtf(name) => (format!("tracepoint {name}"), self.types.arguments(name)),
+            Attach::FEntry(name) | Attach::FExit(name) => {
+                (format!("function {name}"), self.types.parameters(name))
+            }
+            Attach::Tracepoint(..) | Attach::OnDemand | Attach::Iterator(_) => return Ok(()),
+        };
+        match (found, row.takes) {
+            (None, _) => Err(Refusal::NotInKernel(of)),
+            (Some(found), Some(wanted)) if found != wanted => Err(Refusal::Parameters { of, wanted, found }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What was found out so far.
+#[derive(Default)]
+struct Tried {
+    attached: BTreeSet<&'static str>,
+    refused: BTreeMap<&'static str, Refusal>,
+}
+
+/// The error for a signal without a hook.
+pub fn unusable(signal: &Signal, refused: &[(&Hook, Refusal)]) -> Failure {
+    let reasons: Vec<String> = refused
+        .iter()
+        .map(|(hook, refusal)| format!("{}: {refusal} ({})", hook.name, refusal.remedy()))
+        .collect();
+    let text = format!("no hook for the signal `{}` works here: {}", signal.name, reasons.join("; "));
+    if refused.iter().all(|(_, refusal)| matches!(refusal, Refusal::Forbidden(_))) {
+        Failure::Privilege(text)
+    } else {
+        Failure::Kernel(text)
+    }
+}

@@ -1,0 +1,125 @@
+//! The eBPF object and its programs: into the kernel and out of it, by aya.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use aya::{
+    Btf as AyaBtf, Ebpf, EbpfLoader,
+    programs::{
+        BtfTracePoint, FEntry, FExit, Iter, Program as AyaProgram, ProgramError, RawTracePoint, TracePoint,
+    },
+};
+
+use super::{
+    btf::Btf,
+    layout::Layout,
+    plan::{Attach, Program},
+    probes::Options,
+    refusal::Refusal,
+};
+use crate::failure::Failure;
+
+/// Above every level of aya-log.
+const LOG_ALL: u8 = u8::MAX;
+
+/// Types from the BTF in a file.
+pub(super) fn types(path: &Path) -> Result<Btf> {
+    let data = std::fs::read(path).map_err(|error| {
+        Failure::Kernel(format!(
+            "cannot read the kernel's BTF from {}: {error}; it needs a kernel built with CONFIG_DEBUG_INFO_BTF",
+            path.display()
+        ))
+    })?;
+    Ok(Btf::parse(data)
+        .map_err(|error| Failure::Kernel(format!("cannot use BTF of {}: {error}", path.display())))?)
+}
+
+/// Loads the object's maps; its programs are loaded one by one.
+pub(super) fn load(options: &Options, layout: &Layout, btf: &AyaBtf) -> Result<Ebpf> {
+    let mut loader = EbpfLoader::new();
+    loader.btf(Some(btf));
+    for (global, value) in &layout.values {
+        loader.override_global(global, value, false);
+    }
+    let filters = &options.filters;
+    let ports = filters.ports.len() as u32;
+    let pid = filters.pid.unwrap_or(0);
+    let netns = filters.netns.unwrap_or(0);
+    let cgroup = filters.cgroup.unwrap_or(0);
+    let log_level = if options.log { LOG_ALL } else { 0u8 };
+    loader
+        .override_global("FILTER_PORTS", &ports, true)
+        .override_global("FILTER_PID", &pid, true)
+        .override_global("FILTER_NETNS", &netns, true)
+        .override_global("FILTER_CGROUP", &cgroup, true)
+        .override_global(aya_log::LEVEL, &log_level, true)
+        .map_max_entries("LISTENERS", options.max_listeners)
+        .map_max_entries("CONNECTIONS", options.max_connections)
+        .map_max_entries("THREADS", options.max_threads)
+        .map_max_entries("EVENTS", options.ring_bytes);
+    loader
+        .load(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/observer-ebpf")))
+        .context("cannot load the eBPF object into the kernel")
+}
+
+/// Loads one program and attaches it, if it is one that is attached.
+pub(super) fn start(program: &mut AyaProgram, row: &Program, btf: &AyaBtf) -> Result<(), ProgramError> {
+    match row.attach {
+        Attach::TpBtf(tracepoint) => {
+            let program: &mut BtfTracePoint = program.try_into()?;
+            program.load(tracepoint, btf)?;
+            program.attach()?;
+        }
+        Attach::FEntry(function) => {
+            let program: &mut FEntry = program.try_into()?;
+            program.load(function, btf)?;
+            program.attach()?;
+        }
+        Attach::FExit(function) => {
+            let program: &mut FExit = program.try_into()?;
+            program.load(function, btf)?;
+            program.attach()?;
+        }
+        Attach::Tracepoint(category, name) => {
+            let program: &mut TracePoint = program.try_into()?;
+            program.load()?;
+            program.attach(category, name)?;
+        }
+        Attach::OnDemand => {
+            let program: &mut RawTracePoint = program.try_into()?;
+            program.load()?;
+        }
+        Attach::Iterator(over) => {
+            let program: &mut Iter = program.try_into()?;
+            program.load(over, btf)?;
+        }
+    }
+    Ok(())
+}
+
+/// Detaches and unloads a program, whatever state it is in.
+pub(super) fn stop(program: &mut AyaProgram) {
+    // An error means that it was not loaded, which is what is wanted.
+    let _ = match program {
+        AyaProgram::BtfTracePoint(program) => program.unload(),
+        AyaProgram::FEntry(program) => program.unload(),
+        AyaProgram::FExit(program) => program.unload(),
+        AyaProgram::TracePoint(program) => program.unload(),
+        AyaProgram::RawTracePoint(program) => program.unload(),
+        AyaProgram::Iter(program) => program.unload(),
+        _ => Ok(()),
+    };
+}
+
+/// Why a program could not be started.
+pub(super) fn refusal(row: &Program, error: &ProgramError) -> Refusal {
+    match Refusal::from(error) {
+        // Other programs of this process were loaded, so it is not a capability that is missing.
+        Refusal::Forbidden(text) | Refusal::Other(text)
+            if matches!(row.attach, Attach::FEntry(_) | Attach::FExit(_)) =>
+        {
+            Refusal::NoTrampolines(text)
+        }
+        refusal => refusal,
+    }
+}

@@ -1,0 +1,148 @@
+//! The programs of the eBPF object: where each goes, and what it reads.
+
+use super::{Attach, Fields, Program};
+
+/// A listener has a connection more, or a connection has data.
+const READABLE: &str = "sk_data_ready";
+
+const IS_TCP: &[&str] = &["SKC_FAMILY", "SKC_STATE", "SK_PROTOCOL"];
+const ADDRESSES: &[&str] =
+    &["SKC_FAMILY", "SKC_NUM", "SKC_DPORT", "SKC_DADDR", "SKC_RCV_SADDR", "SKC_V6_DADDR", "SKC_V6_RCV_SADDR"];
+const NETNS: &[&str] = &["SKC_NET", "NET_NS", "NS_INUM"];
+const ACCEPT_QUEUE: &[&str] = &["SK_ACK_BACKLOG", "SK_MAX_ACK_BACKLOG"];
+const HOLDER: &[&str] = &["SOCKET_SK", "TASK_TGID", "TASK_COMM"];
+/// From the current task's descriptor to its socket.
+const DESCRIPTOR: &[&str] =
+    &["TASK_FILES", "FILES_FDT", "FDT_FD", "FILE_PRIVATE_DATA", "SOCKET_FILE", "SOCKET_SK", "SK_PROTOCOL"];
+
+const READY: Fields = &[
+    IS_TCP,
+    ADDRESSES,
+    &[
+        "SKC_COOKIE",
+        "SK_ACK_BACKLOG",
+        "ICSK_ACCEPT_QUEUE",
+        "RSKQ_ACCEPT_TAIL",
+        "REQ_SK",
+        "TREQ_SNT_SYNACK",
+        "TCP_BYTES_RECEIVED",
+    ],
+];
+const ACCEPT_CALL: Fields = &[DESCRIPTOR, ADDRESSES, &["SKC_COOKIE", "PT_REGS_ARGUMENT_1", "TASK_START"]];
+const TRANSFER: Fields = &[&["SK_PROTOCOL", "TASK_START"]];
+
+const fn row(name: &'static str, attach: Attach, fields: Fields) -> Program {
+    Program { name, attach, takes: None, event: None, fields }
+}
+
+/// One that was written for so many arguments or parameters.
+const fn taking(takes: u32, program: Program) -> Program {
+    Program { takes: Some(takes), ..program }
+}
+
+/// One of several for the same event.
+const fn of_event(event: &'static str, program: Program) -> Program {
+    Program { event: Some(event), ..program }
+}
+
+/// The programs.
+pub static PROGRAMS: &[Program] = &[
+    row(
+        "set_state",
+        Attach::TpBtf("inet_sock_set_state"),
+        &[
+            ADDRESSES,
+            NETNS,
+            &["SK_PROTOCOL", "SK_ERR", "SK_ACK_BACKLOG", "SK_DROPS", "TCP_SRTT_US", "TCP_TOTAL_RETRANS"],
+        ],
+    ),
+    of_event(READABLE, row("data_ready", Attach::TpBtf("sk_data_ready"), READY)),
+    of_event(READABLE, row("def_readable", Attach::FEntry("sock_def_readable"), READY)),
+    row("destroy_sock", Attach::TpBtf("tcp_destroy_sock"), &[&["SKC_COOKIE"]]),
+    taking(3, row("recv_length", Attach::TpBtf("sock_recv_length"), TRANSFER)),
+    taking(5, row("recvmsg", Attach::FExit("tcp_recvmsg"), TRANSFER)),
+    row(
+        "rcv_space_adjust",
+        Attach::TpBtf("tcp_rcv_space_adjust"),
+        &[&["TCP_RCV_NXT", "TCP_COPIED_SEQ", "TCP_BYTES_RECEIVED", "TASK_START"]],
+    ),
+    taking(3, row("send_length", Attach::TpBtf("sock_send_length"), TRANSFER)),
+    taking(3, row("sendmsg", Attach::FExit("tcp_sendmsg"), TRANSFER)),
+    taking(5, row("sendpage", Attach::FExit("tcp_sendpage"), TRANSFER)),
+    row("receive_reset", Attach::TpBtf("tcp_receive_reset"), &[]),
+    row("send_reset", Attach::TpBtf("tcp_send_reset"), &[]),
+    row("retransmit_synack", Attach::TpBtf("tcp_retransmit_synack"), &[&["SKC_COOKIE"]]),
+    row("request_added", Attach::FEntry("inet_csk_reqsk_queue_hash_add"), &[&["SKC_COOKIE"]]),
+    taking(
+        4,
+        row(
+            "conn_request",
+            Attach::FEntry("tcp_conn_request"),
+            &[
+                ACCEPT_QUEUE,
+                &["SKC_COOKIE", "SKC_NET", "NET_IPV4", "IPV4_SYNCOOKIES", "ICSK_ACCEPT_QUEUE", "RSKQ_QLEN"],
+            ],
+        ),
+    ),
+    row("syn_recv_sock_v4", Attach::FEntry("tcp_v4_syn_recv_sock"), &[ACCEPT_QUEUE, &["SKC_COOKIE"]]),
+    row(
+        "syn_recv_sock_v6",
+        Attach::FEntry("tcp_v6_syn_recv_sock"),
+        &[ACCEPT_QUEUE, &["SKC_COOKIE", "SKB_PROTOCOL"]],
+    ),
+    taking(
+        4,
+        row(
+            "packet_dropped",
+            Attach::TpBtf("kfree_skb"),
+            &[&[
+                "SKC_STATE",
+                "SKC_COOKIE",
+                "SKB_HEAD",
+                "SKB_END",
+                "SHINFO_GSO_SEGS",
+                "REASON_NOT_SPECIFIED",
+                "REASON_LISTEN_OVERFLOW",
+            ]],
+        ),
+    ),
+    row(
+        "accept_returns",
+        Attach::FExit("inet_accept"),
+        &[ADDRESSES, &["SOCKET_SK", "SK_PROTOCOL", "SKC_COOKIE", "TASK_START"]],
+    ),
+    row("exit_accept", Attach::Tracepoint("syscalls", "sys_exit_accept"), ACCEPT_CALL),
+    row("exit_accept4", Attach::Tracepoint("syscalls", "sys_exit_accept4"), ACCEPT_CALL),
+    row("late_exit_accept", Attach::Tracepoint("syscalls", "sys_exit_accept"), ACCEPT_CALL),
+    row("late_exit_accept4", Attach::Tracepoint("syscalls", "sys_exit_accept4"), ACCEPT_CALL),
+    taking(
+        3,
+        row(
+            "ring_completes",
+            Attach::TpBtf("io_uring_complete"),
+            &[DESCRIPTOR, &["KIOCB_OPCODE", "CQE_RES", "TASK_START"]],
+        ),
+    ),
+    row(
+        "sample_queues",
+        Attach::OnDemand,
+        &[
+            ACCEPT_QUEUE,
+            &[
+                "SKC_COOKIE",
+                "SKC_STATE",
+                "SKC_NUM",
+                "ICSK_ACCEPT_QUEUE",
+                "RSKQ_QLEN",
+                "RSKQ_YOUNG",
+                "SK_DROPS",
+            ],
+        ],
+    ),
+    row(
+        "existing_listeners",
+        Attach::Iterator("task_file"),
+        &[IS_TCP, HOLDER, NETNS, &["SKC_NUM", "SKC_COOKIE", "SK_ACK_BACKLOG", "SK_DROPS"]],
+    ),
+    row("existing_connections", Attach::Iterator("task_file"), &[IS_TCP, HOLDER, NETNS, ADDRESSES]),
+];

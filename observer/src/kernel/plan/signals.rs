@@ -1,0 +1,262 @@
+//! The signals, each with its hooks, the best first.
+
+use super::{Hook, Signal};
+
+/// The plan.
+pub static SIGNALS: &[Signal] = &[
+    Signal {
+        name: "listener",
+        what: "a listener opens or closes",
+        hooks: &[Hook {
+            name: "tp_btf/inet_sock_set_state",
+            programs: &["set_state", "destroy_sock"],
+            blind: Some("a second listen(2) fires nothing; the sampler sees the new limit"),
+        }],
+        essential: true,
+        without: "no listener is known",
+    },
+    Signal {
+        name: "existing_listeners",
+        what: "listeners from before the start, and who holds them",
+        hooks: &[Hook {
+            name: "iter/task_file",
+            programs: &["existing_listeners"],
+            blind: Some("listeners that no process holds as a descriptor"),
+        }],
+        essential: false,
+        without: "only listeners opened from now on are known",
+    },
+    Signal {
+        name: "existing_connections",
+        what: "connections accepted before the start, and who holds them",
+        hooks: &[Hook {
+            name: "iter/task_file",
+            programs: &["existing_listeners", "existing_connections"],
+            blind: Some("which shard they came out of, and everything that happened before"),
+        }],
+        essential: false,
+        without: "connections accepted before the start are not followed",
+    },
+    Signal {
+        name: "queue_depth",
+        what: "depth and limit of both queues now",
+        hooks: &[Hook {
+            name: "raw_tp/on_demand",
+            programs: &["sample_queues"],
+            blind: Some("the SYN queue between two samples"),
+        }],
+        essential: true,
+        without: "no queue depths",
+    },
+    Signal {
+        name: "request",
+        what: "a SYN got a request socket, and entered the SYN queue",
+        hooks: &[Hook {
+            name: "fentry/inet_csk_reqsk_queue_hash_add",
+            programs: &["request_added"],
+            blind: None,
+        }],
+        essential: false,
+        without: "handshakes that never complete are not counted; the SYN queue's depth is sampled all the same",
+    },
+    Signal {
+        name: "enqueue",
+        what: "a connection enters the accept queue, of which listener, how deep",
+        hooks: &[
+            Hook {
+                name: "tp_btf/sk_data_ready",
+                programs: &["set_state", "data_ready"],
+                blind: Some("connections that are moved from a closed shard: those show at their accept"),
+            },
+            Hook {
+                name: "fentry/sock_def_readable",
+                programs: &["set_state", "def_readable"],
+                blind: Some(
+                    "listeners whose callback was replaced (MPTCP, sockmap), and connections that are moved from a \
+                     closed shard",
+                ),
+            },
+        ],
+        essential: false,
+        without: "arrivals are not counted and no connection is followed",
+    },
+    Signal {
+        name: "syn_wait",
+        what: "time in the SYN queue, SYN-ACK retransmits, cookies",
+        hooks: &[
+            Hook {
+                name: "tp_btf/inet_sock_set_state+sk_data_ready",
+                programs: &["set_state", "data_ready"],
+                blind: Some("a cookie has none; a repeated SYN-ACK's, if it is accepted within microseconds"),
+            },
+            Hook {
+                name: "tp_btf/inet_sock_set_state+fentry/sock_def_readable",
+                programs: &["set_state", "def_readable"],
+                blind: Some("a cookie has none; a repeated SYN-ACK's, if it is accepted within microseconds"),
+            },
+        ],
+        essential: false,
+        without: "no SYN-queue times",
+    },
+    Signal {
+        name: "accept",
+        what: "a connection was accepted: when, and by which thread",
+        hooks: &[
+            Hook {
+                name: "tracepoint/sys_exit_accept+tp_btf/io_uring_complete",
+                programs: &["exit_accept", "exit_accept4", "ring_completes"],
+                blind: Some("accepts by the kernel itself, and into fixed files of an io_uring"),
+            },
+            Hook {
+                name: "fexit/inet_accept+tracepoint/sys_exit_accept",
+                programs: &["accept_returns", "late_exit_accept", "late_exit_accept4"],
+                blind: Some("an accept through io_uring, or by the kernel, that had begun before the start"),
+            },
+            Hook {
+                name: "fexit/inet_accept",
+                programs: &["accept_returns"],
+                blind: Some(
+                    "accepts that had begun before the start: those show at their first read or write",
+                ),
+            },
+            Hook {
+                name: "tracepoint/sys_exit_accept",
+                programs: &["exit_accept", "exit_accept4"],
+                blind: Some(
+                    "accepts through io_uring or by the kernel: those show at their first read or write",
+                ),
+            },
+        ],
+        essential: false,
+        without: "accepts show only at the first read or write, without time or acceptor",
+    },
+    Signal {
+        name: "data_queued",
+        what: "data for the program arrived",
+        hooks: &[
+            Hook { name: "tp_btf/sk_data_ready", programs: &["data_ready"], blind: None },
+            Hook {
+                name: "fentry/sock_def_readable",
+                programs: &["def_readable"],
+                blind: Some("connections whose callback was replaced (MPTCP, kTLS, sockmap)"),
+            },
+        ],
+        essential: false,
+        without: "no data-to-read waits, no unread connections",
+    },
+    Signal {
+        name: "read",
+        what: "a thread read: bytes, when",
+        hooks: &[
+            Hook {
+                name: "tp_btf/sock_recv_length",
+                programs: &["recv_length"],
+                blind: Some("splice, and sendfile from a connection"),
+            },
+            Hook {
+                name: "fexit/tcp_recvmsg",
+                programs: &["recvmsg"],
+                blind: Some("splice, sendfile from a connection, kTLS, MPTCP"),
+            },
+            Hook {
+                name: "tp_btf/tcp_rcv_space_adjust",
+                programs: &["rcv_space_adjust"],
+                blind: Some(
+                    "how many calls there were: one that reads several segments counts several times",
+                ),
+            },
+        ],
+        essential: false,
+        without: "no readers, no bytes read",
+    },
+    Signal {
+        name: "write",
+        what: "a thread wrote: bytes, when",
+        hooks: &[
+            Hook {
+                name: "tp_btf/sock_send_length",
+                programs: &["send_length"],
+                blind: Some("sendfile and splice on kernels that do not send those through sendmsg"),
+            },
+            Hook {
+                name: "fexit/tcp_sendmsg+tcp_sendpage",
+                programs: &["sendmsg", "sendpage"],
+                blind: Some("kTLS, MPTCP"),
+            },
+            Hook {
+                name: "fexit/tcp_sendmsg",
+                programs: &["sendmsg"],
+                blind: Some(
+                    "kTLS, MPTCP, and sendfile and splice on kernels that do not send those through sendmsg",
+                ),
+            },
+        ],
+        essential: false,
+        without: "no writers, no bytes written",
+    },
+    Signal {
+        name: "reset",
+        what: "a reset, and by whom",
+        hooks: &[Hook {
+            name: "tp_btf/tcp_receive_reset",
+            programs: &["receive_reset", "send_reset"],
+            blind: None,
+        }],
+        essential: false,
+        without: "resets look like other endings",
+    },
+    Signal {
+        name: "close",
+        what: "a connection ends, and how",
+        hooks: &[Hook {
+            name: "tp_btf/tcp_destroy_sock",
+            programs: &["set_state", "destroy_sock"],
+            blind: None,
+        }],
+        essential: true,
+        without: "no records",
+    },
+    Signal {
+        name: "synack_retransmit",
+        what: "a SYN-ACK is sent again",
+        hooks: &[Hook {
+            name: "tp_btf/tcp_retransmit_synack",
+            programs: &["retransmit_synack"],
+            blind: Some("does not tell the timer from a repeated SYN"),
+        }],
+        essential: false,
+        without: "retransmits are known only of connections that were established",
+    },
+    Signal {
+        name: "drop",
+        what: "a listener refused a SYN or a handshake, and why",
+        hooks: &[
+            Hook {
+                name: "fentry/tcp_conn_request+tcp_v4_syn_recv_sock",
+                programs: &["conn_request", "syn_recv_sock_v4", "syn_recv_sock_v6", "sample_queues"],
+                blind: Some("causes other than full queues: they are counted together"),
+            },
+            Hook {
+                name: "tp_btf/kfree_skb+sample/sk_drops",
+                programs: &["packet_dropped", "sample_queues"],
+                blind: Some(
+                    "the cause of a refused SYN, unless all that its network namespace refused had the same",
+                ),
+            },
+            Hook {
+                name: "sample/sk_drops",
+                programs: &["sample_queues"],
+                blind: Some("the cause, unless all refusals of the network namespace have the same"),
+            },
+        ],
+        essential: false,
+        without: "refusals are unknown",
+    },
+    Signal {
+        name: "wakeups",
+        what: "how often a server thread slept and was woken",
+        hooks: &[Hook { name: "proc/voluntary_ctxt_switches", programs: &[], blind: Some("why it slept") }],
+        essential: false,
+        without: "no wake-ups per accept",
+    },
+];
