@@ -1,8 +1,10 @@
 //! Counting. Map values are shared between processors, so every addition is atomic.
 
+use core::arch::asm;
+
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use observer_ebpf::{
-    histogram::bucket,
+    histogram::{BUCKETS, unbounded},
     loss,
     record::{ListenerEntry, kind},
 };
@@ -74,9 +76,26 @@ pub(crate) unsafe fn raise32(maximum: *mut u32, candidate: u32) {
 pub(crate) unsafe fn duration(entry: *mut ListenerEntry, stage: usize, ns: u64) {
     unsafe {
         let counts = (&raw mut (*entry).histograms[stage]).cast::<u32>();
-        add32(counts.add(bucket(ns)), 1);
+        add32(counts.add(bounded(unbounded(ns))), 1);
         raise(&raw mut (*entry).longest[stage], ns);
     }
+}
+
+/// The index, or the last one. Written by the compiler, the comparison is one that the verifier of older kernels (6.1)
+/// learns nothing from; one with a constant on the right it understands.
+#[inline(always)]
+fn bounded(mut index: usize) -> usize {
+    unsafe {
+        asm!(
+            "if {index} < {buckets} goto +1",
+            "{index} = {last}",
+            index = inout(reg) index,
+            buckets = const BUCKETS,
+            last = const BUCKETS - 1,
+            options(pure, nomem, nostack),
+        );
+    }
+    index
 }
 
 /// Counts a loss, or a production, in this processor's own counter.

@@ -12,8 +12,13 @@ const SUB_BITS: u32 = 3;
 const UNIT_BITS: u32 = 7;
 
 /// The bucket of a duration of `ns` nanoseconds; always less than [`BUCKETS`].
-#[inline(always)]
 pub fn bucket(ns: u64) -> usize {
+    unbounded(ns).min(BUCKETS - 1)
+}
+
+/// The bucket that a duration would have if there were enough of them. The kernel half bounds it in its own way.
+#[inline(always)]
+pub fn unbounded(ns: u64) -> usize {
     let units = ns >> UNIT_BITS;
     let index = if units < 1 << SUB_BITS {
         units
@@ -22,7 +27,7 @@ pub fn bucket(ns: u64) -> usize {
         let sub = (units >> (exponent - SUB_BITS as u64)) & ((1 << SUB_BITS) - 1);
         ((exponent - SUB_BITS as u64 + 1) << SUB_BITS) + sub
     };
-    if index < BUCKETS as u64 { index as usize } else { BUCKETS - 1 }
+    index as usize
 }
 
 /// The half-open range of nanoseconds that bucket `index` counts; the last bucket has no upper end but this one.

@@ -113,13 +113,15 @@ pub(super) fn stop(program: &mut AyaProgram) {
 
 /// Why a program could not be started.
 pub(super) fn refusal(row: &Program, error: &ProgramError) -> Refusal {
-    match Refusal::from(error) {
+    let refusal = Refusal::from(error);
+    match refusal.clone() {
         // Other programs of this process were loaded, so it is not a capability that is missing.
-        Refusal::Forbidden(text) | Refusal::Other(text)
-            if matches!(row.attach, Attach::FEntry(_) | Attach::FExit(_)) =>
-        {
-            Refusal::NoTrampolines(text)
-        }
+        Refusal::Forbidden(error) | Refusal::Other(error) => match row.attach {
+            Attach::FEntry(function) | Attach::FExit(function) => {
+                Refusal::NoTrampoline { function: function.to_owned(), error }
+            }
+            _ => refusal,
+        },
         refusal => refusal,
     }
 }

@@ -24,8 +24,13 @@ pub enum Refusal {
         /// How many there are.
         found: u32,
     },
-    /// This kernel cannot attach programs to its functions.
-    NoTrampolines(String),
+    /// This kernel does not attach programs to this function, or to none at all.
+    NoTrampoline {
+        /// Its name.
+        function: String,
+        /// What the kernel said.
+        error: String,
+    },
     /// Another program counts the same event.
     Taken(String),
     /// It loaded and attached, and did not fire in the self-test.
@@ -45,7 +50,7 @@ impl Refusal {
             Self::MissingFields(_) | Self::NotInKernel(_) | Self::Parameters { .. } | Self::Silent => {
                 "another kernel; docs/kernels.md lists what each one offers"
             }
-            Self::NoTrampolines(_) => {
+            Self::NoTrampoline { .. } => {
                 "a kernel built with CONFIG_KPROBES and CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, as distributions do"
             }
             Self::Taken(_) => {
@@ -82,8 +87,8 @@ impl fmt::Display for Refusal {
                     "{of} has {found} parameters on this kernel, and the program knows it with {wanted}"
                 )
             }
-            Self::NoTrampolines(text) => {
-                write!(f, "this kernel does not attach programs to its functions: {text}")
+            Self::NoTrampoline { function, error } => {
+                write!(f, "this kernel does not attach programs to the function {function}: {error}")
             }
             Self::Taken(by) => write!(f, "the program {by} counts the same event already"),
             Self::Silent => f.write_str("it attached, but stayed silent in the self-test"),
@@ -99,8 +104,14 @@ impl From<&ProgramError> for Refusal {
         match error {
             ProgramError::LoadError { io_error, verifier_log } => {
                 let log = verifier_log.to_string();
-                // The last line is a statistic; the one before it says what is wrong.
-                let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("processed ");
+                // The last lines are statistics; the one before them says what is wrong.
+                let says = |line: &&str| {
+                    !line.trim().is_empty()
+                        && !["processed ", "stack depth ", "verification time "]
+                            .iter()
+                            .any(|statistic| line.starts_with(statistic))
+                };
+
                 let last = log.lines().rev().find(says).unwrap_or("").trim();
                 match io_error.raw_os_error() {
                     Some(libc::EPERM) if log.trim().is_empty() => Self::Forbidden(io_error.to_string()),
