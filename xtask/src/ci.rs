@@ -1,18 +1,22 @@
-//! `cargo xtask ci`: the tests that README promises, with none skipped, and the checks. `.ci/run` calls it.
+//! `cargo xtask ci`: the tests that README promises, with none skipped, the checks, and the kernel tests on other
+//! kernels. `.ci/run` calls it.
 
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::{lint, test};
+use crate::{lint, test, vm};
 
 /// `cargo xtask ci` has no flags.
 #[derive(Debug, Args)]
 pub(crate) struct Options {}
 
-/// Runs both, the second whatever comes of the first, so that one run shows all there is to mend.
+/// Runs all three, whatever comes of those before, so that one run shows all there is to mend.
 pub(crate) fn run(_: &Options) -> Result<()> {
-    let results =
-        [("test", test::run(&test::Options::for_ci())), ("lint", lint::run(&lint::Options::default()))];
+    let results = [
+        ("test", test::run(&test::Options::for_ci())),
+        ("lint", lint::run(&lint::Options::default())),
+        ("vm", vm::run(&vm::Options::for_ci())),
+    ];
     let mut failed = Vec::new();
     for (name, result) in results {
         match result {

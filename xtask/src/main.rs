@@ -35,6 +35,7 @@ mod table;
 mod test;
 mod tidy;
 mod toolchain;
+mod vm;
 mod workdir;
 mod workspace;
 
@@ -62,6 +63,8 @@ enum Command {
     Lint(lint::Options),
     /// Measure what the observer costs
     Bench(bench::Options),
+    /// Run the kernel tests on other kernels, under QEMU
+    Vm(vm::Options),
     /// Run what a clean machine must pass: every test, none skipped, and every check
     Ci(ci::Options),
 }
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Lint(options) => lint::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Vm(options) => vm::run(&options),
         Command::Ci(options) => ci::run(&options),
     };
     match result {

@@ -44,6 +44,8 @@ pub(crate) enum Purpose {
     Test,
     /// `cargo xtask lint`.
     Lint,
+    /// `cargo xtask vm`.
+    Vm,
 }
 
 /// A machine that has what was asked for.

@@ -4,12 +4,12 @@
 //! two cores. A test that cannot run here must say so with a line `SKIPPED: <test>: <why>`; it is counted and listed
 //! as skipped, never as passed.
 
-mod libtest;
+pub(crate) mod libtest;
 mod program;
 mod skips;
 mod suite;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::{
@@ -56,14 +56,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let name = program::name(program);
         let result = suite::run(program, options, &ready.privilege)
             .with_context(|| format!("could not run the {name}"))?;
-        show(&name, &result, options);
+        show(&name, &result, options.verbose);
         results.push((name, result));
     }
     if let Some(result) = doc_tests(options, &ready)? {
-        show("doc tests", &result, options);
+        show("doc tests", &result, options.verbose);
         results.push(("doc tests".to_owned(), result));
     }
-    conclude(&results, options)
+    let strict = options.no_skips || std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    if results.iter().all(|(_, outcome)| outcome.is_empty())
+        && let Some(filter) = &options.filter
+    {
+        bail!("no test has `{filter}` in its name");
+    }
+    conclude(&results, strict)
 }
 
 fn build(options: &Options, ready: &Ready) -> Result<Vec<Program>> {
@@ -96,7 +102,8 @@ fn doc_tests(options: &Options, ready: &Ready) -> Result<Option<Outcome>> {
     suite::supervise(&mut cargo, "doc-tests", options.timeout).map(Some)
 }
 
-fn show(name: &str, outcome: &Outcome, options: &Options) {
+/// Says how a program of tests went; its output only if it is wanted, or if a test failed.
+pub(crate) fn show(name: &str, outcome: &Outcome, verbose: bool) {
     let word = if outcome.failed() == 0 { "ok" } else { "FAILED" };
     eprintln!(
         "test: {name}: {word}: {} passed, {} failed, {} skipped in {:.1} s",
@@ -105,13 +112,13 @@ fn show(name: &str, outcome: &Outcome, options: &Options) {
         outcome.skipped.len(),
         outcome.seconds
     );
-    if options.verbose || outcome.failed() > 0 {
+    if verbose || outcome.failed() > 0 {
         eprintln!("{}", outcome.output.trim_end());
     }
 }
 
-fn conclude(results: &[(String, Outcome)], options: &Options) -> Result<()> {
-    let strict = options.no_skips || std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+/// The summary. With `strict`, a test that is skipped without an allowed reason is an error.
+pub(crate) fn conclude(results: &[(String, Outcome)], strict: bool) -> Result<()> {
     let mut table = Table::new(["suite", "passed", "failed", "skipped", "seconds"]);
     let mut failures = Vec::new();
     let mut refused = Vec::new();
@@ -138,10 +145,7 @@ fn conclude(results: &[(String, Outcome)], options: &Options) -> Result<()> {
     }
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     if passed + failed + skipped == 0 {
-        return Err(match &options.filter {
-            Some(filter) => anyhow!("no test has `{filter}` in its name"),
-            None => anyhow!("there are no tests"),
-        });
+        bail!("there are no tests");
     }
     if failed > 0 {
         bail!("{failed} tests failed; their output is above and below {}", suite::log_dir().display());

@@ -141,7 +141,7 @@ impl Choice<'_> {
         }
         let (of, found) = match row.attach {
             Attach::TpBtf(name) => (format!("tracepoint {name}"), self.types.arguments(name)),
-            Attach::FEntry(name) | Attach::FExit(name) => {
+            Attach::FEntry(name) | Attach::FExit(name) | Attach::KProbe(name) => {
                 (format!("function {name}"), self.types.parameters(name))
             }
             Attach::Tracepoint(..) | Attach::OnDemand | Attach::Iterator(_) => return Ok(()),

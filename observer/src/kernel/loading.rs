@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 use aya::{
     Btf as AyaBtf, Ebpf, EbpfLoader,
     programs::{
-        BtfTracePoint, FEntry, FExit, Iter, Program as AyaProgram, ProgramError, RawTracePoint, TracePoint,
+        BtfTracePoint, FEntry, FExit, Iter, KProbe, Program as AyaProgram, ProgramError, RawTracePoint,
+        TracePoint,
     },
 };
 
@@ -80,6 +81,11 @@ pub(super) fn start(program: &mut AyaProgram, row: &Program, btf: &AyaBtf) -> Re
             program.load(function, btf)?;
             program.attach()?;
         }
+        Attach::KProbe(function) => {
+            let program: &mut KProbe = program.try_into()?;
+            program.load()?;
+            program.attach(function, 0)?;
+        }
         Attach::Tracepoint(category, name) => {
             let program: &mut TracePoint = program.try_into()?;
             program.load()?;
@@ -104,6 +110,7 @@ pub(super) fn stop(program: &mut AyaProgram) {
         AyaProgram::BtfTracePoint(program) => program.unload(),
         AyaProgram::FEntry(program) => program.unload(),
         AyaProgram::FExit(program) => program.unload(),
+        AyaProgram::KProbe(program) => program.unload(),
         AyaProgram::TracePoint(program) => program.unload(),
         AyaProgram::RawTracePoint(program) => program.unload(),
         AyaProgram::Iter(program) => program.unload(),

@@ -18,6 +18,8 @@ pub enum Attach {
     FEntry(&'static str),
     /// End of a kernel function.
     FExit(&'static str),
+    /// Beginning of a kernel function, by a breakpoint; untyped, and dearer than the other way.
+    KProbe(&'static str),
     /// Tracepoint in tracefs: category and name.
     Tracepoint(&'static str, &'static str),
     /// Not attached: run on demand with `BPF_PROG_TEST_RUN`.

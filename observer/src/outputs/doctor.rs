@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::kernel::choice::Outcome;
+use crate::kernel::{choice::Outcome, plan::Hook};
 
 /// The report.
 #[derive(Serialize)]
@@ -31,6 +31,19 @@ pub struct Row {
     pub blind: Option<&'static str>,
     /// Hooks that were tried before, with reason and remedy.
     pub refused: Vec<RefusedRow>,
+    /// All its hooks, the best first.
+    pub hooks: Vec<HookRow>,
+}
+
+/// One hook of a signal.
+#[derive(Serialize)]
+pub struct HookRow {
+    /// Name of the hook.
+    pub hook: &'static str,
+    /// `in_use`, `refused`, or `untried`: a better one works.
+    pub state: &'static str,
+    /// Why it was refused.
+    pub reason: Option<String>,
 }
 
 /// A hook that does not work here.
@@ -62,9 +75,20 @@ pub fn report<'a>(kernel: &'a str, outcomes: &[Outcome]) -> Report<'a> {
                     remedy: refusal.remedy(),
                 })
                 .collect(),
+            hooks: outcome.signal.hooks.iter().map(|hook| hook_row(outcome, hook)).collect(),
         })
         .collect();
     Report { kernel, version: env!("CARGO_PKG_VERSION"), signals }
+}
+
+fn hook_row(outcome: &Outcome, hook: &Hook) -> HookRow {
+    let refusal = outcome.refused.iter().find(|(refused, _)| refused.name == hook.name);
+    let state = match (outcome.hook.is_some_and(|used| used.name == hook.name), refusal) {
+        (true, _) => "in_use",
+        (false, Some(_)) => "refused",
+        (false, None) => "untried",
+    };
+    HookRow { hook: hook.name, state, reason: refusal.map(|(_, refusal)| refusal.to_string()) }
 }
 
 /// Writes the report as a table for people, or as JSON.

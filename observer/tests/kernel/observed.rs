@@ -11,7 +11,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{lines::Lines, waiting::PATIENCE};
+use crate::{lines::Lines, waiting::patience};
 
 /// A running `observer stream` whose probes are attached.
 pub(crate) struct Observer {
@@ -69,7 +69,7 @@ impl Observer {
     /// Reads lines until what was read so far satisfies.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, what: &str, satisfied: impl Fn(&Lines) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         while !satisfied(&self.lines) {
             // A line that is there already is received whatever the time is.
             assert!(Instant::now() < deadline, "waited in vain for {what}");
@@ -102,7 +102,7 @@ impl Observer {
     #[track_caller]
     pub(crate) fn finish(mut self) -> Lines {
         self.interrupt();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             assert!(Instant::now() < deadline, "the observer does not end at SIGINT");
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

@@ -6,8 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// After this long, what did not happen never will. Generous: slow machines are no failure.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// After this long, what did not happen never will. Generous: slow machines are no failure. On an emulated one,
+/// `OBSERVER_TEST_PATIENCE` says how many seconds it shall be.
+pub(crate) fn patience() -> Duration {
+    let asked = std::env::var("OBSERVER_TEST_PATIENCE").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(asked.unwrap_or(60))
+}
 
 /// Looks until it is so.
 #[track_caller]
@@ -24,7 +28,7 @@ pub(crate) fn until_equal<T: PartialEq + Debug>(what: &str, value: impl Fn() -> 
         if now == expected {
             return;
         }
-        assert!(start.elapsed() < PATIENCE, "{what}: still {now:?}, not {expected:?}");
+        assert!(start.elapsed() < patience(), "{what}: still {now:?}, not {expected:?}");
         // Only spares the processor; nothing depends on how long it is.
         std::thread::sleep(Duration::from_millis(1));
     }

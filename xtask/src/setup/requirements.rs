@@ -1,7 +1,7 @@
 //! The table of what is needed. A new requirement is one row.
 
 use super::{
-    Purpose::{self, Demo, Lint, Test},
+    Purpose::{self, Demo, Lint, Test, Vm},
     bpf_linker, kernel, rust,
     step::{Remedy, Step},
 };
@@ -79,7 +79,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     Requirement {
         name: "C linker",
         why: "links bpf-linker",
-        purposes: &[Demo, Test, Lint],
+        purposes: &[Demo, Test, Lint, Vm],
         packages_from_apt: true,
         exit: None,
         check: |machine| first_line(machine, "cc", &["--version"]),
@@ -88,7 +88,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     Requirement {
         name: "setpriv",
         why: "ends what was started, should we be killed",
-        purposes: &[Demo, Test, Lint],
+        purposes: &[Demo, Test, Lint, Vm],
         packages_from_apt: true,
         exit: None,
         check: |machine| first_line(machine, "setpriv", &["--version"]),
@@ -106,7 +106,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     Requirement {
         name: "rustup",
         why: "holds the compiler for the BPF target beside the one for this machine",
-        purposes: &[Demo, Test, Lint],
+        purposes: &[Demo, Test, Lint, Vm],
         packages_from_apt: false,
         exit: None,
         check: |machine| first_line(machine, "rustup", &["--version"]),
@@ -115,7 +115,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     Requirement {
         name: "BPF compiler",
         why: "compiles the programs that run in the kernel",
-        purposes: &[Demo, Test, Lint],
+        purposes: &[Demo, Test, Lint, Vm],
         packages_from_apt: true,
         exit: None,
         check: rust::check_compiler,
@@ -124,7 +124,7 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     Requirement {
         name: "LLVM libraries",
         why: "is what bpf-linker is built on, in the version of the BPF compiler",
-        purposes: &[Demo, Test, Lint],
+        purposes: &[Demo, Test, Lint, Vm],
         packages_from_apt: true,
         exit: None,
         check: bpf_linker::check_llvm,
@@ -133,11 +133,29 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     Requirement {
         name: "bpf-linker",
         why: "links compiled programs into an object that the kernel takes",
-        purposes: &[Demo, Test, Lint],
+        purposes: &[Demo, Test, Lint, Vm],
         packages_from_apt: false,
         exit: None,
         check: bpf_linker::check,
         remedy: bpf_linker::remedy,
+    },
+    Requirement {
+        name: "QEMU",
+        why: "boots other kernels, to run the kernel tests there",
+        purposes: &[Vm],
+        packages_from_apt: true,
+        exit: None,
+        check: |machine| first_line(machine, "qemu-system-x86_64", &["--version"]),
+        remedy: |_| Remedy::Steps(vec![Step::packages(&["qemu-system-x86", "seabios"])]),
+    },
+    Requirement {
+        name: "static busybox",
+        why: "is the shell of the machines that QEMU boots",
+        purposes: &[Vm],
+        packages_from_apt: true,
+        exit: None,
+        check: |machine| first_line(machine, "busybox", &["echo", "present"]),
+        remedy: |_| Remedy::Steps(vec![Step::packages(&["busybox-static"])]),
     },
     Requirement {
         name: "rustfmt and clippy",

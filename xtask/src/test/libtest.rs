@@ -2,31 +2,36 @@
 
 /// Results of one program of tests.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// Tests that ran and were content.
-    pub(super) passed: usize,
+    pub(crate) passed: usize,
     /// Tests that ran and were not, by name; and what went wrong with the program itself.
-    pub(super) failures: Vec<String>,
+    pub(crate) failures: Vec<String>,
     /// Tests that could not run here, or are marked `ignore`.
-    pub(super) skipped: Vec<Skip>,
+    pub(crate) skipped: Vec<Skip>,
     /// How long it took.
-    pub(super) seconds: f64,
+    pub(crate) seconds: f64,
     /// Everything that it wrote.
-    pub(super) output: String,
+    pub(crate) output: String,
 }
 
 /// A test that did not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Skip {
+pub(crate) struct Skip {
     /// Its name.
-    pub(super) test: String,
+    pub(crate) test: String,
     /// Why.
-    pub(super) reason: String,
+    pub(crate) reason: String,
 }
 
 impl Outcome {
+    /// There was no test.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.passed + self.failed() + self.skipped.len() == 0
+    }
+
     /// How many failed.
-    pub(super) fn failed(&self) -> usize {
+    pub(crate) fn failed(&self) -> usize {
         self.failures.len()
     }
 }
@@ -35,7 +40,7 @@ impl Outcome {
 ///
 /// A test that says it was skipped counts as passed in libtest's own account, because it returned; here it does not.
 /// `succeeded` is the program's exit status: a program that fails without naming a failed test has crashed.
-pub(super) fn read(output: &str, succeeded: bool) -> Outcome {
+pub(crate) fn read(output: &str, succeeded: bool) -> Outcome {
     let mut outcome = Outcome { output: output.to_owned(), ..Outcome::default() };
     let mut finished = false;
     let mut started = 0;

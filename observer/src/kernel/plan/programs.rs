@@ -90,6 +90,12 @@ pub static PROGRAMS: &[Program] = &[
         Attach::FEntry("tcp_v6_syn_recv_sock"),
         &[ACCEPT_QUEUE, &["SKC_COOKIE", "SKB_PROTOCOL"]],
     ),
+    row("probe_syn_recv_sock_v4", Attach::KProbe("tcp_v4_syn_recv_sock"), &[ACCEPT_QUEUE, &["SKC_COOKIE"]]),
+    row(
+        "probe_syn_recv_sock_v6",
+        Attach::KProbe("tcp_v6_syn_recv_sock"),
+        &[ACCEPT_QUEUE, &["SKC_COOKIE", "SKB_PROTOCOL"]],
+    ),
     taking(
         4,
         row(

@@ -237,6 +237,16 @@ pub static SIGNALS: &[Signal] = &[
                 blind: Some("causes other than full queues: they are counted together"),
             },
             Hook {
+                name: "fentry/tcp_conn_request+kprobe/tcp_v4_syn_recv_sock",
+                programs: &[
+                    "conn_request",
+                    "probe_syn_recv_sock_v4",
+                    "probe_syn_recv_sock_v6",
+                    "sample_queues",
+                ],
+                blind: Some("causes other than full queues: they are counted together"),
+            },
+            Hook {
                 name: "tp_btf/kfree_skb+sample/sk_drops",
                 programs: &["packet_dropped", "sample_queues"],
                 blind: Some(

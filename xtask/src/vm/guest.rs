@@ -1,0 +1,140 @@
+//! What runs in the guest: a file system in memory with busybox, the observer and the program of kernel tests, all
+//! linked statically.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{
+    kernels::Kernel,
+    machine::{self, Ended},
+};
+use crate::{
+    artifacts::{self, Program},
+    exec,
+    interrupt::Interrupt,
+    toolchain::BpfToolchain,
+    workdir::WorkDir,
+    workspace,
+};
+
+/// With it the standard library's own target directory is left alone.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The programs, ready to be packed.
+pub(super) struct Guest {
+    observer: PathBuf,
+    tests: PathBuf,
+}
+
+impl Guest {
+    /// Builds them, in a directory of their own: other flags would make cargo build everything anew each time.
+    pub(super) fn build(toolchain: &BpfToolchain) -> Result<Self> {
+        eprintln!("vm: building the observer and its kernel tests, linked statically");
+        let mut cargo = workspace::cargo_with_bpf(toolchain);
+        cargo
+            .args(["test", "--no-run", "--message-format=json-render-diagnostics", "--package", "observer"])
+            .args(["--test", "kernel", "--target", TARGET, "--target-dir"])
+            .arg(workspace::target_dir().join("guest"))
+            .env("RUSTFLAGS", "-C target-feature=+crt-static -C strip=debuginfo");
+        let programs = artifacts::parse(&exec::capture(&mut cargo)?)?;
+        let find =
+            |what: &str, is_it: fn(&Program) -> bool| match programs.iter().find(|program| is_it(program)) {
+                Some(program) => Ok(program.path.clone()),
+                None => bail!("cargo built no {what}"),
+            };
+        Ok(Self {
+            observer: find("program observer", |program| program.target == "observer" && !program.test)?,
+            tests: find("kernel tests", |program| program.target == "kernel" && program.test)?,
+        })
+    }
+
+    /// Boots a kernel with them, and runs a line of shell.
+    pub(super) fn run(
+        &self,
+        kernel: &Kernel,
+        line: &str,
+        timeout: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Ended> {
+        let directory = WorkDir::new()?;
+        let image = directory.join("initramfs");
+        self.pack(kernel, &directory.join("root"), &image, line)?;
+        machine::boot(kernel, &image, &directory, timeout, interrupt)
+    }
+
+    fn pack(&self, kernel: &Kernel, root: &Path, image: &Path, line: &str) -> Result<()> {
+        let context = || format!("could not lay out the guest's file system in {}", root.display());
+        for directory in ["bin", "proc", "sys", "dev", "tmp", "run"] {
+            fs::create_dir_all(root.join(directory)).with_context(context)?;
+        }
+        let busybox = ["/bin/busybox", "/usr/bin/busybox"].iter().find(|path| Path::new(path).exists());
+        let busybox = busybox.context("there is no busybox; the package busybox-static has it")?;
+        fs::copy(busybox, root.join("bin/busybox")).with_context(context)?;
+        fs::copy(&self.tests, root.join("bin/kernel-tests")).with_context(context)?;
+        // The tests start it by the path that was compiled into them.
+        let inside = root.join(self.observer.strip_prefix("/").unwrap_or(&self.observer));
+        fs::create_dir_all(inside.parent().unwrap_or(root)).with_context(context)?;
+        fs::copy(&self.observer, &inside).with_context(context)?;
+        std::os::unix::fs::symlink(&self.observer, root.join("bin/observer")).with_context(context)?;
+        for (number, module) in kernel.modules.iter().enumerate() {
+            fs::copy(module, root.join(format!("module-{number}"))).with_context(context)?;
+        }
+        fs::write(root.join("init"), init(line)).with_context(context)?;
+        exec::run(exec::command("chmod").arg("755").arg(root.join("init")))?;
+        archive(root, image)
+    }
+}
+
+/// The first process. What the line writes goes to the second serial port, alone; the first belongs to the kernel.
+fn init(line: &str) -> String {
+    format!(
+        "#!/bin/busybox sh\n\
+         /bin/busybox --install -s /bin\n\
+         mount -t proc proc /proc\n\
+         mount -t sysfs sys /sys\n\
+         mount -t devtmpfs dev /dev\n\
+         mount -t tmpfs tmp /tmp\n\
+         mount -t tracefs trace /sys/kernel/tracing\n\
+         mount -t bpf bpf /sys/fs/bpf\n\
+         mount -t cgroup2 cgroup /sys/fs/cgroup\n\
+         for module in /module-*; do insmod $module; done\n\
+         ip link set lo up\n\
+         stty -F /dev/ttyS1 raw\n\
+         exec > /dev/ttyS1 2>&1\n\
+         echo {begun}\n\
+         cd /tmp\n\
+         {line}\n\
+         echo \"{ended} $?\"\n\
+         poweroff -f\n",
+        begun = machine::BEGUN,
+        ended = machine::ENDED
+    )
+}
+
+/// Packs a directory as the kernel wants it.
+fn archive(root: &Path, image: &Path) -> Result<()> {
+    let names = exec::capture(exec::command("find").arg(".").current_dir(root))?;
+    let file = fs::File::create(image).with_context(|| format!("could not write {}", image.display()))?;
+    let mut cpio = exec::command("busybox");
+    cpio.args(["cpio", "-o", "-H", "newc"]).current_dir(root);
+    let mut child = cpio
+        .stdin(Stdio::piped())
+        .stdout(file)
+        .stderr(Stdio::null())
+        .spawn()
+        .with_context(|| format!("failed to run {}", exec::shown(&cpio)))?;
+    let mut input = child.stdin.take().context("cpio has no stdin")?;
+    input.write_all(names.as_bytes()).context("could not tell cpio the names")?;
+    drop(input);
+    match child.wait().context("could not wait for cpio")? {
+        status if status.success() => Ok(()),
+        status => bail!("{} failed: {status}", exec::shown(&cpio)),
+    }
+}
