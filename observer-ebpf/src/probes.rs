@@ -12,6 +12,7 @@ mod ending;
 mod existing;
 mod fast_open;
 mod listener;
+mod migration;
 mod read;
 mod refused;
 mod request;

@@ -44,18 +44,26 @@ mod blocked;
 mod endings;
 #[path = "kernel/families.rs"]
 mod families;
+#[path = "kernel/fast_open.rs"]
+mod fast_open;
+#[path = "kernel/half_open.rs"]
+mod half_open;
 #[path = "kernel/handshakes.rs"]
 mod handshakes;
 #[path = "kernel/joined_late.rs"]
 mod joined_late;
 #[path = "kernel/leftovers.rs"]
 mod leftovers;
+#[path = "kernel/migration.rs"]
+mod migration;
 #[path = "kernel/offsets.rs"]
 mod offsets;
 #[path = "kernel/patterns.rs"]
 mod patterns;
 #[path = "kernel/reads.rs"]
 mod reads;
+#[path = "kernel/refusals.rs"]
+mod refusals;
 #[path = "kernel/selection.rs"]
 mod selection;
 #[path = "kernel/shards.rs"]

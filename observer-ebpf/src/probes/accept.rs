@@ -15,7 +15,7 @@ use aya_ebpf::{
 };
 use observer_ebpf::{
     loss,
-    record::{Connection, ListenerEntry, flag, stage},
+    record::{flag, stage},
 };
 
 use super::accept_late::{self, Arrived};
@@ -167,7 +167,7 @@ fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
         let before = set_bits(&raw mut connection.flags, flag::ACCEPTED);
         (connection.listener, connection.enqueued_ns, before)
     };
-    if let Some(entry) = accepting_listener(task, connection, cookie, from) {
+    if let Some(entry) = LISTENERS.get_ptr_mut(cookie) {
         unsafe {
             if before & flag::ACCEPTED == 0 {
                 add(&raw mut (*entry).counters.accepted, 1);
@@ -186,28 +186,4 @@ fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
             (*thread).comm = comm;
         }
     }
-}
-
-/// The listener whose queue the connection was in. If the one that it came to is closed, the kernel has moved it to
-/// another shard of the group (`inet_csk_listen_stop` with `net.ipv4.tcp_migrate_req`).
-#[inline(always)]
-fn accepting_listener(
-    task: Typed,
-    connection: *mut Connection,
-    cookie: u64,
-    from: From,
-) -> Option<*mut ListenerEntry> {
-    if let Some(entry) = LISTENERS.get_ptr_mut(cookie)
-        && unsafe { (*entry).identity.destroyed_ns } == 0
-    {
-        return Some(entry);
-    }
-    let now_at = from.watched(task)?;
-    let entry = LISTENERS.get_ptr_mut(now_at)?;
-    unsafe {
-        (*connection).listener = now_at;
-        set_bits(&raw mut (*connection).flags, flag::MIGRATED);
-        add(&raw mut (*entry).counters.migrated, 1);
-    }
-    Some(entry)
 }

@@ -11,11 +11,11 @@ use observer_ebpf::{
     record::{COMM, Connection, NAMED_THREADS, stage, via},
 };
 
-use super::fast_open;
+use super::{fast_open, migration};
 use crate::{
     books::{CONNECTION_ENDED, add, duration, lost, now, raise32},
     constants as at,
-    kernel::{AF_INET6, Typed},
+    kernel::{AF_INET6, Address, Typed},
     maps::{ARRIVAL, CONNECTIONS, FAST_OPEN_SEEN, LISTENERS},
 };
 
@@ -127,6 +127,15 @@ fn halves(words: [u32; 4]) -> [u8; 16] {
     unsafe { core::mem::transmute(words) }
 }
 
+/// The child at the end of a listener's queue: the one that was appended last, unless another processor has appended or
+/// taken one since.
+#[inline(always)]
+fn child_at_tail(listener: Typed) -> Option<Address> {
+    let request = listener.address().inner(&at::ICSK_ACCEPT_QUEUE).follow(&at::RSKQ_ACCEPT_TAIL)?;
+    let child = request.follow(&at::REQ_SK)?;
+    (child.read::<u16>(&at::SKC_NUM)? == listener.load::<u16>(&at::SKC_NUM)).then_some(child)
+}
+
 /// `sk_data_ready` of a listener: the child before it is now in this listener's queue.
 #[inline(always)]
 pub(crate) fn enqueued(listener: Typed) {
@@ -146,7 +155,10 @@ pub(crate) fn enqueued(listener: Typed) {
         || connection.local_port != listener.load::<u16>(&at::SKC_NUM)
         || now() - connection.established_ns > SAME_RUN_NS
     {
-        if !fast_open::enqueued(listener, cookie, depth) {
+        let known = child_at_tail(listener).is_some_and(|child| {
+            fast_open::enqueued(child, cookie, depth) || migration::moved(child, cookie, entry)
+        });
+        if !known {
             lost(loss::ENQUEUE_UNLINKED);
         }
         return;

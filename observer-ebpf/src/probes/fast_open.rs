@@ -2,8 +2,7 @@
 //!
 //! `tcp_conn_request` makes the child at the SYN, queues it (`inet_csk_reqsk_queue_add`) and calls the listener's
 //! `sk_data_ready` at once. The child's state becomes ESTABLISHED later, and nothing follows that. So there is no
-//! child in this processor's slot; the request at the queue's tail names it, unless another processor has appended or
-//! taken one since.
+//! child in this processor's slot; the request at the queue's tail names it.
 
 use observer_ebpf::{
     loss,
@@ -18,10 +17,16 @@ use crate::{
     maps::{CONNECTIONS, FAST_OPEN_SEEN},
 };
 
-/// The listener was told of a connection that was not established just before; `false` if it is none of this kind.
+/// The listener was told of a connection that was not established just before, and is not established yet; `false` if
+/// it is none of this kind.
 #[inline(always)]
-pub(crate) fn enqueued(listener: Typed, cookie: u64, depth: u32) -> bool {
-    let Some((child, family)) = child_at_tail(listener) else { return false };
+pub(crate) fn enqueued(child: Address, cookie: u64, depth: u32) -> bool {
+    let Some(family) = child.read::<u16>(&at::SKC_FAMILY).filter(|family| is_internet(*family)) else {
+        return false;
+    };
+    if child.read::<u8>(&at::SKC_STATE).map(i32::from) != Some(TCP_SYN_RECV) {
+        return false;
+    }
     let now = now();
     let mut record = unseen(child, cookie, family);
     record.flags = 0;
@@ -41,16 +46,6 @@ pub(crate) fn enqueued(listener: Typed, cookie: u64, depth: u32) -> bool {
         lost(loss::CONNECTIONS_FULL);
     }
     true
-}
-
-#[inline(always)]
-fn child_at_tail(listener: Typed) -> Option<(Address, u16)> {
-    let request = listener.address().inner(&at::ICSK_ACCEPT_QUEUE).follow(&at::RSKQ_ACCEPT_TAIL)?;
-    let child = request.follow(&at::REQ_SK)?;
-    let state = child.read::<u8>(&at::SKC_STATE)?;
-    let family = child.read::<u16>(&at::SKC_FAMILY)?;
-    let ours = child.read::<u16>(&at::SKC_NUM)? == listener.load::<u16>(&at::SKC_NUM);
-    (ours && is_internet(family) && i32::from(state) == TCP_SYN_RECV).then_some((child, family))
 }
 
 /// SYN_RECV → ESTABLISHED of a connection that is queued already; `false` if it is not.

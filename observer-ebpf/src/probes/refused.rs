@@ -4,6 +4,7 @@
 //!
 //! - `fentry/tcp_conn_request`, `fentry/tcp_v4_syn_recv_sock`, `fentry/tcp_v6_syn_recv_sock`: each asks at its
 //!   beginning whether the accept queue is full, and refuses then; the same question is asked here, a moment before.
+//!   6.1 attaches to functions of at most six parameters, and the last two have seven: there a kprobe does it.
 //! - `tp_btf/kfree_skb(skb, location, reason, rx_sk)`, which names the listener since 6.11 and an overflow by the last ACK
 //!   since about 6.15. A refused SYN does not pass here: it is consumed, not dropped with a reason.
 //!
@@ -11,15 +12,15 @@
 //! the reason. So a refused ACK is in there twice, and a SYN that is repeated while its request waits once.
 
 use aya_ebpf::{
-    macros::{btf_tracepoint, fentry},
-    programs::{BtfTracePointContext, FEntryContext},
+    macros::{btf_tracepoint, fentry, kprobe},
+    programs::{BtfTracePointContext, FEntryContext, ProbeContext},
 };
 use observer_ebpf::record::ListenerEntry;
 
 use crate::{
     books::add,
     constants::{self as at, value},
-    kernel::{TCP_LISTEN, Typed},
+    kernel::{Address, TCP_LISTEN, Typed},
     maps::LISTENERS,
 };
 
@@ -42,7 +43,7 @@ fn conn_request(ctx: FEntryContext) -> i32 {
     };
     if requests > limit && cookies() == Some(0) {
         unsafe { add(&raw mut (*entry).counters.refused_syn_queue, 1) };
-    } else if is_full(listener, limit) {
+    } else if listener.load::<u32>(&at::SK_ACK_BACKLOG) > limit {
         unsafe { add(&raw mut (*entry).counters.refused_syn, 1) };
     }
     0
@@ -51,32 +52,52 @@ fn conn_request(ctx: FEntryContext) -> i32 {
 /// `tcp_v4_syn_recv_sock(sk, skb, req, dst, req_unhash, own_req)`: the last ACK of a handshake, or of a cookie.
 #[fentry(function = "tcp_v4_syn_recv_sock")]
 fn syn_recv_sock_v4(ctx: FEntryContext) -> i32 {
-    last_ack(Typed(ctx.arg(0)))
+    last_ack(Address(ctx.arg(0)))
+}
+
+/// See [`syn_recv_sock_v4`].
+#[kprobe]
+fn probe_syn_recv_sock_v4(ctx: ProbeContext) -> u32 {
+    if let Some(listener) = ctx.arg(0) {
+        last_ack(Address(listener));
+    }
+    0
 }
 
 /// The same for IPv6. An IPv4 packet for an IPv6 listener is handed on to the function above.
 #[fentry(function = "tcp_v6_syn_recv_sock")]
 fn syn_recv_sock_v6(ctx: FEntryContext) -> i32 {
-    if Typed(ctx.arg(1)).load::<u16>(&at::SKB_PROTOCOL) == ETH_P_IP {
-        return 0;
-    }
-    last_ack(Typed(ctx.arg(0)))
+    last_ack_v6(Address(ctx.arg(0)), Address(ctx.arg(1)))
 }
 
-#[inline(always)]
-fn last_ack(listener: Typed) -> i32 {
-    if let Some(entry) = watched(listener)
-        && is_full(listener, listener.load(&at::SK_MAX_ACK_BACKLOG))
+/// See [`syn_recv_sock_v6`].
+#[kprobe]
+fn probe_syn_recv_sock_v6(ctx: ProbeContext) -> u32 {
+    if let Some(listener) = ctx.arg(0)
+        && let Some(packet) = ctx.arg(1)
     {
-        unsafe { add(&raw mut (*entry).counters.refused_ack, 1) };
+        last_ack_v6(Address(listener), Address(packet));
     }
     0
 }
 
-/// `sk_acceptq_is_full`.
 #[inline(always)]
-fn is_full(listener: Typed, limit: u32) -> bool {
-    listener.load::<u32>(&at::SK_ACK_BACKLOG) > limit
+fn last_ack_v6(listener: Address, packet: Address) -> i32 {
+    if packet.read::<u16>(&at::SKB_PROTOCOL) == Some(ETH_P_IP) { 0 } else { last_ack(listener) }
+}
+
+#[inline(always)]
+fn last_ack(listener: Address) -> i32 {
+    // sk_acceptq_is_full
+    if let Some(depth) = listener.read::<u32>(&at::SK_ACK_BACKLOG)
+        && let Some(limit) = listener.read::<u32>(&at::SK_MAX_ACK_BACKLOG)
+        && depth > limit
+        && let Some(cookie) = listener.read::<u64>(&at::SKC_COOKIE)
+        && let Some(entry) = LISTENERS.get_ptr_mut(cookie)
+    {
+        unsafe { add(&raw mut (*entry).counters.refused_ack, 1) };
+    }
+    0
 }
 
 #[inline(always)]
@@ -111,6 +132,6 @@ fn packet_dropped(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn segments(packet: Typed) -> u64 {
     let end = packet.load::<u64>(&at::SKB_HEAD) + u64::from(packet.load::<u32>(&at::SKB_END));
-    let segments: u16 = crate::kernel::Address(end).read(&at::SHINFO_GSO_SEGS).unwrap_or(0);
+    let segments: u16 = Address(end).read(&at::SHINFO_GSO_SEGS).unwrap_or(0);
     if segments == 0 { 1 } else { segments.into() }
 }

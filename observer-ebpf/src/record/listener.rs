@@ -51,7 +51,7 @@ pub struct ListenerCounters {
     pub ended: u64,
     /// Connections that their peer reset while they waited in the queue; they keep their place, and are accepted.
     pub aborted_queued: u64,
-    /// Part of `accepted`: they came from the queue of a shard that closed (`net.ipv4.tcp_migrate_req`).
+    /// Part of `enqueued`: they came from the queue of a shard that closed (`net.ipv4.tcp_migrate_req`).
     pub migrated: u64,
     /// SYNs that got a request socket, and so entered the SYN queue.
     pub requests: u64,

@@ -16,7 +16,7 @@ pub(super) fn listener(watched: &Watched) -> Option<LedgerCheck> {
         return None;
     }
     let counters = &sample.counters;
-    let ours = i64::from(counters.queued_at_start) + counters.enqueued as i64 + counters.migrated as i64
+    let ours = i64::from(counters.queued_at_start) + counters.enqueued as i64
         - counters.accepted as i64
         - counters.dropped_queued as i64;
     let kernel = i64::from(sample.accept_queue);
@@ -33,9 +33,7 @@ pub(super) fn listener(watched: &Watched) -> Option<LedgerCheck> {
                 "{difference} left the queue and are on their way out of accept(2), or went an unseen path"
             )
         } else {
-            "arrivals of this instant or of the instant when watching began, or connections moved here from a closed \
-             shard"
-                .to_owned()
+            "arrivals of this instant, or of the instant when watching began".to_owned()
         }
     });
     Some(LedgerCheck {
@@ -141,6 +139,9 @@ impl Gone {
         self.overflows += refused.overflows_seen();
         self.syn_queue += refused.syn_queue_seen();
         self.seen += refused.seen();
-        self.enqueued += watched.sample().map_or(0, |sample| sample.counters.enqueued);
+        // What was moved from another listener was enqueued there already.
+        self.enqueued += watched.sample().map_or(0, |sample| {
+            sample.counters.enqueued.saturating_sub(sample.counters.migrated)
+        });
     }
 }

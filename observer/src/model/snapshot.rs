@@ -160,7 +160,7 @@ pub struct Listener {
     pub dropped_queued: u64,
     /// Connections that their peer reset while they waited in the accept queue; accept(2) returns them all the same.
     pub aborted_queued: u64,
-    /// Part of `accepted`: they came from the queue of a shard that closed.
+    /// Part of `enqueued`: they came from the queue of a shard that closed.
     pub migrated: u64,
     /// SYNs that entered the SYN queue; 0 where the signal `request` is unavailable.
     pub requests: u64,

@@ -1,14 +1,12 @@
-//! Odd ways into the accept queue: SYN cookies, SYN-ACKs sent again, Fast Open.
+//! Odd ways into the accept queue: SYN cookies, SYN-ACKs sent again, handshakes that wait for data.
 
-use std::{net::IpAddr, os::fd::AsRawFd as _};
-
-use socket2::Socket;
+use std::net::IpAddr;
 
 use crate::{
     counters::Counters,
     namespace::{isolated, sysctl},
     observed::Observer,
-    traffic::{Server, V4, V6, connect, own, send},
+    traffic::{Server, V4, V6, connect, own, send, set_tcp},
     waiting::{now_ns, until_equal},
 };
 
@@ -61,25 +59,13 @@ fn no_cookies_without_timestamps() {
     isolated(|| cookies(V4, "0", false));
 }
 
-/// Sets a TCP option that takes an int.
-#[track_caller]
-fn set(socket: &Socket, option: libc::c_int, value: libc::c_int) {
-    #[expect(unsafe_code, reason = "no library here offers these options")]
-    // SAFETY: the pointer is to an int that lives through the call, and the length is that of an int.
-    let result = unsafe {
-        let length = size_of_val(&value) as libc::socklen_t;
-        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, option, (&raw const value).cast(), length)
-    };
-    assert_eq!(result, 0, "setsockopt {option}: {}", std::io::Error::last_os_error());
-}
-
 /// With TCP_DEFER_ACCEPT the kernel ignores an ACK without data, and sends its SYN-ACK once more before it gives in.
 #[track_caller]
 fn sent_again(ip: IpAddr, timestamps: &str) {
     sysctl("ipv4.tcp_timestamps", timestamps);
     let before = Counters::read();
     let mut observer = Observer::start();
-    let server = Server::prepared(ip, 4, |socket| set(socket, libc::TCP_DEFER_ACCEPT, 1));
+    let server = Server::prepared(ip, 4, |socket| set_tcp(socket, libc::TCP_DEFER_ACCEPT, 1));
     let began_ns = now_ns();
     let client = connect(server.address);
     let connected_ns = now_ns();
@@ -124,7 +110,7 @@ fn synack_sent_again_without_timestamps() {
 fn deferred_until_data_comes() {
     isolated(|| {
         let mut observer = Observer::start();
-        let server = Server::prepared(V4, 4, |socket| set(socket, libc::TCP_DEFER_ACCEPT, 30));
+        let server = Server::prepared(V4, 4, |socket| set_tcp(socket, libc::TCP_DEFER_ACCEPT, 30));
         let client = connect(server.address);
         assert_eq!(server.truth().receive_queue, 0, "sock_diag: deferred, so not in the accept queue");
         send(&client, b"data");

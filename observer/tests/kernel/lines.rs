@@ -107,6 +107,20 @@ pub(crate) struct Ledger {
     pub(crate) difference: i64,
 }
 
+/// A `host` line.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Host {
+    pub(crate) netns: u32,
+    pub(crate) listen_overflows: u64,
+    pub(crate) listen_drops: u64,
+    pub(crate) syn_queue_full_drops: u64,
+    pub(crate) cookies_wanted: u64,
+    pub(crate) cookies_sent: u64,
+    pub(crate) migrations: u64,
+    pub(crate) embryonic_resets: u64,
+    pub(crate) deferred_acks: u64,
+}
+
 /// A `loss` line.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Loss {

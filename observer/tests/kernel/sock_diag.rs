@@ -16,6 +16,8 @@ const MESSAGE: usize = 72;
 
 /// `TCP_SYN_SENT`.
 pub(crate) const SYN_SENT: u8 = 2;
+/// A request in a SYN queue.
+pub(crate) const SYN_RECV: u8 = 3;
 /// `TCP_LISTEN`.
 pub(crate) const LISTEN: u8 = 10;
 

@@ -3,6 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    os::fd::AsRawFd as _,
     time::Duration,
 };
 
@@ -57,6 +58,13 @@ impl Server {
     #[track_caller]
     pub(crate) fn truth(&self) -> sock_diag::Socket {
         sock_diag::listener(self.address.port())
+    }
+
+    /// Requests in its SYN queue, by sock_diag.
+    #[track_caller]
+    pub(crate) fn syn_queue(&self) -> u32 {
+        let requests = sock_diag::sockets(&[sock_diag::SYN_RECV]);
+        requests.iter().filter(|request| request.local.port() == self.address.port()).count() as u32
     }
 
     /// Connects so many clients, each only when the one before is in the accept queue.
@@ -134,4 +142,16 @@ pub(crate) fn receive(mut stream: &TcpStream, count: usize) -> Vec<u8> {
 #[track_caller]
 pub(crate) fn receive_end(mut stream: &TcpStream) {
     assert_eq!(stream.read(&mut [0; 1]).expect("read"), 0, "there was more to read");
+}
+
+/// Sets a TCP option that takes an int.
+#[track_caller]
+pub(crate) fn set_tcp(socket: &Socket, option: libc::c_int, value: libc::c_int) {
+    #[expect(unsafe_code, reason = "no library here offers these options")]
+    // SAFETY: the pointer is to an int that lives through the call, and the length is that of an int.
+    let result = unsafe {
+        let length = size_of_val(&value) as libc::socklen_t;
+        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, option, (&raw const value).cast(), length)
+    };
+    assert_eq!(result, 0, "setsockopt {option}: {}", std::io::Error::last_os_error());
 }

@@ -63,18 +63,11 @@ pub static SIGNALS: &[Signal] = &[
         name: "enqueue",
         what: "a connection enters the accept queue, of which listener, how deep",
         hooks: &[
-            Hook {
-                name: "tp_btf/sk_data_ready",
-                programs: &["set_state", "data_ready"],
-                blind: Some("connections that are moved from a closed shard: those show at their accept"),
-            },
+            Hook { name: "tp_btf/sk_data_ready", programs: &["set_state", "data_ready"], blind: None },
             Hook {
                 name: "fentry/sock_def_readable",
                 programs: &["set_state", "def_readable"],
-                blind: Some(
-                    "listeners whose callback was replaced (MPTCP, sockmap), and connections that are moved from a \
-                     closed shard",
-                ),
+                blind: Some("listeners whose callback was replaced (MPTCP, sockmap)"),
             },
         ],
         essential: false,

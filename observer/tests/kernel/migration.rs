@@ -1,0 +1,93 @@
+//! A shard closes while connections wait in its queue: they are reset, or moved to another shard.
+
+use std::{collections::HashMap, net::TcpStream};
+
+use crate::{
+    counters::Counters,
+    namespace::{isolated, sysctl},
+    observed::Observer,
+    traffic::{Server, V4, connect, own},
+    waiting::until,
+};
+
+const CONNECTIONS: usize = 24;
+
+/// Two shards with connections in their queues.
+#[track_caller]
+fn two_shards() -> (Server, Server, Vec<TcpStream>) {
+    let first = Server::prepared(V4, 64, |socket| socket.set_reuse_port(true).expect("SO_REUSEPORT"));
+    let second = Server::shard_of(&first, 64);
+    let clients: Vec<_> = (0..CONNECTIONS).map(|_| connect(first.address)).collect();
+    (first, second, clients)
+}
+
+#[test]
+fn moved_to_the_other_shard() {
+    isolated(|| {
+        sysctl("ipv4.tcp_migrate_req", "1");
+        let before = Counters::read();
+        let mut observer = Observer::start();
+        let (first, second, clients) = two_shards();
+        observer.wait_for_next_lines();
+        let queued = [&first, &second].map(|shard| observer.listener(shard.cookie).accept_queue as usize);
+        assert_eq!(queued.iter().sum::<usize>(), CONNECTIONS);
+        let closed = first.cookie;
+        drop(first);
+        let moved = (Counters::read() - &before).of("TCPMigrateReqSuccess");
+        assert_eq!(moved, queued[0] as i64, "TCPMigrateReqSuccess");
+        observer.wait_for("the closed shard's last line", |lines| {
+            lines.listener_over_time(closed).iter().any(|line| line.closed_ns.is_some())
+        });
+        let accepted: Vec<_> = clients.iter().map(|_| second.accept()).collect();
+        observer.wait_for_next_lines();
+        let remotes: Vec<_> = clients.iter().map(own).collect();
+        drop((clients, accepted));
+        observer.wait_for_connections(CONNECTIONS);
+        let lines = observer.finish();
+        let migrated: HashMap<_, _> =
+            lines.connections().iter().map(|connection| (connection.remote, connection.migrated)).collect();
+        assert_eq!(migrated.values().filter(|migrated| **migrated).count(), queued[0]);
+        for remote in remotes {
+            let connection = lines.connection_from(remote);
+            assert_eq!(connection.listener, Some(second.cookie), "the shard that it was accepted from");
+            assert!(connection.acceptor.is_some() && connection.accepted_ns.is_some(), "{connection:?}");
+        }
+        let listener = lines.listener(second.cookie);
+        assert_eq!((listener.enqueued, listener.migrated), (CONNECTIONS as u64, queued[0] as u64));
+        assert_eq!(listener.accepted, CONNECTIONS as u64);
+        assert_eq!(lines.books_of(second.cookie).difference, 0);
+        let last = lines.listener(closed);
+        assert_eq!((last.enqueued, last.accepted, last.dropped_queued), (queued[0] as u64, 0, 0));
+        let host = lines.of::<crate::lines::Host>("host");
+        assert_eq!(host.last().map(|host| host.migrations), Some(queued[0] as u64));
+    });
+}
+
+#[test]
+fn reset_when_moving_is_off() {
+    isolated(|| {
+        sysctl("ipv4.tcp_migrate_req", "0");
+        let before = Counters::read();
+        let mut observer = Observer::start();
+        let (first, second, clients) = two_shards();
+        observer.wait_for_next_lines();
+        let queued = [&first, &second].map(|shard| observer.listener(shard.cookie).accept_queue as usize);
+        let closed = first.cookie;
+        drop(first);
+        until("the queued connections are reset", || {
+            (Counters::read() - &before).of("OutRsts") >= queued[0] as i64
+        });
+        observer.wait_for_connections(queued[0]);
+        let accepted: Vec<_> = (0..queued[1]).map(|_| second.accept()).collect();
+        drop((clients, accepted));
+        observer.wait_for_connections(CONNECTIONS);
+        let lines = observer.finish();
+        let last = lines.listener(closed);
+        assert_eq!((last.enqueued, last.accepted), (queued[0] as u64, 0));
+        assert_eq!(last.dropped_queued, queued[0] as u64);
+        let reset = lines.connections().iter().filter(|one| one.end == "queued_reset").count();
+        assert_eq!(reset, queued[0]);
+        assert_eq!(lines.listener(second.cookie).migrated, 0);
+        assert_eq!(lines.books_of(second.cookie).difference, 0);
+    });
+}

@@ -1,0 +1,159 @@
+//! Refusals have causes: each against the kernel's own counters.
+
+use crate::{
+    counters::Counters,
+    half_open,
+    lines::{Host, Lines},
+    namespace::{inode, isolated, sysctl},
+    observed::Observer,
+    traffic::{Server, V4, connect, send, set_tcp},
+    waiting::until,
+};
+
+/// Refusals of a listener by cause, all in all.
+fn causes(lines: &Lines, cookie: u64) -> Vec<(String, u64)> {
+    let mut causes = std::collections::BTreeMap::new();
+    for line in lines.0.iter().filter(|line| line["type"] == "drop" && line["listener"] == cookie) {
+        let (cause, count) =
+            (line["cause"].as_str().expect("a cause"), line["count"].as_u64().expect("a count"));
+        *causes.entry(cause.to_owned()).or_insert(0) += count;
+    }
+    causes.into_iter().collect()
+}
+
+/// Whether the observer sees each refused last ACK on this kernel.
+fn sees_last_acks(lines: &Lines) -> bool {
+    lines.meta()["signals"]["drop"] != "sample/sk_drops"
+}
+
+fn host(lines: &Lines) -> Host {
+    let all: Vec<Host> = lines.of("host");
+    all.into_iter().rfind(|host| host.netns == inode()).expect("a line of this namespace's own counters")
+}
+
+/// The queue fills between a SYN and its last ACK: TCP_DEFER_ACCEPT holds handshakes back until there is data.
+#[track_caller]
+fn refused_at_the_last_ack(abort: &str) {
+    sysctl("ipv4.tcp_abort_on_overflow", abort);
+    let before = Counters::read();
+    let since = || Counters::read() - &before;
+    let mut observer = Observer::start_with(&["--interval", "100ms"]);
+    let server = Server::prepared(V4, 4, |socket| set_tcp(socket, libc::TCP_DEFER_ACCEPT, 30));
+    // Two rounds, because requests beyond the backlog would be answered with cookies.
+    let clients: Vec<_> = [4, 8]
+        .into_iter()
+        .flat_map(|upto| {
+            let round: Vec<_> = (upto - 4..upto).map(|_| connect(server.address)).collect();
+            assert_eq!(
+                server.truth().receive_queue,
+                upto - 4,
+                "sock_diag: deferred, so not in the accept queue"
+            );
+            for client in &round {
+                send(client, b"x");
+            }
+            until("the queue fills", || server.truth().receive_queue == upto.min(5));
+            round
+        })
+        .collect();
+    until("three last ACKs are refused", || since().of("ListenOverflows") >= 3);
+    // They try again for as long as they live; figures can be equal only when nobody does.
+    if abort == "1" {
+        until("three clients are reset", || since().of("EmbryonicRsts") == 3);
+    }
+    let accepted: Vec<_> = (0..5).map(|_| server.accept()).collect();
+    if abort == "0" {
+        until("their repeated data completes them", || server.truth().receive_queue == 3);
+    }
+    observer.wait_for_next_lines();
+    let (truth, counted) = (server.truth(), since());
+    let lines = observer.finish();
+    let overflows = counted.of("ListenOverflows");
+    let listener = lines.listener(server.cookie);
+    assert_eq!(listener.listen_drops, u64::from(truth.drops), "sk_drops");
+    if sees_last_acks(&lines) {
+        assert_eq!(causes(&lines, server.cookie), [("accept_queue_full_ack".to_owned(), overflows as u64)]);
+    }
+    assert_eq!(listener.overflows, Some(overflows as u64));
+    let host = host(&lines);
+    assert_eq!(
+        (host.listen_overflows as i64, host.listen_drops as i64),
+        (overflows, counted.of("ListenDrops"))
+    );
+    assert_eq!(host.embryonic_resets as i64, counted.of("EmbryonicRsts"));
+    assert_eq!(host.deferred_acks as i64, counted.of("TCPDeferAcceptDrop"));
+    drop((clients, accepted));
+}
+
+#[test]
+fn at_the_last_ack() {
+    isolated(|| refused_at_the_last_ack("0"));
+}
+
+#[test]
+fn at_the_last_ack_with_a_reset() {
+    isolated(|| refused_at_the_last_ack("1"));
+}
+
+const SYNS: u16 = 300;
+const BACKLOG: u32 = 16;
+
+/// More half-open handshakes than the SYN queue holds.
+#[track_caller]
+fn flooded(cookies: &str) -> (Lines, Counters, u64, u32) {
+    half_open::silence();
+    sysctl("ipv4.tcp_syncookies", cookies);
+    let before = Counters::read();
+    let since = || Counters::read() - &before;
+    let mut observer = Observer::start_with(&["--interval", "100ms"]);
+    let server = Server::listen(V4, BACKLOG);
+    half_open::send(server.address.port(), SYNS);
+    until("every SYN is answered, queued or refused", || {
+        let counted = since();
+        let queued = i64::from(server.syn_queue());
+        queued + counted.of("TCPReqQFullDrop") + counted.of("SyncookiesSent") == i64::from(SYNS)
+    });
+    observer.wait_for_next_lines();
+    let (queued, counted) = (server.syn_queue(), since());
+    let lines = observer.finish();
+    let listener = lines.listener(server.cookie);
+    assert_eq!(listener.syn_queue, queued, "sock_diag: requests");
+    if !lines.meta()["signals"]["request"].is_null() {
+        assert_eq!(listener.requests, u64::from(queued), "every request is still there");
+    }
+    let host = host(&lines);
+    let ours = [host.syn_queue_full_drops, host.cookies_wanted, host.cookies_sent, host.listen_drops];
+    let kernel = ["TCPReqQFullDrop", "TCPReqQFullDoCookies", "SyncookiesSent", "ListenDrops"];
+    assert_eq!(ours.map(|count| count as i64), kernel.map(|name| counted.of(name)));
+    (lines, counted, server.cookie, queued)
+}
+
+#[test]
+fn a_full_syn_queue_without_cookies() {
+    isolated(|| {
+        let (lines, counted, cookie, queued) = flooded("0");
+        let refused = counted.of("TCPReqQFullDrop");
+        assert_eq!(refused, i64::from(SYNS) - i64::from(queued));
+        assert_eq!(causes(&lines, cookie), [("syn_queue_full".to_owned(), refused as u64)]);
+        assert_eq!(lines.listener(cookie).overflows, Some(0));
+    });
+}
+
+#[test]
+fn a_full_syn_queue_with_cookies() {
+    isolated(|| {
+        let (lines, counted, cookie, queued) = flooded("1");
+        assert!(queued >= BACKLOG, "{queued} requests queued");
+        assert_eq!(counted.of("SyncookiesSent"), i64::from(SYNS) - i64::from(queued));
+        assert_eq!(causes(&lines, cookie), []);
+    });
+}
+
+#[test]
+fn only_cookies() {
+    isolated(|| {
+        let (lines, counted, cookie, queued) = flooded("2");
+        assert_eq!((queued, counted.of("SyncookiesSent")), (0, i64::from(SYNS)));
+        assert_eq!(causes(&lines, cookie), []);
+    });
+}
