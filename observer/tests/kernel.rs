@@ -46,16 +46,24 @@ mod endings;
 mod families;
 #[path = "kernel/fast_open.rs"]
 mod fast_open;
+#[path = "kernel/full_maps.rs"]
+mod full_maps;
 #[path = "kernel/half_open.rs"]
 mod half_open;
 #[path = "kernel/handshakes.rs"]
 mod handshakes;
+#[path = "kernel/inheritance.rs"]
+mod inheritance;
+#[path = "kernel/io_uring.rs"]
+mod io_uring;
 #[path = "kernel/joined_late.rs"]
 mod joined_late;
 #[path = "kernel/leftovers.rs"]
 mod leftovers;
 #[path = "kernel/migration.rs"]
 mod migration;
+#[path = "kernel/mptcp.rs"]
+mod mptcp;
 #[path = "kernel/offsets.rs"]
 mod offsets;
 #[path = "kernel/patterns.rs"]
@@ -64,12 +72,18 @@ mod patterns;
 mod reads;
 #[path = "kernel/refusals.rs"]
 mod refusals;
+#[path = "kernel/reused.rs"]
+mod reused;
 #[path = "kernel/selection.rs"]
 mod selection;
 #[path = "kernel/shards.rs"]
 mod shards;
+#[path = "kernel/short_lives.rs"]
+mod short_lives;
 #[path = "kernel/spike.rs"]
 mod spike;
+#[path = "kernel/splice.rs"]
+mod splice;
 #[path = "kernel/stream.rs"]
 mod stream;
 #[path = "kernel/unread.rs"]

@@ -140,8 +140,8 @@ impl Gone {
         self.syn_queue += refused.syn_queue_seen();
         self.seen += refused.seen();
         // What was moved from another listener was enqueued there already.
-        self.enqueued += watched.sample().map_or(0, |sample| {
-            sample.counters.enqueued.saturating_sub(sample.counters.migrated)
-        });
+        self.enqueued += watched
+            .sample()
+            .map_or(0, |sample| sample.counters.enqueued.saturating_sub(sample.counters.migrated));
     }
 }

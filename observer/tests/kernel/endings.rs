@@ -182,6 +182,7 @@ fn reset_while_queued_and_then_accepted() {
         assert_eq!(server.truth().receive_queue, 1, "sock_diag: it keeps its place in the queue");
         observer.wait_for_next_lines();
         assert_eq!(observer.listener(server.cookie).accept_queue, 1);
+        assert_eq!(observer.listener(server.cookie).aborted_queued, 1);
         assert!(observer.connections().is_empty(), "it has not ended before it was accepted");
 
         drop(server.socket.accept().expect("accept returns it all the same"));

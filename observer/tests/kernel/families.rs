@@ -97,3 +97,30 @@ fn an_ipv4_client_of_an_ipv6_listener() {
         assert_eq!((listener.addr, listener.accepted), (server.address, 1));
     });
 }
+
+#[test]
+fn a_link_local_address() {
+    isolated(|| {
+        const LOOPBACK: u32 = 1;
+        let ip: Ipv6Addr = "fe80::7".parse().expect("an address");
+        crate::netlink::add_address(ip, LOOPBACK);
+        let mut observer = Observer::start();
+        let socket = Socket::new(Domain::IPV6, Type::STREAM, None).expect("socket");
+        let scoped = |port| SocketAddr::V6(std::net::SocketAddrV6::new(ip, port, 0, LOOPBACK));
+        socket.bind(&scoped(0).into()).expect("bind");
+        socket.listen(4).expect("listen");
+        let address = socket.local_addr().expect("getsockname").as_socket().expect("an internet address");
+        let cookie = socket.cookie().expect("SO_COOKIE");
+        let client = TcpStream::connect(scoped(address.port())).expect("connect");
+        let accepted = socket.accept().expect("accept").0;
+        let remote = own(&client);
+        drop((client, accepted));
+        observer.wait_for_connections(1);
+        let lines = observer.finish();
+        assert_eq!(lines.listener(cookie).addr.ip(), ip);
+        let connections = lines.connections();
+        assert_eq!(connections.len(), 1);
+        assert_eq!((connections[0].remote.ip(), connections[0].remote.port()), (ip.into(), remote.port()));
+        assert_eq!((connections[0].local.ip(), connections[0].listener), (ip.into(), Some(cookie)));
+    });
+}

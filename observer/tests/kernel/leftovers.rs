@@ -1,6 +1,11 @@
 //! Nothing stays behind in the kernel when the observer is killed.
 
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::BTreeSet,
+    fs,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use aya::{
     maps::loaded_maps,
@@ -26,8 +31,9 @@ impl Objects {
     /// Those that a process holds by a descriptor.
     fn of(pid: u32) -> Self {
         let mut objects = Self::default();
-        for entry in fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("its descriptors can be listed") {
-            let text = fs::read_to_string(entry.expect("a descriptor").path()).unwrap_or_default();
+        // Another process's descriptors may go while they are listed.
+        for entry in fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten() {
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
             let id = |key: &str| {
                 let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
                 value.and_then(|value| value.trim().parse::<u32>().ok())
@@ -59,11 +65,19 @@ impl Objects {
     }
 }
 
+/// How often it is killed.
+const TIMES: u32 = 50;
+
+/// A moment between nothing and `most`, another one each time: the multiples of the golden ratio fall evenly.
+fn moment(number: u32, most: Duration) -> Duration {
+    most.mul_f64((f64::from(number) * 0.618_033_988_749_895).fract())
+}
+
 #[test]
-fn killed_ten_times() {
+fn killed_at_any_moment_of_its_work() {
     isolated(|| {
         let server = Server::listen(V4, 16);
-        for _ in 0..10 {
+        for _ in 0..TIMES / 2 {
             let mut observer = Observer::start();
             // With a connection open, one queued, and one ended whose record is on its way.
             let queued = server.queue(1);
@@ -78,5 +92,31 @@ fn killed_ten_times() {
             until_equal("what the observer left behind", || held.still_there(), Objects::default());
             drop((queued, open));
         }
+    });
+}
+
+#[test]
+fn killed_at_any_moment_of_its_start() {
+    isolated(|| {
+        // How long a start takes here: killed within that time, it has loaded some and attached some.
+        let began = Instant::now();
+        drop(Observer::start());
+        let start = began.elapsed();
+        for number in 0..TIMES / 2 {
+            let mut child = crate::observed::binary()
+                .args(["stream", "--port", "1"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("cannot start the observer");
+            std::thread::sleep(moment(number, start));
+            let id = child.id();
+            let held = Objects::of(id);
+            child.kill().expect("SIGKILL");
+            child.wait().expect("wait");
+            until_equal("what the observer left behind", || held.still_there(), Objects::default());
+        }
+        let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts");
+        assert!(!mounts.contains("observer"), "{mounts}");
     });
 }

@@ -73,3 +73,19 @@ pub(crate) fn loopback_up() {
     }
     request(NETLINK_ROUTE, RTM_NEWLINK, NLM_F_ACK, &body).expect("cannot bring loopback up");
 }
+
+/// Gives an interface of this thread's namespace an address, to be used at once.
+pub(crate) fn add_address(ip: std::net::Ipv6Addr, interface: u32) {
+    const RTM_NEWADDR: u16 = 20;
+    const NLM_F_CREATE: u16 = 0x400;
+    const IFA_F_NODAD: u8 = 2;
+    const SCOPE_LINK: u8 = 253;
+    const IFA_LOCAL: u16 = 2;
+    // `struct ifaddrmsg`: family, bits of the prefix, flags, scope, interface.
+    let mut body = vec![10, 64, IFA_F_NODAD, SCOPE_LINK];
+    body.extend(interface.to_ne_bytes());
+    body.extend(20u16.to_ne_bytes());
+    body.extend(IFA_LOCAL.to_ne_bytes());
+    body.extend(ip.octets());
+    request(NETLINK_ROUTE, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE, &body).expect("cannot add an address");
+}

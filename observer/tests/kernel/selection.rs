@@ -1,6 +1,6 @@
-//! What is not selected is not there: ports, processes, network namespaces.
+//! What is not selected is not there: ports, processes, network namespaces, cgroups.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::PathBuf, thread};
 
 use socket2::{Domain, Socket, Type};
 
@@ -35,7 +35,7 @@ fn only_the_selected_namespace() {
     isolated(|| {
         let mut observer = Observer::start();
         let here = Server::listen(V4, 4);
-        let elsewhere = std::thread::scope(|scope| {
+        let elsewhere = thread::scope(|scope| {
             scope.spawn(|| isolated(|| drop(Server::listen(V4, 4).pair()))).join()
         });
         elsewhere.expect("a namespace beside this one");
@@ -53,7 +53,7 @@ fn another_namespace_seen_from_outside() {
         let path = format!("/proc/{}/task/{}/ns/net", std::process::id(), tid());
         let netns = crate::namespace::inode();
         // The observer runs in a namespace of its own, and looks into ours.
-        let mut observer = std::thread::scope(|scope| {
+        let mut observer = thread::scope(|scope| {
             let other = scope.spawn(|| {
                 let mut observer = None;
                 isolated(|| {
@@ -122,4 +122,60 @@ fn a_process_that_listens_already() {
 #[test]
 fn a_process_that_listens_later() {
     isolated(|| only_the_selected_process(false));
+}
+
+/// A cgroup of threads below the one that this process is in; removed when it is let go of.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn new() -> Result<Self, String> {
+        let mounts = fs::read_to_string("/proc/self/mounts").map_err(|error| error.to_string())?;
+        let of_v2 = |line: &&str| line.split(' ').nth(2) == Some("cgroup2");
+        let mount = mounts.lines().find(of_v2).ok_or("no cgroup2 is mounted")?;
+        let mount = mount.split(' ').nth(1).ok_or("a mount without a place")?;
+        let own = fs::read_to_string("/proc/self/cgroup").map_err(|error| error.to_string())?;
+        let own =
+            own.lines().find_map(|line| line.strip_prefix("0::/")).ok_or("this process is in no cgroup2")?;
+        let path = PathBuf::from(mount).join(own).join(format!("observer-test-{}", tid()));
+        let say = |what: &str, error: std::io::Error| format!("{what} {}: {error}", path.display());
+        fs::create_dir(&path).map_err(|error| say("cannot make", error))?;
+        let cgroup = Self(path.clone());
+        fs::write(path.join("cgroup.type"), "threaded")
+            .map_err(|error| say("cannot make threaded", error))?;
+        Ok(cgroup)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // Its last thread may still be on its way out.
+        until("the cgroup can be removed", || fs::remove_dir(&self.0).is_ok());
+    }
+}
+
+#[test]
+fn only_the_selected_cgroup() {
+    isolated(|| {
+        let cgroup = match Cgroup::new() {
+            Ok(cgroup) => cgroup,
+            Err(why) => return println!("SKIPPED: selection::only_the_selected_cgroup: {why}"),
+        };
+        let path = cgroup.0.to_str().expect("a path in UTF-8");
+        let listen_inside = || {
+            fs::write(cgroup.0.join("cgroup.threads"), tid().to_string()).expect("this thread can be moved");
+            Server::listen(V4, 4)
+        };
+        let inside = || thread::scope(|scope| scope.spawn(listen_inside).join()).expect("a thread");
+        let (before, other) = (inside(), Server::listen(V4, 4));
+        let mut observer = Observer::start_with(&["--interval", "100ms", "--cgroup", path]);
+        let after = inside();
+        for server in [&before, &other, &after] {
+            drop(server.pair());
+        }
+        observer.wait_for_connections(2);
+        let lines = observer.finish();
+        assert_eq!(lines.cookies(), BTreeSet::from([before.cookie, after.cookie]));
+        let listeners: BTreeSet<_> = lines.connections().iter().map(|one| one.listener).collect();
+        assert_eq!(listeners, BTreeSet::from([Some(before.cookie), Some(after.cookie)]));
+    });
 }

@@ -1,0 +1,79 @@
+//! Addresses of sockets, and numbers of threads, that are given to others at once.
+
+use std::{collections::BTreeSet, fs, thread};
+
+use crate::{
+    namespace::isolated,
+    observed::Observer,
+    traffic::{Server, V4, own, receive, send},
+    waiting::tid,
+};
+
+#[test]
+fn sockets_at_a_high_rate() {
+    const CONNECTIONS: usize = 3000;
+    isolated(|| {
+        let mut observer = Observer::start();
+        let server = Server::listen(V4, 16);
+        let mut remotes = BTreeSet::new();
+        for number in 0..CONNECTIONS {
+            let (client, accepted) = server.pair();
+            // Each has its own number of bytes, so that one taken for another would show.
+            send(&client, &vec![1; number % 7 + 1]);
+            receive(&accepted, number % 7 + 1);
+            remotes.insert((own(&client), number % 7 + 1));
+            drop((accepted, client));
+        }
+        observer.wait_for_next_lines();
+        observer.wait_for("a line for each connection", |lines| lines.loss().delivered >= CONNECTIONS as u64);
+        let lines = observer.finish();
+        let seen: BTreeSet<_> =
+            lines.connections().iter().map(|one| (one.remote, one.bytes_read as usize)).collect();
+        assert_eq!(lines.connections().len(), CONNECTIONS);
+        assert_eq!(seen, remotes);
+        let listener = lines.listener(server.cookie);
+        assert_eq!((listener.enqueued, listener.accepted), (CONNECTIONS as u64, CONNECTIONS as u64));
+        assert_eq!((listener.ended, listener.unread), (CONNECTIONS as u64, 0));
+        let loss = lines.loss();
+        assert_eq!((loss.produced, loss.delivered, loss.total), (CONNECTIONS as u64, CONNECTIONS as u64, 0));
+    });
+}
+
+/// Runs it on a new thread that the kernel gives this number; `false` if another thread took it in between.
+fn with_number(number: u32, accept: impl FnOnce() + Send) -> bool {
+    fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string()).expect("ns_last_pid can be set");
+    thread::scope(|scope| {
+        let run = || {
+            let ours = tid() == number;
+            if ours {
+                accept();
+            }
+            ours
+        };
+        scope.spawn(run).join().expect("a thread")
+    })
+}
+
+#[test]
+fn a_thread_with_the_number_of_one_that_exited() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let server = Server::listen(V4, 16);
+        let first = thread::scope(|scope| scope.spawn(|| (server.pair(), tid()).1).join().expect("a thread"));
+        // Other tests start threads too, so the number may be taken when it is asked for.
+        let again = (0..1000).any(|_| with_number(first, || drop(server.pair())));
+        assert!(again, "no thread got the number {first} again");
+        observer.wait_for_connections(2);
+        let lines = observer.finish();
+        for connection in lines.connections() {
+            assert_eq!(connection.acceptor.as_ref().map(|acceptor| acceptor.tid), Some(first));
+        }
+        // Each did one; the second is not credited with what the first did.
+        let last: Vec<_> = lines.of::<crate::lines::Thread>("thread");
+        assert!(
+            last.iter().filter(|thread| thread.tid == first).all(|thread| thread.accepts <= 2),
+            "{last:?}"
+        );
+        assert_eq!(lines.listener(server.cookie).accepted, 2);
+    });
+}

@@ -1,0 +1,87 @@
+//! Bytes that never pass through the program's own memory.
+
+use std::{fs::File, io::Write as _, os::fd::AsRawFd as _};
+
+use crate::{
+    namespace::isolated,
+    observed::Observer,
+    traffic::{Server, V4, own, receive, send},
+};
+
+/// A file without a name that holds these bytes.
+fn file(bytes: &[u8]) -> File {
+    let path =
+        std::env::temp_dir().join(format!("observer-test-{}-{}", std::process::id(), crate::waiting::tid()));
+    let mut file = File::options().read(true).write(true).create_new(true).open(&path).expect("a file");
+    std::fs::remove_file(&path).expect("the file's name can be removed");
+    file.write_all(bytes).expect("write");
+    file
+}
+
+#[test]
+fn sendfile_is_a_write() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let server = Server::listen(V4, 4);
+        let (client, accepted) = server.pair();
+        let file = file(&[7; 5000]);
+        let mut offset = 0;
+        #[expect(unsafe_code, reason = "no library here offers sendfile(2)")]
+        // SAFETY: both descriptors are open, and the pointer is to an offset that lives through the call.
+        let sent = unsafe { libc::sendfile(accepted.as_raw_fd(), file.as_raw_fd(), &mut offset, 5000) };
+        assert_eq!(sent, 5000, "sendfile");
+        receive(&client, 5000);
+        let remote = own(&client);
+        drop((client, accepted));
+        observer.wait_for_connections(1);
+        let lines = observer.finish();
+        let hook = lines.meta()["signals"]["write"].as_str().unwrap_or_default().to_owned();
+        if hook == "fexit/tcp_sendmsg"
+            && lines.meta()["kernel"].as_str().is_some_and(|kernel| kernel.starts_with("6.1."))
+        {
+            let name = "splice::sendfile_is_a_write";
+            return println!(
+                "SKIPPED: {name}: the hook fexit/tcp_sendmsg cannot see sendfile on this kernel"
+            );
+        }
+        let connection = lines.connection_from(remote);
+        assert_eq!(connection.bytes_written, 5000, "{connection:?}");
+        assert!(connection.writes >= 1 && connection.first_write_ns.is_some(), "{connection:?}");
+    });
+}
+
+#[test]
+fn splice_reads_as_far_as_the_hook_sees_them() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let server = Server::listen(V4, 4);
+        let (client, accepted) = server.pair();
+        send(&client, &[7; 3000]);
+        let (reader, writer) = std::io::pipe().expect("pipe");
+        let mut moved = 0;
+        while moved < 3000 {
+            #[expect(unsafe_code, reason = "no library here offers splice(2)")]
+            // SAFETY: both descriptors are open; no pointer is passed but null.
+            let step = unsafe {
+                let (from, to) = (accepted.as_raw_fd(), writer.as_raw_fd());
+                libc::splice(from, std::ptr::null_mut(), to, std::ptr::null_mut(), 3000 - moved, 0)
+            };
+            moved += usize::try_from(step).expect("splice");
+        }
+        drop(reader);
+        let remote = own(&client);
+        drop((client, accepted));
+        observer.wait_for_connections(1);
+        let lines = observer.finish();
+        let connection = lines.connection_from(remote);
+        // Only this hook counts by what was taken out of the queue; what the others cannot see they say in `meta`.
+        if lines.meta()["signals"]["read"] == "tp_btf/tcp_rcv_space_adjust" {
+            assert_eq!(connection.bytes_read, 3000, "{connection:?}");
+        } else {
+            assert_eq!(connection.bytes_read, 0, "{connection:?}");
+            let note = lines.meta()["signal_notes"]["read"].as_str().unwrap_or_default().to_owned();
+            assert!(note.contains("splice"), "{note}");
+        }
+        assert!(connection.first_data_ns.is_some(), "{connection:?}");
+    });
+}
