@@ -19,7 +19,8 @@ use crate::{
     maps::{ARRIVAL, CONNECTIONS, FAST_OPEN_SEEN, LISTENERS},
 };
 
-/// A child that waited longer than this between the two hooks was not enqueued by this softirq run.
+/// A child that waited longer than this between the two hooks was hardly enqueued by this softirq run, unless the queue
+/// says so: on an emulated machine everything takes long.
 const SAME_RUN_NS: u64 = 1_000_000;
 
 /// SYN_RECV → ESTABLISHED: remembers the child until its listener's turn comes.
@@ -136,6 +137,12 @@ fn child_at_tail(listener: Typed) -> Option<Address> {
     (child.read::<u16>(&at::SKC_NUM)? == listener.load::<u16>(&at::SKC_NUM)).then_some(child)
 }
 
+/// Whether this child is at the end of a listener's queue.
+#[inline(always)]
+fn is_tail(listener: Typed, sock: u64) -> bool {
+    child_at_tail(listener).is_some_and(|child| child.0 == sock)
+}
+
 /// `sk_data_ready` of a listener: the child before it is now in this listener's queue.
 #[inline(always)]
 pub(crate) fn enqueued(listener: Typed) {
@@ -153,7 +160,7 @@ pub(crate) fn enqueued(listener: Typed) {
     let connection = &mut arrival.connection;
     if sock == 0
         || connection.local_port != listener.load::<u16>(&at::SKC_NUM)
-        || now() - connection.established_ns > SAME_RUN_NS
+        || now() - connection.established_ns > SAME_RUN_NS && !is_tail(listener, sock)
     {
         let known = child_at_tail(listener).is_some_and(|child| {
             fast_open::enqueued(child, cookie, depth) || migration::moved(child, cookie, entry)

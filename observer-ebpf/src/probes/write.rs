@@ -25,17 +25,13 @@ fn send_length(ctx: BtfTracePointContext) -> i32 {
 
 #[fexit(function = "tcp_sendmsg")]
 fn sendmsg(ctx: FExitContext) -> i32 {
-    left(&ctx)
+    // The result follows the parameters; see `read`.
+    returned(Typed(ctx.arg(0)), ctx.arg(3))
 }
 
 #[fexit(function = "tcp_sendpage")]
 fn sendpage(ctx: FExitContext) -> i32 {
-    left(&ctx)
-}
-
-#[inline(always)]
-fn left(ctx: &FExitContext) -> i32 {
-    ctx.ret().map_or(0, |result| returned(Typed(ctx.arg(0)), result))
+    returned(Typed(ctx.arg(0)), ctx.arg(5))
 }
 
 #[inline(always)]

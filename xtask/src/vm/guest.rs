@@ -84,7 +84,14 @@ impl Guest {
         fs::copy(&self.observer, &inside).with_context(context)?;
         std::os::unix::fs::symlink(&self.observer, root.join("bin/observer")).with_context(context)?;
         for (number, module) in kernel.modules.iter().enumerate() {
-            fs::copy(module, root.join(format!("module-{number}"))).with_context(context)?;
+            let inside = root.join(format!("module-{number}"));
+            if module.extension().is_some_and(|end| end == "xz") {
+                let mut unpack = exec::command("busybox");
+                let file = fs::File::create(&inside).with_context(context)?;
+                exec::run(unpack.args(["xzcat".as_ref(), module.as_os_str()]).stdout(file))?;
+            } else {
+                fs::copy(module, &inside).with_context(context)?;
+            }
         }
         fs::write(root.join("init"), init(line)).with_context(context)?;
         exec::run(exec::command("chmod").arg("755").arg(root.join("init")))?;

@@ -95,7 +95,9 @@ fn unpacked(series: &str, package: &str) -> Result<Kernel> {
         bail!("{package} holds no {}", image.display());
     }
     let modules = place.join("lib/modules").join(&version).join("kernel");
-    let modules = MODULES.map(|name| modules.join(name)).into_iter().filter(|path| path.exists()).collect();
+    // Later kernels have them compressed.
+    let modules = MODULES.iter().flat_map(|name| [modules.join(name), modules.join(format!("{name}.xz"))]);
+    let modules = modules.filter(|path| path.exists()).collect();
     Ok(Kernel { series: series.to_owned(), version, image, modules })
 }
 
