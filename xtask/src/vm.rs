@@ -10,7 +10,7 @@ mod hooks;
 mod kernels;
 mod machine;
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -65,12 +65,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
         return Ok(());
     }
+    // Each machine is emulated by one thread.
+    let each: Vec<Result<(Column, Results)>> = thread::scope(|scope| {
+        let run = |kernel| {
+            let (guest, interrupt) = (&guest, &interrupt);
+            scope.spawn(move || matrix(guest, kernel, options, timeout, interrupt))
+        };
+        let running: Vec<_> = kernels.iter().map(run).collect();
+        let joined = running.into_iter().map(|one| one.join().unwrap_or_else(|_| bail!("it panicked")));
+        joined.collect()
+    });
     let (mut columns, mut results) = (Vec::new(), Vec::new());
-    for kernel in &kernels {
-        let (column, outcome) = matrix(&guest, kernel, options, timeout, &interrupt)
-            .with_context(|| format!("Linux {}", kernel.version))?;
+    for (kernel, result) in kernels.iter().zip(each) {
+        let (column, outcomes) = result.with_context(|| format!("Linux {}", kernel.version))?;
         columns.push(column);
-        results.extend(outcome);
+        results.extend(outcomes);
     }
     if options.kernels.is_empty() && options.filter.is_none() {
         columns.push(Column::of_this_machine(&ready)?);
@@ -112,10 +121,14 @@ fn matrix(
             false => format!("Linux {} with {set}", kernel.series),
         };
         eprintln!("vm: {name}: running the kernel tests");
-        let filter = options.filter.as_deref().unwrap_or_default();
+        let filter = match &options.filter {
+            Some(filter) => format!("'{filter}'"),
+            None if set.is_empty() => String::new(),
+            None => hooks::CONCERNED.join(" "),
+        };
         let line = format!(
             "OBSERVER_TEST_PATIENCE=600 OBSERVER_TEST_HOOKS='{set}' kernel-tests --show-output --format=pretty --color=never \
-             --test-threads=2 '{filter}'"
+             --test-threads=2 {filter}"
         );
         let ended = guest.run(kernel, &line, timeout, interrupt)?;
         let mut outcome = test::libtest::read(&ended.output, ended.status == Some(0));

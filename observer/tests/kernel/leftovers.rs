@@ -65,8 +65,10 @@ impl Objects {
     }
 }
 
-/// How often it is killed.
-const TIMES: u32 = 50;
+/// How often it is killed; less often where a start takes seconds.
+fn times() -> u32 {
+    if crate::waiting::is_emulated() { 10 } else { 50 }
+}
 
 /// A moment between nothing and `most`, another one each time: the multiples of the golden ratio fall evenly.
 fn moment(number: u32, most: Duration) -> Duration {
@@ -77,7 +79,7 @@ fn moment(number: u32, most: Duration) -> Duration {
 fn killed_at_any_moment_of_its_work() {
     isolated(|| {
         let server = Server::listen(V4, 16);
-        for _ in 0..TIMES / 2 {
+        for _ in 0..times() / 2 {
             let mut observer = Observer::start();
             // With a connection open, one queued, and one ended whose record is on its way.
             let queued = server.queue(1);
@@ -102,7 +104,7 @@ fn killed_at_any_moment_of_its_start() {
         let began = Instant::now();
         drop(Observer::start());
         let start = began.elapsed();
-        for number in 0..TIMES / 2 {
+        for number in 0..times() / 2 {
             let mut child = crate::observed::binary()
                 .args(["stream", "--port", "1"])
                 .stdout(Stdio::null())

@@ -35,9 +35,8 @@ fn only_the_selected_namespace() {
     isolated(|| {
         let mut observer = Observer::start();
         let here = Server::listen(V4, 4);
-        let elsewhere = thread::scope(|scope| {
-            scope.spawn(|| isolated(|| drop(Server::listen(V4, 4).pair()))).join()
-        });
+        let elsewhere =
+            thread::scope(|scope| scope.spawn(|| isolated(|| drop(Server::listen(V4, 4).pair()))).join());
         elsewhere.expect("a namespace beside this one");
         drop(here.pair());
         observer.wait_for_connections(1);

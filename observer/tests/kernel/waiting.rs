@@ -9,8 +9,16 @@ use std::{
 /// After this long, what did not happen never will. Generous: slow machines are no failure. On an emulated one,
 /// `OBSERVER_TEST_PATIENCE` says how many seconds it shall be.
 pub(crate) fn patience() -> Duration {
-    let asked = std::env::var("OBSERVER_TEST_PATIENCE").ok().and_then(|seconds| seconds.parse().ok());
-    Duration::from_secs(asked.unwrap_or(60))
+    Duration::from_secs(asked().unwrap_or(60))
+}
+
+/// Whether this is an emulated machine, where everything takes long.
+pub(crate) fn is_emulated() -> bool {
+    asked().is_some()
+}
+
+fn asked() -> Option<u64> {
+    std::env::var("OBSERVER_TEST_PATIENCE").ok().and_then(|seconds| seconds.parse().ok())
 }
 
 /// Looks until it is so.

@@ -53,6 +53,25 @@ impl Doctor {
     }
 }
 
+/// Parts of the names of the tests that depend on which hook a signal comes from. With another hook than the observer's
+/// own choice only these are run: under emulation each takes seconds.
+pub(super) const CONCERNED: &[&str] = &[
+    "backlog",
+    "blocked",
+    "endings",
+    "families",
+    "fast_open",
+    "handshakes",
+    "inheritance",
+    "io_uring",
+    "migration",
+    "mptcp",
+    "reads",
+    "refusals",
+    "splice",
+    "unread",
+];
+
 const LOADABLE: &str = "loadable: ";
 
 /// A script that names those of the untried hooks that load and attach.
