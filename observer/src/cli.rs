@@ -84,6 +84,9 @@ pub struct Doctor {
     /// Machine-readable.
     #[arg(long)]
     pub json: bool,
+    /// Prove each hook with a few connections of our own on loopback; one that stays silent gives way to the next.
+    #[arg(long)]
+    pub self_test: bool,
     /// Sizes and sources that rarely matter.
     #[command(flatten)]
     pub tuning: Tuning,

@@ -4,10 +4,12 @@
 //! # Layout
 //! - [`meta`]: what does not change while the observer runs
 //! - [`session`]: source and model together, advanced by ticks
+//! - `self_test`: proves each hook with connections of our own
 //! - `stream`, `live`: the loops of the two outputs
 
 mod live;
 pub mod meta;
+mod self_test;
 pub mod session;
 mod stream;
 
@@ -43,7 +45,12 @@ fn on_runtime(command: impl Future<Output = Result<()>>) -> Result<()> {
 
 fn examine(options: &Doctor) -> Result<()> {
     let probes = selection::options(&Selection::default(), &options.tuning)?;
-    let source = Source::start(&probes, &mut |_| {})?;
     let kernel = meta::kernel_release();
-    doctor::write(&mut io::stdout().lock(), &doctor::report(&kernel, source.outcomes()), options.json)
+    let report = if options.self_test {
+        let proven = self_test::run(&probes)?;
+        doctor::report(&kernel, &proven.outcomes, Some(&proven.fired))
+    } else {
+        doctor::report(&kernel, Source::start(&probes, &mut |_| {})?.outcomes(), None)
+    };
+    doctor::write(&mut io::stdout().lock(), &report, options.json)
 }

@@ -15,8 +15,12 @@
     reason = "a test that fails does so with a panic, helpers included"
 )]
 
+#[path = "cli/hooks.rs"]
+mod hooks;
 #[path = "cli/privilege.rs"]
 mod privilege;
+#[path = "cli/surroundings.rs"]
+mod surroundings;
 #[path = "cli/type_information.rs"]
 mod type_information;
 #[path = "cli/usage.rs"]

@@ -1,6 +1,6 @@
 //! `observer doctor`: what this kernel gives.
 
-use std::io::Write;
+use std::{collections::BTreeSet, io::Write};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -29,6 +29,8 @@ pub struct Row {
     pub hook: Option<&'static str>,
     /// What that hook cannot see, or what is unknown without one.
     pub blind: Option<&'static str>,
+    /// Whether the hook fired in the self-test; null without one.
+    pub fired: Option<bool>,
     /// Hooks that were tried before, with reason and remedy.
     pub refused: Vec<RefusedRow>,
     /// All its hooks, the best first.
@@ -57,8 +59,8 @@ pub struct RefusedRow {
     pub remedy: &'static str,
 }
 
-/// Makes the report.
-pub fn report<'a>(kernel: &'a str, outcomes: &[Outcome]) -> Report<'a> {
+/// Makes the report; `fired` names the signals that a self-test has proved.
+pub fn report<'a>(kernel: &'a str, outcomes: &[Outcome], fired: Option<&BTreeSet<&str>>) -> Report<'a> {
     let signals = outcomes
         .iter()
         .map(|outcome| Row {
@@ -66,6 +68,7 @@ pub fn report<'a>(kernel: &'a str, outcomes: &[Outcome]) -> Report<'a> {
             what: outcome.signal.what,
             hook: outcome.hook.map(|hook| hook.name),
             blind: outcome.hook.map_or(Some(outcome.signal.without), |hook| hook.blind),
+            fired: fired.filter(|_| outcome.hook.is_some()).map(|fired| fired.contains(outcome.signal.name)),
             refused: outcome
                 .refused
                 .iter()
@@ -103,19 +106,27 @@ pub fn write(out: &mut impl Write, report: &Report<'_>, json: bool) -> Result<()
 
 fn table(out: &mut impl Write, report: &Report<'_>) -> std::io::Result<()> {
     writeln!(out, "observer {} on Linux {}\n", report.version, report.kernel)?;
-    writeln!(out, "{:<19} {:<28} CANNOT SEE", "SIGNAL", "HOOK")?;
+    let width = |cells: &mut dyn Iterator<Item = usize>| cells.max().unwrap_or(0);
+    let signals = width(&mut report.signals.iter().map(|row| row.signal.len()));
+    let hooks = width(&mut report.signals.iter().map(|row| row.hook.unwrap_or(UNAVAILABLE).len()));
+    let tested = report.signals.iter().any(|row| row.fired.is_some());
+    let head = if tested { "PROVED  " } else { "" };
+    writeln!(out, "{:<signals$}  {:<hooks$}  {head}CANNOT SEE", "SIGNAL", "HOOK")?;
     for row in &report.signals {
-        writeln!(
-            out,
-            "{:<19} {:<28} {}",
-            row.signal,
-            row.hook.unwrap_or("UNAVAILABLE"),
-            row.blind.unwrap_or("-")
-        )?;
+        let proof = match row.fired {
+            Some(true) => "fired   ",
+            Some(false) => "SILENT  ",
+            None if tested => "-       ",
+            None => "",
+        };
+        let hook = row.hook.unwrap_or(UNAVAILABLE);
+        writeln!(out, "{:<signals$}  {hook:<hooks$}  {proof}{}", row.signal, row.blind.unwrap_or("-"))?;
         for refused in &row.refused {
-            writeln!(out, "{:<19}   not {}: {}", "", refused.hook, refused.reason)?;
-            writeln!(out, "{:<19}   do: {}", "", refused.remedy)?;
+            writeln!(out, "{:signals$}    not {}: {}", "", refused.hook, refused.reason)?;
+            writeln!(out, "{:signals$}    do: {}", "", refused.remedy)?;
         }
     }
     Ok(())
 }
+
+const UNAVAILABLE: &str = "UNAVAILABLE";

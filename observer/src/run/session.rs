@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::{
     kernel::{
+        choice::Outcome,
         probes::Options,
         source::{Source, now_ns},
     },
@@ -51,6 +52,11 @@ impl Session {
     /// What does not change.
     pub fn meta(&self) -> &Arc<Meta> {
         &self.meta
+    }
+
+    /// What became of each signal.
+    pub fn outcomes(&self) -> &[Outcome] {
+        self.source.outcomes()
     }
 
     /// Tells the model something that does not come from the kernel.

@@ -39,9 +39,12 @@ fn with_both_and_no_more() {
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
     let first: serde_json::Value =
         serde_json::from_str(run.stdout.lines().next().expect("a first line")).unwrap();
-    let missing: Vec<_> =
-        first["signals"].as_object().expect("signals").iter().filter(|(_, hook)| hook.is_null()).collect();
-    assert!(missing.is_empty(), "{missing:?}: {}", first["signal_notes"]);
+    let missing = first["signals"].as_object().expect("signals").iter().filter(|(_, hook)| hook.is_null());
+    for (signal, _) in missing {
+        // Some kernels attach to no function, whoever asks.
+        let note = first["signal_notes"][signal].as_str().unwrap_or_default();
+        assert!(note.contains("does not attach programs to the function"), "{signal}: {note}");
+    }
 }
 
 #[test]

@@ -12,13 +12,17 @@ use crate::{Run, has, run};
 const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
 /// A file that goes with the test.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn with(name: &str, content: &[u8]) -> Self {
+    pub(crate) fn with(name: &str, content: &[u8]) -> Self {
         let path = std::env::temp_dir().join(format!("observer-test-{}-{name}.btf", std::process::id()));
         fs::write(&path, content).expect("a temporary file");
         Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().expect("a path in UTF-8")
     }
 }
 
@@ -29,7 +33,7 @@ impl Drop for Scratch {
 }
 
 /// The kernel's own, or the reason why the test cannot run.
-fn kernel_btf(test: &str) -> Option<Vec<u8>> {
+pub(crate) fn kernel_btf(test: &str) -> Option<Vec<u8>> {
     let missing = if has(CapabilitySet::BPF | CapabilitySet::PERFMON) {
         match fs::read(KERNEL) {
             Ok(data) => return Some(data),
@@ -49,7 +53,7 @@ fn watch(btf: &Path) -> Run {
 }
 
 /// The same data with every string that is exactly `from` replaced by `to`, which is as long.
-fn renamed(mut data: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
+pub(crate) fn renamed(mut data: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let whole = [b"\0", from.as_bytes(), b"\0"].concat();
     let places: Vec<usize> =

@@ -1,0 +1,220 @@
+//! `observer doctor --self-test`: attaching is not firing, so each hook is proved by connections of our own through
+//! listeners of our own. One that stays silent is left out, and the next one of its signal is tried.
+
+use std::{
+    collections::BTreeSet,
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsRawFd as _,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::{
+    failure::Failure,
+    kernel::{
+        choice::{Chosen, Outcome},
+        probes::Options,
+    },
+    model::{
+        drops::Telling,
+        snapshot::{Connection, End, Filters, Listener, Snapshot, stage},
+    },
+    run::session::Session,
+};
+
+/// After so long a hook that has not fired will not. A SYN-ACK is sent again after one second.
+const PATIENCE: Duration = Duration::from_secs(6);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What the self-test found out.
+pub(super) struct Proven {
+    /// What became of each signal, in the order of the plan.
+    pub(super) outcomes: Vec<Outcome>,
+    /// Signals that fired.
+    pub(super) fired: BTreeSet<&'static str>,
+}
+
+/// Attaches, makes connections, and attaches again without the hooks that stayed silent, until none does.
+///
+/// # Errors
+/// As [`Session::start`]; and when this machine's loopback takes no connections.
+pub(super) fn run(options: &Options) -> Result<Proven> {
+    let mut options = options.clone();
+    // Nobody else's connections can stand in for ours.
+    options.filters = Filters { pid: Some(std::process::id()), ..Filters::default() };
+    loop {
+        let proven = exercise(&options)?;
+        let silent = |outcome: &Outcome| -> Option<Chosen> {
+            let hook = outcome.hook.filter(|_| !proven.fired.contains(outcome.signal.name))?;
+            Some((outcome.signal, hook))
+        };
+        let silent: Vec<Chosen> = proven.outcomes.iter().filter_map(silent).collect();
+        if silent.is_empty() {
+            return Ok(proven);
+        }
+        // For what was asked for, and for what is essential, no other will do.
+        let asked = |signal: &str| options.hooks.iter().any(|(asked, _)| asked.name == signal);
+        if let Some((signal, hook)) = silent.iter().find(|(signal, _)| signal.essential || asked(signal.name))
+        {
+            return Err(Failure::Kernel(format!(
+                "the hook {} for the signal `{}` attached, but stayed silent in the self-test",
+                hook.name, signal.name
+            ))
+            .into());
+        }
+        options.silent.extend(silent);
+    }
+}
+
+/// Listeners and clients of one run.
+struct Stage {
+    /// Made before the probes, with an accepted connection.
+    before: TcpListener,
+    _open: (TcpStream, TcpStream),
+}
+
+impl Stage {
+    fn new() -> Result<Self> {
+        let before = listener(4, false)?;
+        let open = pair(&before)?;
+        Ok(Self { before, _open: open })
+    }
+}
+
+fn exercise(options: &Options) -> Result<Proven> {
+    let stage = Stage::new()?;
+    let mut session = Session::start(options)?;
+    let main = listener(4, false)?;
+    talk(&main)?;
+    abort(&main)?;
+    // Both handshakes wait for data for a second. Then their SYN-ACKs are sent again, and the last ACK of one finds the
+    // accept queue full.
+    let narrow = listener(0, true)?;
+    let _held = [connect(&narrow)?, connect(&narrow)?];
+    let mut ended = Vec::new();
+    let began = Instant::now();
+    loop {
+        session.drain(&mut |connection| {
+            ended.push(connection.clone());
+            Ok(())
+        })?;
+        let snapshot = session.snapshot(true)?;
+        let open: Vec<Connection> = session.open_connections().collect();
+        let seen = Seen { snapshot: &snapshot, ended: &ended, open: &open };
+        let fired = seen.fired([&stage.before, &main, &narrow].map(port), session.meta().telling);
+        let all = session.outcomes().iter().filter(|outcome| outcome.hook.is_some());
+        if all.clone().all(|outcome| fired.contains(outcome.signal.name)) || began.elapsed() > PATIENCE {
+            return Ok(Proven { outcomes: session.outcomes().to_vec(), fired });
+        }
+        sleep(LOOK);
+    }
+}
+
+/// What can be seen of the connections.
+struct Seen<'a> {
+    snapshot: &'a Snapshot,
+    ended: &'a [Connection],
+    open: &'a [Connection],
+}
+
+impl Seen<'_> {
+    /// Signals that have shown what they should.
+    fn fired(&self, [before, main, narrow]: [u16; 3], telling: Telling) -> BTreeSet<&'static str> {
+        let on =
+            |port| self.snapshot.listeners.iter().find(move |listener: &&Listener| listener.port == port);
+        let main_is = |holds: fn(&Listener) -> bool| on(main).is_some_and(holds);
+        let ended = |holds: fn(&Connection) -> bool| self.ended.iter().any(holds);
+        let refused = on(narrow).is_some_and(|listener| match telling {
+            Telling::Nothing => listener.listen_drops > 0,
+            _ => listener.drops.iter().any(|drop| drop.cause == "accept_queue_full_ack"),
+        });
+        let held = self.open.iter().any(|one| one.holder.is_some() && one.local.port() == before);
+        [
+            ("listener", main_is(|listener| listener.opened_ns.is_some())),
+            ("existing_listeners", on(before).is_some_and(|listener| listener.opened_ns.is_none())),
+            ("existing_connections", held),
+            ("queue_depth", main_is(|listener| listener.backlog_limit == 4)),
+            ("request", main_is(|listener| listener.requests == 2)),
+            ("enqueue", main_is(|listener| listener.enqueued == 2)),
+            ("syn_wait", main_is(|listener| listener.stages[stage::SYN_WAIT].quantiles().count > 0)),
+            ("accept", main_is(|listener| listener.accepted == 2 && listener.accepted_unseen == 0)),
+            ("data_queued", ended(|one| one.first_data_ns.is_some())),
+            ("read", ended(|one| one.bytes_read == 7)),
+            ("write", ended(|one| one.bytes_written == 6)),
+            ("reset", ended(|one| one.end == End::RstIn)),
+            ("close", ended(|one| one.end == End::Fin)),
+            ("synack_retransmit", on(narrow).is_some_and(|listener| listener.synack_retransmits > 0)),
+            ("drop", refused),
+            ("wakeups", self.snapshot.threads.iter().any(|thread| thread.wakeups.is_some())),
+        ]
+        .into_iter()
+        .filter_map(|(name, fired)| fired.then_some(name))
+        .collect()
+    }
+}
+
+/// A listener on loopback. With `deferred`, handshakes wait for data.
+fn listener(backlog: i32, deferred: bool) -> Result<TcpListener> {
+    let make = || -> std::io::Result<TcpListener> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        if deferred {
+            defer_accept(&socket)?;
+        }
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+        socket.listen(backlog)?;
+        Ok(socket.into())
+    };
+    make().context("cannot listen on 127.0.0.1 for the self-test")
+}
+
+fn defer_accept(socket: &Socket) -> std::io::Result<()> {
+    let seconds: libc::c_int = 1;
+    // SAFETY: the pointer is to an int that lives through the call, and the length is that of an int.
+    #[expect(unsafe_code, reason = "no library here offers TCP_DEFER_ACCEPT")]
+    let result = unsafe {
+        let length = size_of_val(&seconds) as libc::socklen_t;
+        let value = (&raw const seconds).cast();
+        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, value, length)
+    };
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+fn port(listener: &TcpListener) -> u16 {
+    listener.local_addr().map_or(0, |address| address.port())
+}
+
+fn connect(listener: &TcpListener) -> Result<TcpStream> {
+    listener.local_addr().and_then(TcpStream::connect).context("cannot connect to a listener of our own")
+}
+
+fn pair(listener: &TcpListener) -> Result<(TcpStream, TcpStream)> {
+    let client = connect(listener)?;
+    let accepted = listener.accept().context("cannot accept from a listener of our own")?.0;
+    Ok((client, accepted))
+}
+
+/// A request, an answer, and an end in order.
+fn talk(listener: &TcpListener) -> Result<()> {
+    let (mut client, mut accepted) = pair(listener)?;
+    let mut exchange = || -> std::io::Result<()> {
+        client.write_all(b"request")?;
+        accepted.read_exact(&mut [0; 7])?;
+        accepted.write_all(b"answer")?;
+        client.read_exact(&mut [0; 6])?;
+        client.shutdown(std::net::Shutdown::Write)?;
+        accepted.read_to_end(&mut Vec::new()).map(|_| ())
+    };
+    exchange().context("cannot talk to a listener of our own")
+}
+
+/// A reset by the client.
+fn abort(listener: &TcpListener) -> Result<()> {
+    let (client, _accepted) = pair(listener)?;
+    SockRef::from(&client).set_linger(Some(Duration::ZERO)).context("cannot set SO_LINGER")?;
+    drop(client);
+    Ok(())
+}

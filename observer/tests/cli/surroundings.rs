@@ -1,0 +1,71 @@
+//! What the observer finds around it: file systems that are not mounted.
+
+use std::{path::Path, thread};
+
+use rustix::{
+    mount::{MountFlags, MountPropagationFlags, mount, mount_change},
+    thread::{CapabilitySet, UnshareFlags, unshare_unsafe},
+};
+use serde_json::Value;
+
+use crate::{Run, has, run};
+
+/// Runs the binary where these directories are empty.
+#[track_caller]
+fn run_without(hidden: &[&str], arguments: &[&str]) -> Run {
+    let hide = || {
+        // SAFETY: only the mounts are left, and with them what threads share of the file system's root.
+        #[expect(unsafe_code, reason = "rustix marks all of unshare(2) so, for the sake of CLONE_FILES")]
+        unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.expect("unshare");
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+            .expect("private mounts");
+        for directory in hidden.iter().filter(|directory| Path::new(directory).exists()) {
+            mount("none", *directory, "tmpfs", MountFlags::empty(), None).expect("an empty file system");
+        }
+        run(arguments)
+    };
+    thread::scope(|scope| scope.spawn(hide).join()).expect("a thread")
+}
+
+#[test]
+fn without_tracefs() {
+    if !has(CapabilitySet::SYS_ADMIN) {
+        println!(
+            "SKIPPED: surroundings::without_tracefs: it needs CAP_SYS_ADMIN, to hide a mount; run it as root"
+        );
+        return;
+    }
+    let hidden = ["/sys/kernel/tracing", "/sys/kernel/debug"];
+    let run = run_without(&hidden, &["doctor", "--json"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    for signal in report["signals"].as_array().expect("signals") {
+        let hook = signal["hook"].as_str().unwrap_or_default();
+        assert!(!hook.contains("tracepoint/"), "{signal}");
+        for refused in signal["refused"].as_array().expect("refused") {
+            if refused["hook"].as_str().is_some_and(|hook| hook.starts_with("tracepoint/")) {
+                let (reason, remedy) = (refused["reason"].to_string(), refused["remedy"].to_string());
+                assert!(reason.contains("tracefs") && remedy.contains("mount -t tracefs"), "{refused}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_cgroup2() {
+    if !has(CapabilitySet::SYS_ADMIN) {
+        println!(
+            "SKIPPED: surroundings::without_cgroup2: it needs CAP_SYS_ADMIN, to hide a mount; run it as root"
+        );
+        return;
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("mounts");
+    let hidden: Vec<&str> = mounts
+        .lines()
+        .filter(|line| line.split(' ').nth(2) == Some("cgroup2"))
+        .filter_map(|line| line.split(' ').nth(1))
+        .collect();
+    let all = ["stream", "--duration", "10ms", "--netns", "/proc/self/ns/net"];
+    assert_eq!(run_without(&hidden, &all).code, Some(0), "nothing needs it but --cgroup");
+    run_without(&hidden, &["stream", "--cgroup", "/tmp"]).refused(2, &["--cgroup /tmp", "cgroup2"]);
+}
