@@ -3,6 +3,7 @@
 //! A new output is a file here and a row where [`crate::run`] chooses one.
 
 pub mod doctor;
+pub mod pipe;
 pub mod stream;
 
 use std::sync::Arc;

@@ -16,11 +16,12 @@ use crate::{
     books::{CONNECTION_ENDED, add, duration, lost, now, raise32},
     constants as at,
     kernel::{AF_INET6, Address, Typed},
-    maps::{ARRIVAL, CONNECTIONS, FAST_OPEN_SEEN, LISTENERS},
+    maps::{ARRIVAL, CONNECTIONS, LISTENERS},
 };
 
-/// A child that waited longer than this between the two hooks was hardly enqueued by this softirq run, unless the queue
-/// says so: on an emulated machine everything takes long.
+/// A child that waited longer than this between the two hooks may be one that was not enqueued by this softirq run: a
+/// Fast Open child is established after it was enqueued, and nothing follows. Without any of those it is only a
+/// processor that was taken away for a while, as a hypervisor does.
 const SAME_RUN_NS: u64 = 1_000_000;
 
 /// SYN_RECV → ESTABLISHED: remembers the child until its listener's turn comes.
@@ -28,10 +29,7 @@ const SAME_RUN_NS: u64 = 1_000_000;
 pub(crate) fn established(sock: Typed) {
     let Some(arrival) = ARRIVAL.get_ptr_mut(0) else { return };
     let arrival = unsafe { &mut *arrival };
-    if let Some(seen) = FAST_OPEN_SEEN.get_ptr(0)
-        && unsafe { *seen } != 0
-        && fast_open::established(sock)
-    {
+    if fast_open::seen() && fast_open::established(sock) {
         return;
     }
     let tcp = Typed(unsafe { bpf_skc_to_tcp_sock(sock.0 as *mut _) } as *const _);
@@ -160,7 +158,7 @@ pub(crate) fn enqueued(listener: Typed) {
     let connection = &mut arrival.connection;
     if sock == 0
         || connection.local_port != listener.load::<u16>(&at::SKC_NUM)
-        || now() - connection.established_ns > SAME_RUN_NS && !is_tail(listener, sock)
+        || now() - connection.established_ns > SAME_RUN_NS && fast_open::seen() && !is_tail(listener, sock)
     {
         let known = child_at_tail(listener).is_some_and(|child| {
             fast_open::enqueued(child, cookie, depth) || migration::moved(child, cookie, entry)

@@ -48,6 +48,12 @@ pub(crate) fn enqueued(child: Address, cookie: u64, depth: u32) -> bool {
     true
 }
 
+/// Whether there has been any of this kind on this host.
+#[inline(always)]
+pub(crate) fn seen() -> bool {
+    FAST_OPEN_SEEN.get_ptr(0).is_some_and(|seen| unsafe { *seen } != 0)
+}
+
 /// SYN_RECV → ESTABLISHED of a connection that is queued already; `false` if it is not.
 #[inline(always)]
 pub(crate) fn established(sock: Typed) -> bool {

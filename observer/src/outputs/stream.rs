@@ -1,6 +1,6 @@
 //! NDJSON: one object a line, each with `type` and `time_ns`; docs/stream.md describes them.
 
-use std::{collections::HashMap, io::Write, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -11,9 +11,9 @@ use crate::{
     model::snapshot::{Connection, Listener, Meta, Snapshot, Thread},
 };
 
-/// Writes lines to `out`.
-pub struct Stream<W: Write> {
-    out: W,
+/// Writes lines, to be taken from here.
+pub struct Stream {
+    out: Vec<u8>,
     only: Vec<LineType>,
     /// Deeds of each thread at the last line, to leave out those that did nothing since.
     deeds: HashMap<(u32, u32), (u64, u64, u64)>,
@@ -47,16 +47,15 @@ struct Pattern<'a> {
     change: &'a str,
 }
 
-impl<W: Write> Stream<W> {
+impl Stream {
     /// Writes lines of the types in `only`, or of all types if it is empty.
-    pub fn new(out: W, only: Vec<LineType>) -> Self {
-        Self { out, only, deeds: HashMap::new(), refused: HashMap::new(), changed_ns: 0 }
+    pub fn new(only: Vec<LineType>) -> Self {
+        Self { out: Vec::new(), only, deeds: HashMap::new(), refused: HashMap::new(), changed_ns: 0 }
     }
 
     /// The first line.
     pub fn meta(&mut self, time_ns: u64, meta: &Meta) -> Result<()> {
-        self.write("meta", time_ns, meta)?;
-        self.flush()
+        self.write("meta", time_ns, meta)
     }
 
     /// A connection that is still open, at the end.
@@ -64,9 +63,14 @@ impl<W: Write> Stream<W> {
         if self.wants(LineType::Connection) { self.write("connection", time_ns, connection) } else { Ok(()) }
     }
 
-    /// Writes out what is buffered.
-    pub fn flush(&mut self) -> Result<()> {
-        self.out.flush().context("cannot write to stdout")
+    /// Whether any lines are there to be taken.
+    pub fn has_lines(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// The lines that were written since this was last called.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
     }
 
     fn wants(&self, line: LineType) -> bool {
@@ -75,10 +79,9 @@ impl<W: Write> Stream<W> {
 
     fn write(&mut self, r#type: &str, time_ns: u64, fields: &impl Serialize) -> Result<()> {
         let line = Line { r#type, time_ns, fields };
-        serde_json::to_writer(&mut self.out, &line)
-            .map_err(std::io::Error::from)
-            .context("cannot write to stdout")?;
-        self.out.write_all(b"\n").context("cannot write to stdout")
+        serde_json::to_writer(&mut self.out, &line).context("cannot write a line")?;
+        self.out.push(b'\n');
+        Ok(())
     }
 
     fn threads(&mut self, snapshot: &Snapshot) -> Result<()> {
@@ -117,7 +120,7 @@ impl<W: Write> Stream<W> {
     }
 }
 
-impl<W: Write> Output for Stream<W> {
+impl Output for Stream {
     fn connection(&mut self, connection: &Connection) -> Result<()> {
         if self.wants(LineType::Connection) {
             let time_ns = connection.closed_ns.unwrap_or(0);
@@ -166,6 +169,6 @@ impl<W: Write> Output for Stream<W> {
                 self.changed_ns = *time_ns;
             }
         }
-        self.flush()
+        Ok(())
     }
 }

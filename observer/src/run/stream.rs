@@ -1,14 +1,10 @@
 //! The loop of `observer stream`.
 
-use std::{
-    io::{self, BufWriter},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval_at, sleep_until},
 };
 
@@ -17,7 +13,7 @@ use crate::{
     demo::{self, Link},
     kernel::source::now_ns,
     model::event::Event,
-    outputs::{Output as _, stream::Stream},
+    outputs::{Output as _, pipe::Pipe, stream::Stream},
     run::session::{DRAIN, Session},
     selection,
 };
@@ -26,10 +22,10 @@ use crate::{
 pub(super) async fn run(options: cli::Stream) -> Result<()> {
     let probes = selection::options(&options.selection, &options.tuning)?;
     // Asked for before the probes are attached, so that a signal in between is not lost.
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut signals = Signals::new()?;
     let mut session = Session::start(&probes)?;
-    let mut output = Stream::new(BufWriter::with_capacity(1 << 16, io::stdout()), options.only);
+    let mut output = Stream::new(options.only);
+    let mut pipe = Pipe::to_stdout()?;
     let mut link = options.demo.map(Link::open).transpose()?;
     output.meta(now_ns()?, session.meta())?;
 
@@ -40,12 +36,19 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
     drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Without a duration the end never comes; a century is never here.
     let end = start + options.duration.unwrap_or(Duration::from_secs(100 * 365 * 24 * 3600));
-    loop {
+    let interrupted = loop {
+        // The reader may be slow, or not read at all.
+        if output.has_lines() {
+            tokio::select! {
+                biased;
+                () = signals.any() => break true,
+                room = pipe.room() => room?.send(output.take()),
+            }
+        }
         tokio::select! {
             biased;
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-            () = sleep_until(end) => break,
+            () = signals.any() => break true,
+            () = sleep_until(end) => break false,
             _ = lines.tick() => {
                 session.drain(&mut |connection| output.connection(connection))?;
                 output.snapshot(&Arc::new(session.snapshot(true)?))?;
@@ -58,12 +61,9 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
                     session.tell(Event::Demo(Box::new(demo)));
                 }
             }
-            _ = drain.tick() => {
-                session.drain(&mut |connection| output.connection(connection))?;
-                output.flush()?;
-            }
+            _ = drain.tick() => session.drain(&mut |connection| output.connection(connection))?,
         }
-    }
+    };
     session.drain(&mut |connection| output.connection(connection))?;
     output.snapshot(&Arc::new(session.snapshot(true)?))?;
     if options.open {
@@ -72,5 +72,35 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
             output.open(time_ns, &connection)?;
         }
     }
-    output.flush()
+    let last = output.take();
+    if interrupted {
+        return pipe.finish_soon(last).await;
+    }
+    tokio::select! {
+        biased;
+        () = signals.any() => Ok(()),
+        finished = pipe.finish(last) => finished,
+    }
+}
+
+/// The signals that end it.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }

@@ -23,7 +23,9 @@ fn every_member_is_found() {
         }
     };
     let layout = Layout::of(&Btf::parse(data).expect("the kernel's own BTF is well-formed"));
-    assert!(layout.missing.is_empty(), "{:?}", layout.missing);
+    // Kernels before about 6.15 drop the last ACK without a reason of its own; one hook of the signal `drop` needs it.
+    let missing: Vec<_> = layout.missing.iter().filter(|one| **one != "REASON_LISTEN_OVERFLOW").collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// A listener with something in every field, and a connection of it that is open.

@@ -1,6 +1,7 @@
 //! How the stream begins and ends.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read as _},
     process::Stdio,
 };
@@ -11,6 +12,7 @@ use crate::{
     namespace::isolated,
     observed::{Observer, binary},
     traffic::{Server, V4, connect, own, receive, receive_end, send},
+    waiting::until,
 };
 
 const CONNECTIONS: usize = 23;
@@ -134,5 +136,33 @@ fn only_lines_of_the_types_asked_for() {
             !["meta", "listener", "connection"].iter().any(|kind| line["type"] == *kind)
         };
         assert_eq!(lines.0.iter().find(others), None);
+    });
+}
+
+#[test]
+fn a_signal_ends_it_though_nobody_reads() {
+    isolated(|| {
+        let server = Server::listen(V4, 4);
+        let child = binary()
+            .args(["stream", "--interval", "10ms", "--netns", "/proc/self/ns/net"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("cannot start the observer");
+        let pid = child.id();
+        // The pipe holds so much, and nobody takes anything out of it.
+        let blocked = || {
+            let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+            tasks.into_iter().any(|task| {
+                let call = fs::read_to_string(task.path().join("syscall")).unwrap_or_default();
+                call.starts_with(&format!("{} 0x1 ", libc::SYS_write))
+            })
+        };
+        until("the observer waits in write(2)", blocked);
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("cannot send SIGTERM");
+        let child = std::cell::RefCell::new(child);
+        until("the observer ends", || child.borrow_mut().try_wait().expect("wait").is_some());
+        drop(server);
     });
 }
