@@ -3,6 +3,7 @@
 //! Machines differ, and one machine swings by a factor of two from minute to minute. So throughput is compared in
 //! pairs of rounds, one with the observer and one without, interleaved in one run, and the median of the pairs counts.
 
+mod accuracy;
 mod bpf_time;
 mod figure;
 mod host;
@@ -14,7 +15,7 @@ mod sysctl;
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::{
     artifacts,
@@ -29,7 +30,10 @@ use round::{Bench, Rounds};
 
 /// Flags of `cargo xtask bench`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    instead: Option<Instead>,
     /// Print the report as JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -50,6 +54,20 @@ pub(crate) struct Options {
     write: Option<PathBuf>,
 }
 
+/// Something else than what it costs.
+#[derive(Debug, Subcommand)]
+enum Instead {
+    /// Make short connections in a network namespace of their own, and account for every one of them
+    Accuracy {
+        /// How many
+        #[arg(default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+        connections: u64,
+        /// The pattern that the backend runs
+        #[arg(long, default_value = "acceptor-readers")]
+        pattern: String,
+    },
+}
+
 /// Runs it.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let ready = setup::ensure(&[Purpose::Demo])?;
@@ -59,6 +77,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return Err(Exit::new(Kind::Privilege, what).into());
     }
     let release = artifacts::build_release(&ready.toolchain)?;
+    if let Some(Instead::Accuracy { connections, pattern }) = &options.instead {
+        return accuracy::run(release, *connections, pattern);
+    }
     let interrupt = Interrupt::catch()?;
     let (pairs, milliseconds) = if options.quick { (2, 500) } else { (15, 2000) };
     let (pairs, milliseconds) = (options.pairs.unwrap_or(pairs), options.round.unwrap_or(milliseconds));

@@ -99,7 +99,7 @@ fn compare(
         // A second more than the load, so that its last lines show the queues after the load.
         let duration = format!("{}s", seconds + 1);
         let flags = ["--interval", "1s", "--duration", &duration];
-        let mut stream = Stream::start(&release.observer, privilege, backend.port(), &flags)?;
+        let mut stream = Stream::start(&release.observer, privilege, Some(backend.port()), &flags)?;
         stream.meta(interrupt)?;
         backend.request(load(&format!("{seconds}s")))?;
         let mut window = Window::default();

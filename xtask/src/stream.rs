@@ -26,10 +26,15 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Starts `observer stream --port PORT` with further flags.
-    pub(crate) fn start(program: &Path, privilege: &Privilege, port: u16, flags: &[&str]) -> Result<Self> {
+    /// Starts `observer stream`, for one port or for all, with further flags.
+    pub(crate) fn start(
+        program: &Path,
+        privilege: &Privilege,
+        port: Option<u16>,
+        flags: &[&str],
+    ) -> Result<Self> {
         let mut command = privilege::tied_as_root(privilege, program);
-        command.args(["stream", "--port", &port.to_string()]).args(flags);
+        command.arg("stream").args(port.map(|port| format!("--port={port}"))).args(flags);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut observer = Running::start(&mut command, "observer stream")?;
         let stdout = observer.child().stdout.take().context("observer's stdout is not a pipe")?;
@@ -77,6 +82,14 @@ impl Stream {
                 bail!("`observer stream` wrote nothing for {} s", limit.as_secs());
             }
         }
+    }
+
+    /// Takes the lines that are there, without waiting for more.
+    pub(crate) fn skim(&mut self, take: &mut impl FnMut(Value)) -> Result<()> {
+        while let Ok(line) = self.lines.try_recv() {
+            take(serde_json::from_str(&line).with_context(|| format!("`observer stream` wrote `{line}`"))?);
+        }
+        Ok(())
     }
 
     /// Process id; through sudo, that of sudo.

@@ -80,7 +80,8 @@ impl Bench {
     /// Starts the observer and waits until its probes are attached.
     pub(super) fn observe(&self, flags: &[&str]) -> Result<Stream> {
         let flags = [&["--interval", "500ms"], flags].concat();
-        let mut stream = Stream::start(&self.release.observer, &self.privilege, self.backend.port(), &flags)?;
+        let mut stream =
+            Stream::start(&self.release.observer, &self.privilege, Some(self.backend.port()), &flags)?;
         stream.meta(&self.interrupt)?;
         Ok(stream)
     }
