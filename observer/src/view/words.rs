@@ -82,6 +82,19 @@ pub(crate) fn listener(snapshot: &Snapshot, cookie: Option<u64>) -> String {
     }
 }
 
+/// A cause of refusals.
+pub(crate) fn cause(name: &str) -> String {
+    match name {
+        "accept_queue_full_syn" => "SYN: accept queue full".to_owned(),
+        "accept_queue_full_ack" => "last ACK: accept queue full".to_owned(),
+        "accept_queue_full_syn_or_ack" => "accept queue full".to_owned(),
+        "syn_queue_full" => "SYN: SYN queue full".to_owned(),
+        "other" => "for another reason".to_owned(),
+        // What this kernel does not tell apart.
+        several => several.replace("_or_", " or ").replace('_', " "),
+    }
+}
+
 /// A stage of the journey; the order is that of [`stage`](crate::model::snapshot::stage).
 pub(crate) const STAGES: [&str; crate::model::snapshot::stage::STAGES] =
     ["SYN queue", "accept queue", "accept to read", "data to read", "read to write", "lifetime"];

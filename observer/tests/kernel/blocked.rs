@@ -42,6 +42,12 @@ fn check(call: libc::c_long, accept: fn(&Server) -> SocketAddr) {
         drop(clients);
         observer.wait_for_connections(THREADS);
         let lines = observer.finish();
+        if lines.meta()["signals"]["accept"] == "fexit/inet_accept" {
+            let name = thread::current().name().unwrap_or_default().to_owned();
+            return println!(
+                "SKIPPED: {name}: the hook fexit/inet_accept cannot see accepts that had begun before the start"
+            );
+        }
 
         for one in &accepted {
             let connection = lines.connection_from(one.remote);

@@ -64,7 +64,8 @@ fn listeners_of_a_moment() {
         assert_eq!(lines.connections().len(), remotes.len());
         for (remote, cookie) in &remotes {
             // A client's port may come again, at another listener.
-            let here = |one: &&crate::lines::Connection| one.remote == *remote && one.listener == Some(*cookie);
+            let here =
+                |one: &&crate::lines::Connection| one.remote == *remote && one.listener == Some(*cookie);
             assert_eq!(lines.connections().iter().filter(here).count(), 1, "{remote} at {cookie}");
         }
         let with: BTreeSet<u64> = remotes.iter().map(|(_, cookie)| *cookie).collect();

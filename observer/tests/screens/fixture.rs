@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use demo_server::control::{ActiveLoad, Counters, ListenerState, Settings, State as DemoState};
 use demo_server::load::Mode;
+use observer::model::drops::Drop;
 use observer::model::histogram::Histogram;
 use observer::model::snapshot::{
     Acceptor, Connection, Demo, End, LedgerCheck, Listener, Loss, Meta, ProbeCost, RECENT, Rates, SLOWEST,
@@ -220,6 +221,9 @@ impl Scene {
         listener.accepted += u64::from(accepted);
         listener.ended += u64::from(accepted);
         listener.listen_drops += u64::from(dropped);
+        if listener.listen_drops > 0 {
+            listener.drops = vec![Drop { cause: "accept_queue_full_syn", count: listener.listen_drops }];
+        }
         let rates = (f64::from(enqueued) * 4.0, f64::from(accepted) * 4.0, f64::from(dropped) * 4.0);
         listener.rates = Rates { enqueued: rates.0, accepted: rates.1, dropped: rates.2 };
         listener.state = match () {

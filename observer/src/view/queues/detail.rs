@@ -9,16 +9,18 @@ use crate::view::screen::Context;
 use crate::view::widget::paragraph::wrap;
 use crate::view::widget::pen::{Pen, columns};
 use crate::view::widget::plot::{AXIS, Plot, plot};
-use crate::view::{demo, figures, header, why};
+use crate::view::{demo, figures, header, why, words};
 
 /// Columns of `WHY` and `TRY`.
 const LABEL: u16 = 7;
+/// Rows of `DROPS` and `BOOKS`.
+const ACCOUNTS: u16 = 2;
 /// Rows of the plot with its axis and marks, at least and at most.
 const PLOT: (u16, u16) = (4, 20);
 
 /// Rows that the story takes of `height`, of which the list would like to have `list`.
 pub(super) fn height(width: u16, height: u16, list: u16) -> u16 {
-    let text = 1 + advice_rows(width) + 1;
+    let text = 1 + advice_rows(width) + ACCOUNTS;
     let (least, most) = (text + PLOT.0, text + PLOT.1);
     // The list has what it needs, but half at most; the plot takes what the list leaves, up to its most.
     height.saturating_sub(list).max(height / 2).clamp(least, most).min(height.saturating_sub(4))
@@ -36,11 +38,12 @@ pub(super) fn draw(context: &Context<'_>, pen: &mut Pen<'_>, span_ns: u64) {
     let listeners: Vec<&Listener> = target.listeners(snapshot).collect();
     let row = Figures::of(listeners.iter().copied(), &context.history.samples);
     let advice_rows = advice_rows(pen.width());
-    let plot_rows = pen.height().saturating_sub(1 + advice_rows + 1);
+    let plot_rows = pen.height().saturating_sub(1 + advice_rows + ACCOUNTS);
     title(context, pen, &row);
     over_time(context, &mut pen.rows(1, plot_rows), &listeners, &row, span_ns);
     advice(context, &mut pen.rows(1 + plot_rows, advice_rows), &listeners, &row);
-    books(context, &mut pen.rows(1 + plot_rows + advice_rows, 1), &listeners);
+    refusals(context, &mut pen.rows(1 + plot_rows + advice_rows, 1), &listeners);
+    books(context, &mut pen.rows(2 + plot_rows + advice_rows, 1), &listeners);
 }
 
 /// WHY from above, TRY from below.
@@ -96,6 +99,31 @@ fn over_time(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], 
         style: context.styles.bar_of(row.state),
     };
     plot(pen, &shown, context.styles);
+}
+
+/// `1,240 SYN: accept queue full + 3 last ACK: accept queue full; 5 clients gave up in the queue`
+fn refusals(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener]) {
+    let styles = context.styles;
+    let mut sums: Vec<(&str, u64)> = Vec::new();
+    for drop in listeners.iter().flat_map(|listener| &listener.drops) {
+        match sums.iter_mut().find(|(cause, _)| *cause == drop.cause) {
+            Some((_, sum)) => *sum += drop.count,
+            None => sums.push((drop.cause, drop.count)),
+        }
+    }
+    let terms: Vec<String> = sums
+        .iter()
+        .map(|(cause, count)| format!("{} {}", figures::count(*count), words::cause(cause)))
+        .collect();
+    let refused = if terms.is_empty() { "none refused".to_owned() } else { terms.join(" + ") };
+    let aborted: u64 = listeners.iter().map(|listener| listener.aborted_queued).sum();
+    let aborted = match aborted {
+        0 => String::new(),
+        count => format!("; {} reset by their client while queued", figures::count(count)),
+    };
+    pen.text(1, 0, LABEL, "DROPS", styles.dim);
+    let style = if sums.is_empty() { styles.dim } else { styles.plain };
+    pen.spans(LABEL, 0, &[Span::styled(format!("{refused}{aborted}"), style)]);
 }
 
 /// `48,213 enqueued + 0 at start = 47,650 accepted + 498 dropped + 65 queued`, and whether the kernel agrees.
