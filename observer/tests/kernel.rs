@@ -86,5 +86,7 @@ mod spike;
 mod splice;
 #[path = "kernel/stream.rs"]
 mod stream;
+#[path = "kernel/undisturbed.rs"]
+mod undisturbed;
 #[path = "kernel/unread.rs"]
 mod unread;

@@ -46,6 +46,8 @@ pub(crate) enum Purpose {
     Lint,
     /// `cargo xtask vm`.
     Vm,
+    /// `cargo xtask vm --peers`.
+    Peers,
 }
 
 /// A machine that has what was asked for.
@@ -59,7 +61,8 @@ pub(crate) struct Ready {
 /// Runs `cargo xtask setup`.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let purposes = match options.purposes.as_slice() {
-        [] => Purpose::value_variants(),
+        // Peers are big, and only of interest to those who compare.
+        [] => &[Purpose::Demo, Purpose::Test, Purpose::Lint, Purpose::Vm][..],
         some => some,
     };
     if !options.check {

@@ -9,6 +9,7 @@ mod guest;
 mod hooks;
 mod kernels;
 mod machine;
+mod peers;
 
 use std::{thread, time::Duration};
 
@@ -36,6 +37,9 @@ pub(crate) struct Options {
     /// Instead of the tests run this command line in the guest, where `observer` is on the PATH
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["filter", "write"])]
     exec: Option<String>,
+    /// Instead of the tests let other tools watch the same load, and show what each counted
+    #[arg(long, conflicts_with_all = ["filter", "write", "exec"])]
+    peers: bool,
     /// Write docs/kernels.md; otherwise only say whether it is up to date
     #[arg(long)]
     write: bool,
@@ -53,11 +57,16 @@ impl Options {
 
 /// Runs it.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let ready = setup::ensure(&[Purpose::Vm])?;
+    let purposes = if options.peers { &[Purpose::Vm, Purpose::Peers][..] } else { &[Purpose::Vm] };
+    let ready = setup::ensure(purposes)?;
     let interrupt = Interrupt::catch()?;
     let timeout = Duration::from_secs(options.timeout);
     let kernels = kernels::fetch(&options.kernels)?;
     let guest = Guest::build(&ready.toolchain)?;
+    if options.peers {
+        let guest = guest.with(&ready.toolchain, peers::files()?)?;
+        return peers::run(&guest, &kernels, timeout, &interrupt);
+    }
     if let Some(line) = &options.exec {
         for kernel in &kernels {
             let output = exec(&guest.run(kernel, line, timeout, &interrupt)?)?;

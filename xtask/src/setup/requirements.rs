@@ -1,7 +1,7 @@
 //! The table of what is needed. A new requirement is one row.
 
 use super::{
-    Purpose::{self, Demo, Lint, Test, Vm},
+    Purpose::{self, Demo, Lint, Peers, Test, Vm},
     bpf_linker, kernel, rust,
     step::{Remedy, Step},
 };
@@ -156,6 +156,15 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         exit: None,
         check: |machine| first_line(machine, "busybox", &["echo", "present"]),
         remedy: |_| Remedy::Steps(vec![Step::packages(&["busybox-static"])]),
+    },
+    Requirement {
+        name: "bpftrace",
+        why: "counts accepts, ends and handshakes beside the observer, to compare with",
+        purposes: &[Peers],
+        packages_from_apt: true,
+        exit: None,
+        check: |machine| first_line(machine, "bpftrace", &["--version"]),
+        remedy: |_| Remedy::Steps(vec![Step::packages(&["bpftrace", "iproute2", "libc6-dev"])]),
     },
     Requirement {
         name: "rustfmt and clippy",

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -31,20 +31,17 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 pub(super) struct Guest {
     observer: PathBuf,
     tests: PathBuf,
+    /// More files and directories: where they are here, and in the guest.
+    more: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Guest {
-    /// Builds them, in a directory of their own: other flags would make cargo build everything anew each time.
+    /// Builds them.
     pub(super) fn build(toolchain: &BpfToolchain) -> Result<Self> {
         // In release: under emulation what is not optimised takes ten times as long.
         eprintln!("vm: building the observer and its kernel tests, linked statically");
-        let mut cargo = workspace::cargo_with_bpf(toolchain);
-        cargo
-            .args(["test", "--release", "--no-run", "--message-format=json-render-diagnostics"])
-            .args(["--package", "observer"])
-            .args(["--test", "kernel", "--target", TARGET, "--target-dir"])
-            .arg(workspace::target_dir().join("guest"))
-            .env("RUSTFLAGS", "-C target-feature=+crt-static -C strip=debuginfo");
+        let mut cargo = static_cargo(toolchain, "test");
+        cargo.args(["--no-run", "--package", "observer", "--test", "kernel"]);
         let programs = artifacts::parse(&exec::capture(&mut cargo)?)?;
         let find =
             |what: &str, is_it: fn(&Program) -> bool| match programs.iter().find(|program| is_it(program)) {
@@ -54,7 +51,20 @@ impl Guest {
         Ok(Self {
             observer: find("program observer", |program| program.target == "observer" && !program.test)?,
             tests: find("kernel tests", |program| program.target == "kernel" && program.test)?,
+            more: Vec::new(),
         })
+    }
+
+    /// The same with the backend, and with other files.
+    pub(super) fn with(mut self, toolchain: &BpfToolchain, files: Vec<(PathBuf, PathBuf)>) -> Result<Self> {
+        let mut cargo = static_cargo(toolchain, "build");
+        cargo.args(["--package", "demo-server"]);
+        let programs = artifacts::parse(&exec::capture(&mut cargo)?)?;
+        let backend = programs.into_iter().find(|program| program.target == "demo-server" && !program.test);
+        let backend = backend.context("cargo built no program demo-server")?;
+        self.more = files;
+        self.more.push((backend.path, PathBuf::from("/bin/demo-server")));
+        Ok(self)
     }
 
     /// Boots a kernel with them, and runs a line of shell.
@@ -95,10 +105,27 @@ impl Guest {
                 fs::copy(module, &inside).with_context(context)?;
             }
         }
+        for (here, there) in &self.more {
+            let inside = root.join(there.strip_prefix("/").unwrap_or(there));
+            fs::create_dir_all(inside.parent().unwrap_or(root)).with_context(context)?;
+            exec::run(exec::command("cp").args(["-rL", "--no-target-directory"]).arg(here).arg(&inside))?;
+        }
         fs::write(root.join("init"), init(line)).with_context(context)?;
         exec::run(exec::command("chmod").arg("755").arg(root.join("init")))?;
         archive(root, image)
     }
+}
+
+/// Cargo for programs that need no libraries, in a directory of their own: other flags would make it build everything
+/// anew each time.
+fn static_cargo(toolchain: &BpfToolchain, command: &str) -> Command {
+    let mut cargo = workspace::cargo_with_bpf(toolchain);
+    cargo
+        .args([command, "--release", "--message-format=json-render-diagnostics", "--target", TARGET])
+        .arg("--target-dir")
+        .arg(workspace::target_dir().join("guest"))
+        .env("RUSTFLAGS", "-C target-feature=+crt-static -C strip=debuginfo");
+    cargo
 }
 
 /// The first process. What the line writes goes to the second serial port, alone; the first belongs to the kernel.
