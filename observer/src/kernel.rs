@@ -5,7 +5,7 @@
 //! - [`plan`]: which signal comes from which hook
 //! - [`refusal`]: why a hook cannot be used
 //! - [`choice`]: choosing hooks by the plan
-//! - [`loading`]: programs into the kernel and out of it
+//! - `loading`: programs into the kernel and out of it
 //! - [`probes`]: the attached programs
 //! - [`maps`]: typed reading of the maps
 //! - [`privilege`]: which capabilities there are, and which are missing

@@ -2,7 +2,7 @@
 
 use super::{COMM, kind, plain, via};
 
-/// Readers, and writers, that a connection record can name; [`flag::MORE_READERS`] tells that there were more.
+/// Readers, and writers, that a connection record can name; [`flag::MORE_READERS`](super::flag::MORE_READERS) tells that there were more.
 pub const NAMED_THREADS: usize = 4;
 
 /// A connection's whole journey, filled in place in the kernel and sent once, when its socket is destroyed.
@@ -11,7 +11,7 @@ pub const NAMED_THREADS: usize = 4;
 pub struct Connection {
     /// [`kind::CONNECTION_ENDED`], so that the map's value can be sent as it is.
     pub kind: u32,
-    /// Bits of [`flag`].
+    /// Bits of [`flag`](super::flag).
     pub flags: u32,
     /// Cookie of the listener (the exact shard) that it came out of; 0 for one that was accepted before the start.
     pub listener: u64,

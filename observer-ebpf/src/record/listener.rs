@@ -121,7 +121,7 @@ pub struct ListenerEntry {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct ListenerEvent {
-    /// [`kind::LISTENER_OPENED`] or [`kind::LISTENER_CLOSED`].
+    /// [`kind::LISTENER_OPENED`](super::kind::LISTENER_OPENED) or [`kind::LISTENER_CLOSED`](super::kind::LISTENER_CLOSED).
     pub kind: u32,
     /// Unused.
     pub reserved: u32,
@@ -135,7 +135,7 @@ pub struct ListenerEvent {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    /// [`kind::SAMPLE`].
+    /// [`kind::SAMPLE`](super::kind::SAMPLE).
     pub kind: u32,
     /// `sk_state`; 10 (LISTEN) unless the socket was shut down.
     pub state: u16,

@@ -1,4 +1,4 @@
-//! Chooses hooks by the [plan](super::plan): for each signal the first whose programs all load and attach here.
+//! Chooses hooks by the [plan]: for each signal the first whose programs all load and attach here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
