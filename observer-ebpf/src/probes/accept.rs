@@ -15,7 +15,7 @@ use aya_ebpf::{
 };
 use observer_ebpf::{
     loss,
-    record::{flag, stage},
+    record::{Connection, flag, stage},
 };
 
 use super::accept_late::{self, Arrived};
@@ -95,11 +95,7 @@ fn returned(ctx: &TracePointContext, alone: bool) -> u32 {
     if descriptor >= 0 {
         let task = kernel::current();
         match sock_of_descriptor(task, descriptor as u64) {
-            Some(sock) => {
-                if let Some(child) = flow_at(sock) {
-                    accepted(task, child, From::SystemCall, alone);
-                }
-            }
+            Some(sock) => accepted(task, sock, From::SystemCall, alone),
             None if alone => lost(loss::ACCEPT_UNRESOLVED),
             None => {}
         }
@@ -132,15 +128,29 @@ fn ring_completes(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// The record of an accepted socket; without one, the TCP socket that it is about, if it is about one.
+#[inline(always)]
+fn record_of(sock: Address) -> Result<*mut Connection, Option<Address>> {
+    if let Some(connection) = CONNECTIONS.get_ptr_mut(sock.0) {
+        return Ok(connection);
+    }
+    let Some(flow) = flow_at(sock) else { return Err(None) };
+    match CONNECTIONS.get_ptr_mut(flow.0) {
+        Some(connection) => Ok(connection),
+        None => Err(Some(flow)),
+    }
+}
+
 /// Without a record the accept is still counted, if no other hook does so (`alone`).
 #[inline(always)]
 fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
     let now = now();
-    let connection = match CONNECTIONS.get_ptr_mut(sock.0) {
+    let connection = match record_of(sock) {
         // Another hook has seen it.
-        Some(connection) if unsafe { (*connection).accepted_ns } != 0 => return,
-        Some(connection) => connection,
-        None => match accept_late::arrived_before(task, sock, from) {
+        Ok(connection) if unsafe { (*connection).accepted_ns } != 0 => return,
+        Ok(connection) => connection,
+        Err(None) => return,
+        Err(Some(flow)) => match accept_late::arrived_before(task, flow, from) {
             Arrived::Followed(connection) => connection,
             // The listener's and the thread's figures stay exact without a record.
             Arrived::NoRoom(_) if !alone => return,
