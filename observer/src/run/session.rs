@@ -91,7 +91,8 @@ impl Session {
             source.detail(time_ns, &mut sink);
             self.detailed_ns = time_ns;
         }
-        Ok(model.snapshot(now_ns()?))
+        // The instant before the first reading: whatever happened by then is in it.
+        Ok(model.snapshot(time_ns))
     }
 
     /// Connections that are open now.
