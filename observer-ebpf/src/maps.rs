@@ -42,8 +42,8 @@ pub(crate) struct Place {
     pub(crate) port: u32,
 }
 
-/// Where the listeners from before the start listen: an open connection at such a place came out of one of them. Full:
-/// the connections of the rest are not found.
+/// Where the watched listeners from before the start listen: an open connection at such a place came out of one of them.
+/// As large as the map of listeners, so it is never full before that one is.
 #[map]
 pub(crate) static PLACES: HashMap<Place, u8> = HashMap::with_max_entries(1024, 0);
 

@@ -55,6 +55,7 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &AyaBtf) -> Result<E
         .override_global("FILTER_CGROUP", &cgroup, true)
         .override_global(aya_log::LEVEL, &log_level, true)
         .map_max_entries("LISTENERS", options.max_listeners)
+        .map_max_entries("PLACES", options.max_listeners)
         .map_max_entries("CONNECTIONS", options.max_connections)
         .map_max_entries("THREADS", options.max_threads)
         .map_max_entries("EVENTS", options.ring_bytes);

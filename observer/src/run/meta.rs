@@ -31,18 +31,7 @@ pub fn of(outcomes: &[Outcome], filters: &Filters) -> Meta {
     for outcome in outcomes {
         let name = outcome.signal.name.to_owned();
         signals.insert(name.clone(), outcome.hook.map(|hook| hook.name.to_owned()));
-        let note = match outcome.hook {
-            Some(hook) => hook.blind.map(|blind| format!("cannot see: {blind}")),
-            None => {
-                let reasons: Vec<String> = outcome
-                    .refused
-                    .iter()
-                    .map(|(hook, refusal)| format!("{}: {refusal}", hook.name))
-                    .collect();
-                Some(format!("unavailable: {}; {}", reasons.join("; "), outcome.signal.without))
-            }
-        };
-        if let Some(note) = note {
+        if let Some(note) = note(outcome) {
             signal_notes.insert(name, note);
         }
     }
@@ -56,6 +45,22 @@ pub fn of(outcomes: &[Outcome], filters: &Filters) -> Meta {
         filters: filters.clone(),
         quantile_error: QUANTILE_ERROR,
         telling: telling(outcomes),
+    }
+}
+
+/// What the hook in use cannot see, and why it is not a better one; or why there is none.
+fn note(outcome: &Outcome) -> Option<String> {
+    let reasons: Vec<String> =
+        outcome.refused.iter().map(|(hook, refusal)| format!("{}: {refusal}", hook.name)).collect();
+    let reasons = reasons.join("; ");
+    match outcome.hook {
+        None => Some(format!("unavailable: {reasons}; {}", outcome.signal.without)),
+        Some(hook) => {
+            let blind = hook.blind.map(|blind| format!("cannot see: {blind}"));
+            let better = (!reasons.is_empty()).then(|| format!("better ones are refused: {reasons}"));
+            let both: Vec<String> = blind.into_iter().chain(better).collect();
+            (!both.is_empty()).then(|| both.join("; "))
+        }
     }
 }
 
