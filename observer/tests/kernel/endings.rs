@@ -194,3 +194,63 @@ fn reset_while_queued_and_then_accepted() {
         assert!(connection.closed_ns < connection.accepted_ns, "the reset came first: {connection:?}");
     });
 }
+
+#[test]
+fn fin_while_queued_and_then_accepted() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let server = Server::listen(V4, 4);
+        let mut clients = server.queue(2);
+        // One says something and leaves, one leaves without a word.
+        send(&clients[0], b"bye");
+        let remotes = [own(&clients[0]), own(&clients[1])];
+        clients.clear();
+        // CLOSE_WAIT is 8.
+        until_equal("connections that their client has closed", || sockets(&[8]).len(), 2);
+        observer.wait_for_next_lines();
+        let queued = observer.listener(server.cookie);
+        assert_eq!((queued.accept_queue, queued.aborted_queued), (2, 0), "a FIN is no reset");
+        let accepted = [server.accept(), server.accept()];
+        receive(&accepted[0], 3);
+        accepted.iter().for_each(receive_end);
+        drop(accepted);
+        observer.wait_for_connections(2);
+        let lines = observer.finish();
+        for (remote, bytes) in remotes.into_iter().zip([3, 0]) {
+            let connection = lines.connection_from(remote);
+            assert_eq!(
+                (connection.end.as_str(), connection.closed_first),
+                ("fin", Some(false)),
+                "{connection:?}"
+            );
+            assert_eq!((connection.bytes_read, connection.first_data_ns.is_some()), (bytes, bytes > 0));
+        }
+        assert_eq!(lines.books_of(server.cookie).difference, 0);
+    });
+}
+
+#[test]
+fn reading_shut_down_by_the_server() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let server = Server::listen(V4, 4);
+        let (client, accepted) = server.pair();
+        send(&client, b"first");
+        receive(&accepted, 5);
+        accepted.shutdown(Shutdown::Read).expect("shutdown");
+        // The kernel takes it all the same; the program cannot be told from one that does not want to read.
+        send(&accepted, b"answer");
+        receive(&client, 6);
+        let remote = own(&client);
+        drop(client);
+        receive_end(&accepted);
+        drop(accepted);
+        observer.wait_for_connections(1);
+        let lines = observer.finish();
+        let connection = lines.connection_from(remote);
+        assert_eq!((connection.reads, connection.bytes_read), (1, 5), "{connection:?}");
+        assert_eq!((connection.writes, connection.bytes_written), (1, 6), "{connection:?}");
+        assert_eq!(connection.end, "fin", "{connection:?}");
+        assert_eq!(lines.listener(server.cookie).unread, 0);
+    });
+}

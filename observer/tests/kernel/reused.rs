@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, fs, thread};
 use crate::{
     namespace::isolated,
     observed::Observer,
-    traffic::{Server, V4, own, receive, send},
+    processes::Acceptor,
+    traffic::{Server, V4, connect, own, receive, receive_end, send},
     waiting::tid,
 };
 
@@ -75,5 +76,32 @@ fn a_thread_with_the_number_of_one_that_exited() {
             "{last:?}"
         );
         assert_eq!(lines.listener(server.cookie).accepted, 2);
+    });
+}
+
+#[test]
+fn a_process_with_the_number_of_one_that_exited() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let server = Server::listen(V4, 16);
+        let served = || receive_end(&connect(server.address));
+        let first = Acceptor::fork(&server.socket);
+        let pid = first.pid();
+        served();
+        drop(first);
+        let again = (0..1000).find_map(|_| {
+            fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).expect("ns_last_pid can be set");
+            Some(Acceptor::fork(&server.socket)).filter(|acceptor| acceptor.pid() == pid)
+        });
+        let again = again.unwrap_or_else(|| panic!("no process got the number {pid} again"));
+        served();
+        observer.wait_for_connections(2);
+        drop(again);
+        let lines = observer.finish();
+        for connection in lines.connections() {
+            assert_eq!(connection.acceptor.as_ref().map(|acceptor| acceptor.pid), Some(pid));
+        }
+        let listener = lines.listener(server.cookie);
+        assert_eq!((listener.accepted, listener.accepted_unseen), (2, 0));
     });
 }
