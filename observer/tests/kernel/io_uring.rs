@@ -77,6 +77,12 @@ fn check(way: Way) {
         }
     };
     let mut observer = Observer::start();
+    if !sees_rings(&observer) {
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        return println!(
+            "SKIPPED: {name}: the hook tracepoint/sys_exit_accept cannot see accepts through io_uring"
+        );
+    }
     let server = Server::listen(V4, 16);
     let clients: Vec<_> = (0..CONNECTIONS).map(|_| connect(server.address)).collect();
     accept(&mut ring, &server, way);
@@ -85,12 +91,6 @@ fn check(way: Way) {
     drop(clients);
     observer.wait_for_connections(CONNECTIONS);
     let lines = observer.finish();
-    if !sees_rings(&lines) {
-        let name = std::thread::current().name().unwrap_or_default().to_owned();
-        return println!(
-            "SKIPPED: {name}: the hook tracepoint/sys_exit_accept cannot see accepts through io_uring"
-        );
-    }
     for remote in remotes {
         let connection = lines.connection_from(remote);
         let acceptor = connection.acceptor.as_ref().unwrap_or_else(|| panic!("no acceptor: {connection:?}"));

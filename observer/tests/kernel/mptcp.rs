@@ -30,6 +30,13 @@ fn the_record_is_that_of_the_first_subflow() {
             }
         };
         let mut observer = Observer::start();
+        let sees = |signal: &str, hook: &str| observer.meta()["signals"][signal] == hook;
+        if !sees("enqueue", "tp_btf/sk_data_ready") || !sees("read", "tp_btf/sock_recv_length") {
+            let name = "mptcp::the_record_is_that_of_the_first_subflow";
+            return println!(
+                "SKIPPED: {name}: the hooks fentry/sock_def_readable and fexit/tcp_recvmsg cannot see MPTCP"
+            );
+        }
         listening.bind(&SocketAddr::new(V4, 0).into()).expect("bind");
         listening.listen(8).expect("listen");
         let address = listening.local_addr().expect("getsockname").as_socket().expect("an internet address");
@@ -54,13 +61,6 @@ fn the_record_is_that_of_the_first_subflow() {
         drop((plain, served));
         observer.wait_for_connections(2);
         let lines = observer.finish();
-        let sees = |signal: &str, hook: &str| lines.meta()["signals"][signal] == hook;
-        if !sees("enqueue", "tp_btf/sk_data_ready") || !sees("read", "tp_btf/sock_recv_length") {
-            let name = "mptcp::the_record_is_that_of_the_first_subflow";
-            return println!(
-                "SKIPPED: {name}: the hooks fentry/sock_def_readable and fexit/tcp_recvmsg cannot see MPTCP"
-            );
-        }
         let connection = lines.connection_from(first);
         assert_eq!(connection.listener, Some(cookie));
         assert_eq!(connection.acceptor.as_ref().map(|acceptor| acceptor.tid), Some(tid()), "{connection:?}");
