@@ -69,7 +69,7 @@ figure observer_connections $(grep '"type":"connection"' observer | grep -c ':80
 figure observer_lost $(tail -1 observer | sed 's/.*"total":\([0-9]*\).*/\1/')
 figure tcpaccept $(awk '$7 == 8080' tcpaccept | wc -l)
 figure tcplife $(awk '$4 == 8080' tcplife | wc -l)
-figure tcpsynbl $(sed -n 's/.*\] *\([0-9]*\) |.*/\1/p' tcpsynbl | awk '{s += $1} END {print s + 0}')
+figure tcpsynbl $(sed -n 's/.*[])] *\([0-9]*\) *|.*/\1/p' tcpsynbl | awk '{s += $1} END {print s + 0}')
 figure ss_queue "$(awk '{print $2 "/" $3}' ss | head -1)"
 figure ss_drops "$(sed -n 's/.*,d\([0-9]*\)).*/\1/p' ss | head -1)"
 for tool in tcpaccept tcplife tcpsynbl; do figure lost_by_$tool "$(cat $tool $tool.err | sed -n 's/Lost \([0-9]*\) events/\1/p' | awk '{s += $1} END {print s + 0}')"; done

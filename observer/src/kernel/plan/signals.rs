@@ -109,7 +109,8 @@ pub static SIGNALS: &[Signal] = &[
                 name: "fexit/inet_accept",
                 programs: &["accept_returns"],
                 blind: Some(
-                    "accepts that had begun before the start: those show at their first read or write",
+                    "accepts that had begun before the start, and those of MPTCP where it goes round this function: \
+                     they show at their first read or write",
                 ),
             },
             Hook {
