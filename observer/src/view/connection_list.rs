@@ -127,10 +127,11 @@ fn row(
             Id::Met => connection.queue_at_arrival.map_or_else(|| "-".to_owned(), |met| met.to_string()),
             Id::Waited => figures::duration_or_dash(connection.accept_wait_ns()),
             Id::Lifetime => figures::duration_or_dash(lifetime_ns(connection)),
-            Id::Acceptor => connection
-                .acceptor
-                .as_ref()
-                .map_or_else(|| "-".to_owned(), |acceptor| format!("{}/{}", acceptor.comm, acceptor.tid)),
+            Id::Acceptor => match (&connection.acceptor, &connection.holder) {
+                (Some(acceptor), _) => format!("{}/{}", acceptor.comm, acceptor.tid),
+                (None, Some(holder)) => format!("held: {}", holder.comm),
+                (None, None) => "-".to_owned(),
+            },
             Id::Readers => words::threads(&connection.readers),
             Id::Writers => words::threads(&connection.writers),
             Id::Reads => figures::short(u64::from(connection.reads)),

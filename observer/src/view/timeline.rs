@@ -98,10 +98,15 @@ fn facts(context: &Context<'_>, pen: &mut Pen<'_>, top: u16, connection: &Connec
         let more = if connection.more_threads { " and others" } else { "" };
         if names.is_empty() { "nobody".to_owned() } else { format!("{}{more}", names.join(", ")) }
     };
-    let acceptor = connection.acceptor.as_ref().map_or_else(
-        || "nobody, or unseen".to_owned(),
-        |acceptor| format!("{}/{} of process {}", acceptor.comm, acceptor.tid, acceptor.pid),
-    );
+    let acceptor = match (&connection.acceptor, &connection.holder) {
+        (Some(acceptor), _) => {
+            format!("{}/{} of process {}", acceptor.comm, acceptor.tid, acceptor.pid)
+        }
+        (None, Some(holder)) => {
+            format!("somebody before the start; {} (process {}) holds it", holder.comm, holder.pid)
+        }
+        (None, None) => "nobody, or unseen".to_owned(),
+    };
     let met = connection.queue_at_arrival.map_or_else(
         || "an accept queue of unknown length".to_owned(),
         |met| format!("an accept queue of {met}, itself included"),
