@@ -1,6 +1,7 @@
 //! One thread that minds many sockets: an epoll set with a listener, a mailbox, and open connections.
 //!
-//! Level-triggered, as most servers use it: what was not finished is reported again.
+//! Connections are level-triggered, as most servers use them: what was not finished is reported again. For a
+//! listener there is a choice, because there the kernel's behaviour differs most.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,6 +12,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 
+use crate::accept_ring::AcceptRing;
 use crate::connection::{Connection, Interest, Turn};
 use crate::fault::Fault;
 use crate::http::Request;
@@ -27,13 +29,31 @@ pub enum Ready {
     Listener,
     /// Somebody has put connections into the mailbox.
     Mailbox,
+    /// io_uring has accepted connections.
+    Arrivals,
     /// There is something to do on this connection.
     Connection(Token),
+}
+
+/// How a listener is watched that other threads may watch too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// As long as its queue is not empty; an arrival wakes every thread that watches it.
+    Level,
+    /// The same with `EPOLLEXCLUSIVE`: an arrival wakes the first that waits. After so many accepts, if told so, the
+    /// thread lines up anew, behind the others.
+    Exclusive {
+        /// Accepts until then.
+        rejoin_after: Option<u32>,
+    },
+    /// Once for an arrival, with `EPOLLET`.
+    Edge,
 }
 
 const WAKE: u64 = u64::MAX;
 const LISTENER: u64 = u64::MAX - 1;
 const MAILBOX: u64 = u64::MAX - 2;
+const ARRIVALS: u64 = u64::MAX - 3;
 
 /// Events fetched by one epoll_wait. Small, so that a thread told to stop is never far from looking up.
 const BATCH: usize = 64;
@@ -45,6 +65,9 @@ pub struct EventLoop<'a> {
     epoll: OwnedFd,
     connections: HashMap<Token, (Connection, Interest)>,
     listener: Option<&'a Listener>,
+    trigger: Trigger,
+    /// Accepts since the thread last lined up.
+    turns: u32,
     /// Whether the listener is in the epoll set; it is not while accepting is paused.
     accepting: bool,
     /// Whether connections are in the epoll set; they are not while nobody is to read.
@@ -65,6 +88,8 @@ impl<'a> EventLoop<'a> {
             epoll,
             connections,
             listener: None,
+            trigger: Trigger::Level,
+            turns: 0,
             accepting: false,
             reading,
             resumed: Vec::new(),
@@ -72,8 +97,9 @@ impl<'a> EventLoop<'a> {
     }
 
     /// Minds a listener.
-    pub fn watch_listener(&mut self, listener: &'a Listener) -> io::Result<()> {
+    pub fn watch_listener(&mut self, listener: &'a Listener, trigger: Trigger) -> io::Result<()> {
         listener.set_nonblocking(true)?;
+        self.trigger = trigger;
         self.listener = Some(listener);
         self.follow_faults()
     }
@@ -81,6 +107,24 @@ impl<'a> EventLoop<'a> {
     /// Minds a mailbox.
     pub fn watch_mailbox(&mut self, mailbox: &Mailbox<'_>) -> io::Result<()> {
         Ok(epoll::add(&self.epoll, mailbox, EventData::new_u64(MAILBOX), EventFlags::IN)?)
+    }
+
+    /// Minds what an io_uring accepts.
+    pub fn watch_arrivals(&mut self, ring: &AcceptRing<'_>) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, ring, EventData::new_u64(ARRIVALS), EventFlags::IN)?)
+    }
+
+    /// Says that a connection was accepted: when it is time, the thread lines up behind the others.
+    pub fn take_turns(&mut self) -> io::Result<()> {
+        self.turns += 1;
+        let Trigger::Exclusive { rejoin_after: Some(limit) } = self.trigger else { return Ok(()) };
+        if let Some(listener) = self.listener.filter(|_| self.accepting && self.turns >= limit) {
+            self.turns = 0;
+            // EPOLL_CTL_MOD would leave it where it is, and is not allowed with EPOLLEXCLUSIVE.
+            epoll::delete(&self.epoll, listener)?;
+            epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), self.trigger.flags())?;
+        }
+        Ok(())
     }
 
     /// Sleeps until something is ready and puts it into `ready`; false when the thread is to leave.
@@ -102,6 +146,7 @@ impl<'a> EventLoop<'a> {
                 }
                 LISTENER => ready.extend(self.may_accept().then_some(Ready::Listener)),
                 MAILBOX => ready.push(Ready::Mailbox),
+                ARRIVALS => ready.push(Ready::Arrivals),
                 token => ready.extend(Token::try_from(token).ok().map(Ready::Connection)),
             }
         }
@@ -203,7 +248,8 @@ impl<'a> EventLoop<'a> {
         let accepting = self.may_accept();
         if let Some(listener) = self.listener.filter(|_| accepting != self.accepting) {
             if accepting {
-                epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+                let flags = self.trigger.flags();
+                epoll::add(&self.epoll, listener, EventData::new_u64(LISTENER), flags)?;
             } else {
                 epoll::delete(&self.epoll, listener)?;
             }
@@ -239,6 +285,16 @@ impl Drop for EventLoop<'_> {
     }
 }
 
+impl Trigger {
+    fn flags(self) -> EventFlags {
+        match self {
+            Self::Level => EventFlags::IN,
+            Self::Exclusive { .. } => EventFlags::IN | EventFlags::EXCLUSIVE,
+            Self::Edge => EventFlags::IN | EventFlags::ET,
+        }
+    }
+}
+
 fn flags(interest: Interest) -> EventFlags {
     match interest {
         Interest::Read => EventFlags::IN,
@@ -246,7 +302,7 @@ fn flags(interest: Interest) -> EventFlags {
     }
 }
 
-/// Descriptors are never negative, so the three names at the top of the range are free.
+/// Descriptors are never negative, so the four names at the top of the range are free.
 fn token_data(token: Token) -> u64 {
     u64::from(token.unsigned_abs())
 }

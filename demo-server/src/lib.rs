@@ -10,6 +10,7 @@
 //! - [`stage`]: one run of a pattern: its threads, and what passes from one run to the next
 //! - [`event_loop`]: one thread that minds many sockets
 //! - [`listener`]: listening sockets, shards, the backlog
+//! - [`accept_ring`]: accepting through io_uring
 //! - [`connection`]: one accepted connection, from the first byte to its line in the journal
 //! - [`http`]: the protocol, on byte strings
 //! - [`service`]: the work done for a request, and the counters
@@ -20,6 +21,7 @@
 //! - [`journal`]: one line for each ended connection, for tests
 //! - [`wake`], [`signals`], [`socket_option`], [`descriptors`], [`duration`]: the small things underneath
 
+pub mod accept_ring;
 pub mod connection;
 pub mod control;
 pub mod descriptors;

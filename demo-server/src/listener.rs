@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use crate::connection::{Connection, Origin};
 use crate::service::Service;
+use crate::socket_option::{self, SocketOption};
 use crate::stage::Member;
 
 mod steer;
@@ -87,12 +88,19 @@ impl Listener {
     /// in the queue.
     pub fn accept(&self, member: &Member<'_>) -> io::Result<Option<Connection>> {
         match self.take(member.tid(), member.stage().service()) {
-            Err(error)
-                if matches!(
-                    Errno::from_io_error(&error),
-                    Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
-                ) =>
-            {
+            Err(error) => self.endure(error, member).map(|()| None),
+            Ok(Some(connection)) => {
+                self.short.store(false, Ordering::Relaxed);
+                Ok(Some(connection))
+            }
+            Ok(None) => Ok(None),
+        }
+    }
+
+    /// Rests a while if accept failed for want of descriptors or memory; any other error is the caller's.
+    pub(crate) fn endure(&self, error: io::Error, member: &Member<'_>) -> io::Result<()> {
+        match Errno::from_io_error(&error) {
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                 if !self.short.swap(true, Ordering::Relaxed) {
                     member.complain(&format!(
                         "accept: {error}; clients wait; raise the limit with `ulimit -n`"
@@ -100,13 +108,9 @@ impl Listener {
                 }
                 let end = Instant::now() + Duration::from_millis(50);
                 member.rest(|| end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()));
-                Ok(None)
+                Ok(())
             }
-            Ok(Some(connection)) => {
-                self.short.store(false, Ordering::Relaxed);
-                Ok(Some(connection))
-            }
-            other => other,
+            _ => Err(error),
         }
     }
 
@@ -119,15 +123,34 @@ impl Listener {
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let remote = remote.and_then(|address| SocketAddr::try_from(address).ok()).unwrap_or(self.local);
+        let remote = remote.and_then(|address| SocketAddr::try_from(address).ok());
+        Ok(Some(self.connection(socket, remote, tid, service, nonblocking)))
+    }
+
+    /// Takes charge of a nonblocking socket that was accepted by other means than accept(2).
+    pub fn adopt(&self, socket: OwnedFd, remote: Option<SocketAddr>, member: &Member<'_>) -> Connection {
+        self.short.store(false, Ordering::Relaxed);
+        self.connection(socket, remote, member.tid(), member.stage().service(), true)
+    }
+
+    fn connection(
+        &self,
+        socket: OwnedFd,
+        remote: Option<SocketAddr>,
+        tid: i32,
+        service: &Arc<Service>,
+        nonblocking: bool,
+    ) -> Connection {
+        let socket = TcpStream::from(socket);
         let origin = Origin {
-            remote,
+            // Unknown only where the client has reset the connection before anybody asked.
+            remote: remote.or_else(|| socket.peer_addr().ok()).unwrap_or(self.local),
             local: self.local,
             shard: self.shard,
             listener_cookie: self.cookie,
             acceptor_tid: tid,
         };
-        Ok(Some(Connection::new(TcpStream::from(socket), origin, service, nonblocking)))
+        Connection::new(socket, origin, service, nonblocking)
     }
 
     /// Calls listen(2) again: the kernel takes the new backlog at once, for connections already queued too.
@@ -229,6 +252,15 @@ impl Listeners {
             }
         }
         Ok(())
+    }
+
+    /// Lets the kernel choose by hash among the listeners, whatever an earlier pattern has told it.
+    pub fn choose_by_hash(&self) {
+        // Fails only where there is nothing to detach, or on kernels that could not have attached it.
+        let _ = socket_option::set(self.first.as_ref(), SocketOption::ReuseportByHash);
+        for listener in self.all() {
+            let _ = socket_option::set(listener.as_ref(), SocketOption::IncomingCpu(None));
+        }
     }
 
     /// Sends every new client to the first listener until the result is dropped, so that others can be closed.

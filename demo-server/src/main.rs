@@ -139,7 +139,7 @@ fn patterns(json: bool) -> Result<(), Failure> {
     } else {
         for pattern in PATTERNS {
             let number = pattern.number.map_or_else(|| " ".to_owned(), |number| number.to_string());
-            writeln!(out, "{number} {:<18} {}", pattern.id, pattern.line)?;
+            writeln!(out, "{number} {:<21} {}", pattern.id, pattern.line)?;
         }
     }
     out.flush()?;

@@ -11,9 +11,17 @@ use crate::stage::Stage;
 
 mod acceptor_readers;
 mod acceptor_workers;
+mod edge_once;
+mod epoll_exclusive;
+mod epoll_exclusive_readd;
+mod epoll_herd;
 mod sharding;
+mod sharding_cpu;
+mod sharding_incoming_cpu;
 mod shared_accept;
 mod single_thread;
+mod thread_per_connection;
+mod uring_accept;
 
 /// One way to run the service.
 #[derive(Debug, Serialize)]
@@ -36,6 +44,8 @@ pub struct Pattern {
     pub watch: &'static str,
     /// Whether every worker has a listener of its own.
     pub shards: bool,
+    /// Whether it serves every client; one that is a known mistake does not.
+    pub sound: bool,
     /// Plays it until the stage stops.
     #[serde(skip)]
     pub run: fn(&Stage) -> io::Result<()>,
@@ -48,6 +58,14 @@ pub static PATTERNS: &[Pattern] = &[
     acceptor_workers::PATTERN,
     shared_accept::PATTERN,
     sharding::PATTERN,
+    epoll_herd::PATTERN,
+    epoll_exclusive::PATTERN,
+    epoll_exclusive_readd::PATTERN,
+    edge_once::PATTERN,
+    sharding_cpu::PATTERN,
+    sharding_incoming_cpu::PATTERN,
+    uring_accept::PATTERN,
+    thread_per_connection::PATTERN,
 ];
 
 /// Finds a pattern by its id or by its course number.

@@ -13,6 +13,14 @@ pub enum SocketOption {
     ReuseportAlwaysFirst,
     /// `SO_DETACH_REUSEPORT_BPF`: the hash over addresses and ports chooses again. Since Linux 5.3.
     ReuseportByHash,
+    /// `SO_ATTACH_REUSEPORT_CBPF` with a program that returns the number of the processor modulo `shards`.
+    ReuseportByCpu {
+        /// Listeners in the group.
+        shards: u32,
+    },
+    /// `SO_INCOMING_CPU`: the processor whose connections a listener prefers to get, or none. Within a reuseport
+    /// group since Linux 6.2.
+    IncomingCpu(Option<i32>),
     /// `IP_BIND_ADDRESS_NO_PORT`: bind(2) fixes the address only, and connect(2) chooses the port, which then has
     /// to be unique only together with the destination. Since Linux 4.2.
     BindAddressOnly,
@@ -24,15 +32,35 @@ pub fn set(socket: impl AsFd, option: SocketOption) -> io::Result<()> {
     match option {
         SocketOption::ReuseportAlwaysFirst => {
             // BPF_RET | BPF_K with the constant 0.
-            let mut program = [libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0 }];
-            let program = libc::sock_fprog { len: 1, filter: program.as_mut_ptr() };
-            set_raw(socket, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &program)
+            attach(socket, &mut [libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0 }])
+        }
+        SocketOption::ReuseportByCpu { shards } => {
+            // BPF_LD | BPF_W | BPF_ABS at SKF_AD_OFF + SKF_AD_CPU, BPF_ALU | BPF_MOD | BPF_K, BPF_RET | BPF_A. The
+            // kernel refuses a modulus of 0 (`bpf_check_classic`).
+            let cpu = (libc::SKF_AD_OFF + libc::SKF_AD_CPU).cast_unsigned();
+            attach(
+                socket,
+                &mut [
+                    libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: cpu },
+                    libc::sock_filter { code: 0x94, jt: 0, jf: 0, k: shards },
+                    libc::sock_filter { code: 0x16, jt: 0, jf: 0, k: 0 },
+                ],
+            )
+        }
+        SocketOption::IncomingCpu(cpu) => {
+            set_raw(socket, libc::SOL_SOCKET, libc::SO_INCOMING_CPU, &cpu.unwrap_or(-1))
         }
         SocketOption::ReuseportByHash => {
             set_raw(socket, libc::SOL_SOCKET, libc::SO_DETACH_REUSEPORT_BPF, &0_i32)
         }
         SocketOption::BindAddressOnly => set_raw(socket, libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT, &1_i32),
     }
+}
+
+fn attach(socket: libc::c_int, program: &mut [libc::sock_filter]) -> io::Result<()> {
+    let len = u16::try_from(program.len()).map_err(io::Error::other)?;
+    let program = libc::sock_fprog { len, filter: program.as_mut_ptr() };
+    set_raw(socket, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &program)
 }
 
 fn set_raw<T>(socket: libc::c_int, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {

@@ -24,6 +24,7 @@ pub(crate) const IPPROTO_TCP: u16 = 6;
 const IPPROTO_MPTCP: u16 = 262;
 pub(crate) const ETIMEDOUT: i32 = 110;
 pub(crate) const MSG_PEEK: i32 = 2;
+pub(crate) const MSG_ERRQUEUE: i32 = 0x2000;
 
 /// A pointer that the verifier knows the BTF type of, so that members of that type load directly.
 #[derive(Clone, Copy)]

@@ -32,7 +32,7 @@ pub(crate) static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entr
 #[map]
 pub(crate) static THREADS: HashMap<ThreadKey, ThreadEntry> = HashMap::with_max_entries(8192, 0);
 
-/// A port in a network namespace.
+/// An address and port in a network namespace.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
@@ -40,6 +40,8 @@ pub(crate) struct Place {
     pub(crate) netns: u32,
     /// The port; the type leaves no padding, which would be part of the key.
     pub(crate) port: u32,
+    /// The address, IPv4 in the first word; zeroes for any.
+    pub(crate) address: [u32; 4],
 }
 
 /// Where the watched listeners from before the start listen: an open connection at such a place came out of one of them.

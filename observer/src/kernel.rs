@@ -9,7 +9,7 @@
 //! - [`probes`]: the attached programs
 //! - [`maps`]: typed reading of the maps
 //! - [`privilege`]: which capabilities there are, and which are missing
-//! - [`host`]: the kernel's own counters, per network namespace
+//! - [`host`], [`namespaces`]: the kernel's own counters, per network namespace, and through whom they are read
 //! - [`tasks`]: threads in /proc
 //! - [`log`]: what the programs log, when asked for
 //! - [`source`]: all of it as a source of events
@@ -21,6 +21,7 @@ pub mod layout;
 mod loading;
 pub mod log;
 pub mod maps;
+pub mod namespaces;
 pub mod plan;
 pub mod privilege;
 pub mod probes;

@@ -20,7 +20,7 @@ pub mod snapshot;
 mod thread;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     net::SocketAddr,
     sync::Arc,
 };
@@ -43,6 +43,8 @@ pub struct Model {
     listeners: BTreeMap<u64, Watched>,
     threads: Threads,
     hosts: HashMap<u32, Host>,
+    /// Those of them that nobody reads any more; they are in one more snapshot.
+    hosts_gone: HashSet<u32>,
     gone: HashMap<u32, Gone>,
     recent: VecDeque<Arc<Connection>>,
     slowest: Vec<Arc<Connection>>,
@@ -74,7 +76,7 @@ impl Model {
             }
             Event::Sample(sample) => {
                 if let Some(watched) = self.listeners.get_mut(&sample.cookie) {
-                    watched.sampled(&sample);
+                    watched.sampled(&sample, self.meta.telling);
                 }
             }
             Event::Connection(record) => return Some(self.ended(connection::of(&record, false))),
@@ -83,11 +85,15 @@ impl Model {
             Event::ThreadsRead { time_ns } => self.threads.read(time_ns),
             Event::Host { netns, counters } => {
                 self.hosts.entry(netns).or_default().read(counters);
+                self.hosts_gone.remove(&netns);
                 for watched in self.listeners.values_mut() {
                     if watched.identity().netns == netns {
                         watched.host_known();
                     }
                 }
+            }
+            Event::HostGone { netns } => {
+                self.hosts_gone.insert(netns);
             }
             Event::Loss(counters) => self.counters = Some(counters),
             Event::Probes(probes) => self.probes = probes,
@@ -209,7 +215,7 @@ impl Model {
         checks
     }
 
-    /// A closed listener has been in one snapshot; only its totals are still of use.
+    /// A closed listener has been in one snapshot; only its totals are still of use. So has a namespace without any.
     fn forget_closed(&mut self) {
         let gone = &mut self.gone;
         self.listeners.retain(|_, watched| {
@@ -219,6 +225,10 @@ impl Model {
             }
             !watched.is_closed()
         });
+        for netns in self.hosts_gone.drain() {
+            self.hosts.remove(&netns);
+            gone.remove(&netns);
+        }
     }
 
     fn loss(&self) -> Loss {

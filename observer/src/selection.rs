@@ -9,7 +9,7 @@ use std::{
 use crate::{
     cli::{Selection, Tuning},
     failure::Failure,
-    kernel::{probes::Options, source, tasks},
+    kernel::{namespaces, probes::Options, tasks},
     model::snapshot::Filters,
 };
 
@@ -21,6 +21,15 @@ const MOST_PORTS: usize = 256;
 /// # Errors
 /// [`Failure::Usage`] when something that is named does not exist.
 pub fn options(selection: &Selection, tuning: &Tuning) -> Result<Options, Failure> {
+    for (index, (signal, hook)) in tuning.hooks.iter().enumerate() {
+        let mut others = tuning.hooks.iter().skip(index + 1);
+        if let Some((_, other)) = others.find(|(other, _)| other.name == signal.name) {
+            let (name, first, second) = (signal.name, hook.name, other.name);
+            return Err(Failure::Usage(format!(
+                "--hook asks for the signal `{name}` twice: by {first}, and by {second}"
+            )));
+        }
+    }
     Ok(Options {
         btf: tuning.btf.clone(),
         filters: filters(selection)?,
@@ -54,7 +63,7 @@ fn filters(selection: &Selection) -> Result<Filters, Failure> {
 /// Inode number of a network namespace, by path or by the process id of somebody in it.
 fn netns(text: &str) -> Result<u32, Failure> {
     if let Ok(pid) = text.parse::<u32>() {
-        return source::netns_of(pid).ok_or_else(|| {
+        return namespaces::of(pid).ok_or_else(|| {
             Failure::Usage(format!("--netns {pid}: there is no such process, or it may not be read"))
         });
     }
@@ -122,6 +131,6 @@ mod tests {
     fn this_process_has_a_namespace() {
         let netns =
             filters(&Selection { netns: Some(std::process::id().to_string()), ..Selection::default() });
-        assert_eq!(netns.unwrap().netns, source::netns_of(std::process::id()));
+        assert_eq!(netns.unwrap().netns, namespaces::of(std::process::id()));
     }
 }

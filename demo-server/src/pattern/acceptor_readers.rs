@@ -13,7 +13,7 @@
 use std::io;
 
 use super::Pattern;
-use crate::event_loop::{EventLoop, Ready};
+use crate::event_loop::{EventLoop, Ready, Trigger};
 use crate::listener::Listener;
 use crate::stage::{Mailbox, Member, Role, Stage};
 
@@ -28,6 +28,7 @@ pub(super) const PATTERN: Pattern = Pattern {
            at high churn the acceptor is the bottleneck",
     watch: "one tid accepts and never reads; reads are shared evenly; the accept queue is empty while unread grows",
     shards: false,
+    sound: true,
     run,
 };
 
@@ -48,7 +49,7 @@ fn run(stage: &Stage) -> io::Result<()> {
 
 fn accept(member: &Member<'_>, listener: &Listener, readers: &[Mailbox<'_>]) -> io::Result<()> {
     let mut sockets = EventLoop::new(member)?;
-    sockets.watch_listener(listener)?;
+    sockets.watch_listener(listener, Trigger::Level)?;
     let mut next = readers.iter().cycle();
     let mut ready = Vec::new();
     while sockets.wait(&mut ready)? {
@@ -72,7 +73,7 @@ fn read(member: &Member<'_>, mailbox: &Mailbox<'_>) -> io::Result<()> {
         for event in ready.drain(..) {
             match event {
                 Ready::Connection(token) => sockets.serve(token),
-                Ready::Mailbox | Ready::Listener => {
+                Ready::Mailbox | Ready::Listener | Ready::Arrivals => {
                     mailbox.take().into_iter().for_each(|connection| sockets.adopt(connection));
                 }
             }

@@ -24,7 +24,7 @@ use std::os::fd::AsFd as _;
 
 use super::Pattern;
 use crate::connection::Connection;
-use crate::event_loop::{EventLoop, Ready, Token};
+use crate::event_loop::{EventLoop, Ready, Token, Trigger};
 use crate::listener::Listener;
 use crate::stage::{Mailbox, Member, Message, Queue, Role, Stage};
 
@@ -38,6 +38,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     cost: "all reads and all parsing on one core; two crossings between threads for every request",
     watch: "one tid accepts and reads everything, others write; when workers are busy all receive queues grow at once",
     shards: false,
+    sound: true,
     run,
 };
 
@@ -83,7 +84,7 @@ fn dispatch(
     queue: &Queue<'_>,
 ) -> io::Result<()> {
     let mut sockets = EventLoop::new(member)?;
-    sockets.watch_listener(listener)?;
+    sockets.watch_listener(listener, Trigger::Level)?;
     sockets.watch_mailbox(answered)?;
     let mut ready = Vec::new();
     while sockets.wait(&mut ready)? {
@@ -100,6 +101,7 @@ fn dispatch(
                     }
                 }
                 Ready::Connection(token) => pass_on(&mut sockets, token, queue),
+                Ready::Arrivals => {}
             }
         }
     }

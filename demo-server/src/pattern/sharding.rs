@@ -16,7 +16,10 @@
 
 use std::io;
 
+use rustix::thread::{CpuSet, sched_setaffinity};
+
 use super::{Pattern, single_thread};
+use crate::event_loop::Trigger;
 use crate::stage::{Role, Stage};
 
 pub(super) const PATTERN: Pattern = Pattern {
@@ -29,16 +32,36 @@ pub(super) const PATTERN: Pattern = Pattern {
     cost: "the hash ignores load: one slow shard delays or refuses its share of the clients while others idle",
     watch: "N accept queues; shares within two standard deviations; with stuck-shard one is full and the rest empty",
     shards: true,
+    sound: true,
     run,
 };
 
 static SHARD: Role = Role { name: "shard", prefix: "shard", duties: &["accept", "read", "work", "write"] };
 
 fn run(stage: &Stage) -> io::Result<()> {
+    start(stage, |_| {})
+}
+
+/// The same, with the thread of shard i bound to processor i.
+pub(super) fn run_on_cpus(stage: &Stage) -> io::Result<()> {
+    start(stage, |index| {
+        if index < CpuSet::MAX_CPU {
+            let mut cpus = CpuSet::new();
+            cpus.set(index);
+            // Fails where there is no such processor, or none for this process: the thread then runs anywhere.
+            let _ = sched_setaffinity(None, &cpus);
+        }
+    })
+}
+
+fn start(stage: &Stage, prepare: fn(usize)) -> io::Result<()> {
     let inherited = stage.mailboxes(stage.listeners().len())?;
     stage.crew(|crew| {
         for (index, (listener, mailbox)) in stage.listeners().iter().zip(&inherited).enumerate() {
-            crew.spawn(&SHARD, index, move |member| single_thread::event_loop(member, listener, mailbox))?;
+            crew.spawn(&SHARD, index, move |member| {
+                prepare(index);
+                single_thread::event_loop(member, listener, mailbox, Trigger::Level)
+            })?;
         }
         Ok(())
     })

@@ -38,6 +38,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     cost: "a thread per open connection: idle keep-alive clients hold threads while others wait in the accept queue",
     watch: "accepts are equal to within one per tid, one wake-up per accept; the accept queue fills with idle threads",
     shards: false,
+    sound: true,
     run,
 };
 
@@ -61,7 +62,7 @@ fn run(stage: &Stage) -> io::Result<()> {
 }
 
 /// A connection that an earlier pattern left open, or else a new one. None when the thread is to leave.
-fn next_connection(member: &Member<'_>, listener: &Listener) -> io::Result<Option<Connection>> {
+pub(super) fn next_connection(member: &Member<'_>, listener: &Listener) -> io::Result<Option<Connection>> {
     let paused = || member.fault(Fault::PauseAccept);
     while member.goes_on() {
         if let Some(connection) = member.stage().take_inherited() {
@@ -77,7 +78,7 @@ fn next_connection(member: &Member<'_>, listener: &Listener) -> io::Result<Optio
 }
 
 /// Serves one connection until it ends, or until the thread is to leave; then the next pattern gets it.
-fn serve(member: &Member<'_>, mut connection: Connection) -> io::Result<()> {
+pub(super) fn serve(member: &Member<'_>, mut connection: Connection) -> io::Result<()> {
     connection.set_nonblocking(false)?;
     let held = || member.fault(Fault::NoRead) || member.fault(Fault::CloseUnread);
     while member.goes_on() {

@@ -15,7 +15,7 @@
 use std::io;
 
 use super::Pattern;
-use crate::event_loop::{EventLoop, Ready};
+use crate::event_loop::{EventLoop, Ready, Trigger};
 use crate::listener::Listener;
 use crate::stage::{Mailbox, Member, Role, Stage};
 
@@ -29,6 +29,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     cost: "one slow request stops everything: accepting, reading and answering all wait for it; one core at most",
     watch: "one tid owns every accept and every read; the accept queue is a sawtooth of rate x working time",
     shards: false,
+    sound: true,
     run,
 };
 
@@ -39,16 +40,21 @@ fn run(stage: &Stage) -> io::Result<()> {
     let inherited = stage.mailboxes(1)?;
     stage.crew(|crew| {
         for mailbox in &inherited {
-            crew.spawn(&SERVER, 0, move |member| event_loop(member, listener, mailbox))?;
+            crew.spawn(&SERVER, 0, move |member| event_loop(member, listener, mailbox, Trigger::Level))?;
         }
         Ok(())
     })
 }
 
 /// The event loop. The mailbox brings the connections that an earlier pattern has left open.
-pub(super) fn event_loop(member: &Member<'_>, listener: &Listener, mailbox: &Mailbox<'_>) -> io::Result<()> {
+pub(super) fn event_loop(
+    member: &Member<'_>,
+    listener: &Listener,
+    mailbox: &Mailbox<'_>,
+    trigger: Trigger,
+) -> io::Result<()> {
     let mut sockets = EventLoop::new(member)?;
-    sockets.watch_listener(listener)?;
+    sockets.watch_listener(listener, trigger)?;
     sockets.watch_mailbox(mailbox)?;
     let mut ready = Vec::new();
     while sockets.wait(&mut ready)? {
@@ -56,11 +62,13 @@ pub(super) fn event_loop(member: &Member<'_>, listener: &Listener, mailbox: &Mai
             match event {
                 Ready::Listener => {
                     if let Some(connection) = listener.accept(member)? {
+                        sockets.take_turns()?;
                         sockets.adopt(connection);
                     }
                 }
                 Ready::Mailbox => mailbox.take().into_iter().for_each(|connection| sockets.adopt(connection)),
                 Ready::Connection(token) => sockets.serve(token),
+                Ready::Arrivals => {}
             }
         }
     }

@@ -21,6 +21,7 @@ static DRAINING: Pattern = Pattern {
     cost: "a second at most",
     watch: "FIN on every connection, no RST",
     shards: false,
+    sound: true,
     run,
 };
 

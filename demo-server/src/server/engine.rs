@@ -205,6 +205,7 @@ impl Run {
         open: Vec<Connection>,
         end: &Arc<Wake>,
     ) -> Result<Self, (String, Vec<Connection>)> {
+        listeners.choose_by_hash();
         let stage = Arc::new(Stage::new(pattern, service, listeners.all(), workers, open));
         let host = thread::Builder::new().name("pattern".to_owned()).spawn({
             let (stage, end) = (Arc::clone(&stage), Arc::clone(end));
@@ -268,6 +269,7 @@ mod tests {
         cost: "",
         watch: "",
         shards: true,
+        sound: true,
         run: |stage| {
             static ROLE: Role = Role { name: "server", prefix: "srv", duties: &[] };
             stage.crew(|crew| {

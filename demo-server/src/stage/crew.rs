@@ -22,7 +22,7 @@ pub struct Role {
 }
 
 /// The crew while it is being assembled.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Crew<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     stage: &'env Stage,
@@ -45,6 +45,18 @@ impl Stage {
             Some(failure) => Err(io::Error::other(failure.clone())),
             None => Ok(()),
         }
+    }
+
+    /// How many threads there are.
+    pub fn crew_size(&self) -> usize {
+        lock(&self.seats).len()
+    }
+
+    /// Forgets a thread that has left, and tells who waits for that.
+    fn dismiss(&self, seat: &Arc<Seat>) {
+        lock(&self.seats).retain(|other| !Arc::ptr_eq(other, seat));
+        drop(self.progress());
+        self.bell.notify_all();
     }
 
     /// Waits until every thread serves, or one has failed to: only then is a switch done, or undone.
@@ -72,14 +84,16 @@ impl<'scope, 'env> Crew<'scope, 'env> {
         lock(&stage.seats).push(Arc::clone(&seat));
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let thread = thread::Builder::new().name(name.clone());
-        thread.spawn_scoped(self.scope, move || {
+        let own = Arc::clone(&seat);
+        let started = thread.spawn_scoped(self.scope, move || {
             seat.tid.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::SeqCst);
-            let member = Member::new(stage, seat, index);
+            let member = Member::new(stage, Arc::clone(&seat), index);
             if let Err(error) = body(&member) {
                 stage.fail(format!("{name}: {error}"));
             }
             member.take_place();
-        })?;
-        Ok(())
+            stage.dismiss(&seat);
+        });
+        started.map(|_| ()).inspect_err(|_| stage.dismiss(&own))
     }
 }

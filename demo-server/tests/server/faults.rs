@@ -3,14 +3,14 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use demo_server::pattern::{PATTERNS, Pattern};
+use demo_server::pattern::Pattern;
 use demo_server::settings::Settings;
 use socket2::{Domain, Socket, Type};
 
 use crate::support::{self, TestServer, accept_queue, ask, connect, wait_until};
 
 fn each_pattern(settings: Settings, check: impl Fn(&'static Pattern, &TestServer)) {
-    for pattern in PATTERNS {
+    for pattern in support::sound() {
         println!("pattern {}", pattern.id);
         let test = TestServer::start(pattern, settings);
         check(pattern, &test);
@@ -24,7 +24,9 @@ fn small() -> Settings {
 
 #[test]
 fn paused_accept_fills_the_queue_to_its_limit_and_one_more() {
-    for pattern in PATTERNS.iter().filter(|pattern| !pattern.shards) {
+    // io_uring may have taken one more before its request is cancelled.
+    let exact = |pattern: &&Pattern| !pattern.shards && pattern.id != "uring-accept";
+    for pattern in support::sound().into_iter().filter(exact) {
         println!("pattern {}", pattern.id);
         let backlog = 4;
         let test = TestServer::start(pattern, Settings { backlog, ..small() });

@@ -4,7 +4,6 @@ use std::io::{Read as _, Write as _};
 
 use crate::support::{self, TestServer, ask, connect};
 use demo_server::http::{MAX_BODY, MAX_HEAD, Method, Request, parse};
-use demo_server::pattern::PATTERNS;
 use demo_server::settings::Settings;
 
 const GOOD: &[(&str, Method, bool)] = &[
@@ -151,7 +150,7 @@ fn no_bytes_make_the_parser_panic() {
 
 #[test]
 fn every_pattern_says_why_it_refuses_and_goes_on_with_others() {
-    for pattern in PATTERNS {
+    for pattern in support::sound() {
         let test = TestServer::start(pattern, Settings { workers: 2, ..Settings::default() });
         for (text, status) in BAD.iter().filter(|(text, _)| text.contains("\r\n")) {
             let mut stream = connect(test.address());
@@ -176,7 +175,7 @@ fn every_pattern_says_why_it_refuses_and_goes_on_with_others() {
 
 #[test]
 fn a_request_sent_byte_by_byte_is_served() {
-    for pattern in PATTERNS {
+    for pattern in support::sound() {
         let test = TestServer::start(pattern, Settings { workers: 2, ..Settings::default() });
         let mut stream = connect(test.address());
         stream.set_nodelay(true).unwrap();

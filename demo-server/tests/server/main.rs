@@ -12,3 +12,4 @@ mod patterns;
 mod program;
 mod support;
 mod switching;
+mod variants;

@@ -103,6 +103,11 @@ pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
+/// The patterns that serve every client.
+pub(crate) fn sound() -> Vec<&'static Pattern> {
+    pattern::PATTERNS.iter().filter(|pattern| pattern.sound).collect()
+}
+
 pub(crate) fn pattern(id: &str) -> &'static Pattern {
     pattern::find(id).unwrap()
 }

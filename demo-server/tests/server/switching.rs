@@ -3,15 +3,14 @@
 use std::os::fd::AsFd as _;
 use std::thread;
 
-use crate::support::{self, TestServer, ask, connect, field};
+use crate::support::{self, TestServer, ask, connect, field, sound};
 use demo_server::load::{self, Overrides, Plan, Report};
-use demo_server::pattern::PATTERNS;
 use demo_server::settings::{Change, Settings};
 use demo_server::wake::Wake;
 
 /// A walk over the complete graph of the patterns, loops included, that takes every edge once (Hierholzer).
 fn every_pair() -> Vec<usize> {
-    let count = PATTERNS.len();
+    let count = sound().len();
     let mut left: Vec<Vec<usize>> = (0..count).map(|_| (0..count).collect()).collect();
     let (mut path, mut walk) = (vec![0], Vec::new());
     while let Some(&here) = path.last() {
@@ -30,20 +29,20 @@ fn the_walk_takes_every_pair_once() {
     let mut pairs: Vec<_> = walk.windows(2).map(|pair| (pair[0], pair[1])).collect();
     pairs.sort_unstable();
     pairs.dedup();
-    assert_eq!(pairs.len(), PATTERNS.len() * PATTERNS.len());
+    assert_eq!(pairs.len(), sound().len() * sound().len());
 }
 
 /// Switches through all pairs while `profile` runs; after each switch some requests must be answered.
 fn switch_under(profile: &str, overrides: &Overrides) -> (TestServer, Report) {
     let walk = every_pair();
     let settings = Settings { workers: 3, backlog: 1024, ..Settings::default() };
-    let test = TestServer::start(&PATTERNS[walk[0]], settings);
+    let test = TestServer::start(sound()[walk[0]], settings);
     let plan = Plan::new(test.address(), profile, overrides).unwrap();
     let stop = Wake::new().unwrap();
     let report = thread::scope(|scope| {
         let running = scope.spawn(|| load::run(&plan, Some(stop.as_fd())).unwrap());
         for (step, pair) in walk.windows(2).enumerate() {
-            let (from, to) = (&PATTERNS[pair[0]], &PATTERNS[pair[1]]);
+            let (from, to) = (sound()[pair[0]], sound()[pair[1]]);
             // A loop changes the number of workers instead, which is a switch too.
             let workers = (from.id == to.id).then_some(2 + u32::try_from(step % 3).unwrap());
             let change = Change { pattern: Some(to.id.to_owned()), workers, ..Change::default() };
@@ -94,15 +93,15 @@ fn no_connection_is_lost_with_churn() {
 #[test]
 fn an_idle_connection_is_handed_on_and_still_served() {
     let walk = every_pair();
-    let test = TestServer::start(&PATTERNS[walk[0]], Settings { workers: 2, ..Settings::default() });
+    let test = TestServer::start(sound()[walk[0]], Settings { workers: 2, ..Settings::default() });
     let mut stream = connect(test.address());
     let cookie = test.state().listeners[0].cookie;
     for &to in &walk[1..] {
-        let state = test.switch(PATTERNS[to].id);
+        let state = test.switch(sound()[to].id);
         let response = ask(&mut stream).unwrap();
-        assert_eq!(field(&response, "x-pattern"), Some(PATTERNS[to].id));
+        assert_eq!(field(&response, "x-pattern"), Some(sound()[to].id));
         assert_eq!(state.listeners[0].cookie, cookie, "the listener is still the same socket");
-        let expected = if PATTERNS[to].shards { 2 } else { 1 };
+        let expected = if sound()[to].shards { 2 } else { 1 };
         assert_eq!(state.listeners.len(), expected);
     }
     assert_eq!(test.state().counters.accepted, 1);
@@ -112,7 +111,7 @@ fn an_idle_connection_is_handed_on_and_still_served() {
 #[test]
 fn a_request_in_hand_is_answered_across_a_switch() {
     use std::io::Write as _;
-    for from in PATTERNS {
+    for from in sound() {
         let test = TestServer::start(from, Settings { workers: 2, sleep_us: 50_000, ..Settings::default() });
         let mut streams: Vec<_> = (0..5).map(|_| connect(test.address())).collect();
         for stream in &mut streams {

@@ -9,6 +9,7 @@ use observer_ebpf::{
     record::{Connection, ListenerEvent, flag, stage},
 };
 
+use super::accept_unseen;
 use crate::{
     books::{LISTENER_CLOSED, add, add_signed, duration, lost, now, send},
     constants as at,
@@ -50,7 +51,11 @@ unsafe fn connection_ended(connection: *mut Connection) {
         let enqueued = (*connection).enqueued_ns;
         if let Some(entry) = LISTENERS.get_ptr_mut((*connection).listener) {
             add(&raw mut (*entry).counters.ended, 1);
-            if flags & flag::ACCEPTED == 0 {
+            if flags & flag::ACCEPTED == 0 && flags & flag::FIN != 0 {
+                // In the queue it can only be reset: who closes it in order has accepted it, even if accept(2) failed in
+                // its last step and closed it itself.
+                accept_unseen::note(connection, entry, flags);
+            } else if flags & flag::ACCEPTED == 0 {
                 add(&raw mut (*entry).counters.dropped_queued, 1);
             } else if flags & (flag::DATA | flag::READ) == flag::DATA {
                 add_signed(&raw mut (*entry).counters.unread, -1);

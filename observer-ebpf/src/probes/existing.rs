@@ -19,8 +19,8 @@ use crate::{
     books::lost,
     constants::{self as at, value},
     kernel::{
-        TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_LISTEN,
-        Typed, is_tcp, netns,
+        AF_INET6, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
+        TCP_LISTEN, Typed, is_tcp, netns,
     },
     maps::{LISTENERS, PLACES, Place},
 };
@@ -76,13 +76,29 @@ fn existing_listeners(ctx: *const TaskFile) -> i32 {
 fn note_place(sock: Typed) {
     if LISTENERS.get_ptr(sock.load::<u64>(&at::SKC_COOKIE)).is_some() {
         // Full: said in the map's description.
-        let _ = PLACES.insert(place(sock), 1, 0);
+        let _ = PLACES.insert(place(sock, local_address(sock)), 1, 0);
     }
 }
 
 #[inline(always)]
-fn place(sock: Typed) -> Place {
-    Place { netns: netns(sock.address()), port: sock.load::<u16>(&at::SKC_NUM).into() }
+fn place(sock: Typed, address: [u32; 4]) -> Place {
+    Place { netns: netns(sock.address()), port: sock.load::<u16>(&at::SKC_NUM).into(), address }
+}
+
+#[inline(always)]
+fn local_address(sock: Typed) -> [u32; 4] {
+    if sock.load::<u16>(&at::SKC_FAMILY) == AF_INET6 {
+        sock.load(&at::SKC_V6_RCV_SADDR)
+    } else {
+        [sock.load(&at::SKC_RCV_SADDR), 0, 0, 0]
+    }
+}
+
+/// Whether it could have come out of a listener from before the start: one of its own address, or of any.
+#[inline(always)]
+fn is_at_a_listener(sock: Typed) -> bool {
+    PLACES.get_ptr(place(sock, local_address(sock))).is_some()
+        || PLACES.get_ptr(place(sock, [0; 4])).is_some()
 }
 
 /// Runs after the other. Which shard a connection came out of is not to be known any more, nor whether a listener of
@@ -94,7 +110,7 @@ fn existing_connections(ctx: *const TaskFile) -> i32 {
     if !is_tcp(sock) || !is_open(i32::from(sock.load::<u8>(&at::SKC_STATE))) {
         return 0;
     }
-    if PLACES.get_ptr(place(sock)).is_none() {
+    if !is_at_a_listener(sock) {
         return 0;
     }
     let mut record = unseen(sock.address(), 0, sock.load(&at::SKC_FAMILY));

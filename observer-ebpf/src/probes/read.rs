@@ -1,7 +1,7 @@
 //! Signal: the program read from a connection. All hooks run in the context of the reader.
 //!
 //! - `tp_btf/sock_recv_length(sk, ret, flags)`: the end of `sock_recvmsg` (6.3 and later). Peeks take nothing out of the
-//!   queue and are not reads; neither is the 0 that says end of file. It cannot see splice and sendfile.
+//!   queue and are not reads; neither is the 0 that says end of file, nor a message of the error queue. It cannot see splice and sendfile.
 //! - `fexit/tcp_recvmsg(sk, msg, len, flags, addr_len)`: the same, one layer down.
 //! - `tp_btf/tcp_rcv_space_adjust(sk)`: each time that bytes were copied to the program, splice included. It says
 //!   nothing about how many; they are what was received less what is still there. One read of several segments
@@ -18,7 +18,7 @@ use super::accept_unseen;
 use crate::{
     books::{add, add_signed, add32, duration, now, set_bits},
     constants as at,
-    kernel::{self, MSG_PEEK, Typed},
+    kernel::{self, MSG_ERRQUEUE, MSG_PEEK, Typed},
     maps::{CONNECTIONS, LISTENERS},
     threads,
 };
@@ -38,7 +38,7 @@ fn recvmsg(ctx: FExitContext) -> i32 {
 #[inline(always)]
 fn returned(sock: Typed, result: i32, flags: i32) -> i32 {
     if result > 0
-        && flags & MSG_PEEK == 0
+        && flags & (MSG_PEEK | MSG_ERRQUEUE) == 0
         && let Some(flow) = kernel::flow(sock)
     {
         received(flow, result as u64);

@@ -1,10 +1,6 @@
 //! The kernel as a source of events for the model.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fs,
-    os::unix::fs::MetadataExt as _,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use aya::programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _};
@@ -12,9 +8,9 @@ use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample,
 
 use super::{
     choice::Outcome,
-    host,
     log::ProbeLog,
     maps::{self, Maps},
+    namespaces::{self, Namespaces},
     plan::PROGRAMS,
     probes::{Options, Probes},
     tasks,
@@ -51,8 +47,7 @@ pub struct Source {
     maps: Maps,
     /// Listeners that are sampled, by cookie.
     listeners: BTreeMap<u64, Activity>,
-    /// A process in each network namespace, through which its counters can be read.
-    namespaces: HashMap<u32, u32>,
+    namespaces: Namespaces,
     /// Processes that hold listeners.
     holders: BTreeSet<u32>,
     /// Threads that were alive at the last look, by process and thread id.
@@ -68,12 +63,9 @@ impl Source {
     /// As [`Probes::attach`].
     pub fn start(options: &Options, sink: &mut impl FnMut(Event)) -> Result<Self> {
         let own = std::process::id();
-        let mut namespaces = HashMap::new();
-        if let Some(netns) = netns_of(own) {
-            namespaces.insert(netns, own);
-            if let Some(counters) = host::read(own) {
-                sink(Event::Host { netns, counters });
-            }
+        let mut namespaces = Namespaces::default();
+        if let Some(netns) = namespaces::of(own) {
+            namespaces.watch(netns, &[own], sink);
         }
         let mut probes = Probes::attach(options)?;
         // Before the maps are taken: aya-log takes its own out of the same object.
@@ -140,25 +132,20 @@ impl Source {
         self.listeners.insert(cookie, Activity::default());
         let identity = &entry.identity;
         self.holders.insert(identity.pid);
-        if !self.namespaces.contains_key(&identity.netns)
-            && let Some(counters) = host::read(identity.pid)
-        {
-            self.namespaces.insert(identity.netns, identity.pid);
-            sink(Event::Listener(entry.clone()));
-            self.sample(&[cookie], sink);
-            sink(Event::Host { netns: identity.netns, counters });
-            return;
-        }
+        let (netns, candidates) = (identity.netns, [identity.tid, identity.pid]);
         sink(Event::Listener(entry));
         // An instant to take the first rates from.
         self.sample(&[cookie], sink);
+        self.namespaces.watch(netns, &candidates, sink);
     }
 
     fn closed(&mut self, cookie: u64, sink: &mut impl FnMut(Event)) {
         self.listeners.remove(&cookie);
         if let Some(entry) = self.maps.listener(cookie) {
+            let netns = entry.identity.netns;
             sink(Event::ListenerClosed(entry));
             self.maps.forget_listener(cookie);
+            self.namespaces.leave(netns, sink);
         }
     }
 
@@ -169,13 +156,7 @@ impl Source {
         for cookies in cookies.chunks(PER_RUN) {
             self.sample(cookies, sink);
         }
-        self.namespaces.retain(|netns, pid| match host::read(*pid) {
-            Some(counters) => {
-                sink(Event::Host { netns: *netns, counters });
-                true
-            }
-            None => false,
-        });
+        self.namespaces.read(sink);
         sink(Event::Loss(self.maps.counters()?));
         Ok(())
     }
@@ -220,6 +201,7 @@ impl Source {
 
     /// Reads what costs more: threads, and what the probes cost.
     pub fn detail(&mut self, time_ns: u64, sink: &mut impl FnMut(Event)) {
+        self.namespaces.find(sink);
         self.threads(sink);
         sink(Event::ThreadsRead { time_ns });
         sink(Event::Probes(self.costs()));
@@ -267,11 +249,6 @@ impl Source {
     fn costs(&self) -> Vec<ProbeCost> {
         PROGRAMS.iter().filter_map(|row| self.probes.cost(row.name)).collect()
     }
-}
-
-/// Inode number of a process's network namespace.
-pub fn netns_of(pid: u32) -> Option<u32> {
-    fs::metadata(format!("/proc/{pid}/ns/net")).ok().map(|metadata| metadata.ino() as u32)
 }
 
 /// Nanoseconds of CLOCK_MONOTONIC, the clock of all times here.

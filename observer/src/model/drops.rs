@@ -77,6 +77,15 @@ impl Refused {
         self.syn + self.ack + self.syn_queue
     }
 
+    /// Refusals of any cause, as exactly as they are known: what rates are made of.
+    pub(super) fn counted(&self, telling: Telling) -> u64 {
+        match telling {
+            Telling::Each => self.seen(),
+            Telling::LastAck => self.most(),
+            Telling::Nothing => self.drops,
+        }
+    }
+
     /// Refusals for a full accept queue that were seen.
     pub(super) fn overflows_seen(&self) -> u64 {
         self.syn + self.ack

@@ -41,6 +41,11 @@ pub enum Event {
         /// The counters.
         counters: HostCounters,
     },
+    /// A network namespace without watched listeners: nobody reads its counters any more.
+    HostGone {
+        /// Inode number of the namespace.
+        netns: u32,
+    },
     /// Loss counters of the kernel half.
     Loss([u64; loss::COUNTERS as usize]),
     /// What the probes cost.

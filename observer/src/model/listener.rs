@@ -23,7 +23,9 @@ struct Totals {
     time_ns: u64,
     enqueued: u64,
     accepted: u64,
-    dropped: u64,
+    refused: u64,
+    /// Connections in the accept queue.
+    depth: u32,
 }
 
 /// A watched listener.
@@ -42,6 +44,8 @@ pub(super) struct Watched {
     refused_before_host: Option<u64>,
     past: VecDeque<Totals>,
     closed_ns: Option<u64>,
+    /// When it was first seen not to listen any more, though its socket is there: after shutdown(2).
+    shut_ns: Option<u64>,
     /// Number within its group, once it has been in one.
     shard: Option<u32>,
 }
@@ -60,11 +64,13 @@ impl Watched {
             refused_before_host: host_known.then_some(0),
             past: VecDeque::new(),
             closed_ns: None,
+            shut_ns: None,
             shard: None,
         };
         if entry.identity.opened_ns != 0 {
             // It began with nothing, so its first rates are right too.
-            let nothing = Totals { time_ns: entry.identity.opened_ns, enqueued: 0, accepted: 0, dropped: 0 };
+            let nothing =
+                Totals { time_ns: entry.identity.opened_ns, enqueued: 0, accepted: 0, refused: 0, depth: 0 };
             watched.past.push_back(nothing);
         }
         watched.histograms(entry);
@@ -118,7 +124,7 @@ impl Watched {
     }
 
     /// Takes over a sample.
-    pub(super) fn sampled(&mut self, sample: &Sample) {
+    pub(super) fn sampled(&mut self, sample: &Sample, telling: Telling) {
         self.peak = self.peak.max(sample.peak);
         if self.identity.port == 0 {
             self.identity.port = sample.port;
@@ -127,8 +133,12 @@ impl Watched {
             time_ns: sample.time_ns,
             enqueued: sample.counters.enqueued,
             accepted: sample.counters.accepted,
-            dropped: dropped(sample),
+            refused: Refused::new(dropped(sample), &sample.counters).counted(telling),
+            depth: sample.accept_queue,
         };
+        if sample.state != LISTENING {
+            self.shut_ns.get_or_insert(sample.time_ns);
+        }
         self.past.push_back(totals);
         // Keeps one that is a whole window old, if there is one.
         while self
@@ -170,6 +180,35 @@ impl Watched {
             .map_or_else(Refused::default, |sample| Refused::new(dropped(sample), &sample.counters))
     }
 
+    /// How it is, in a word.
+    fn state(&self, sample: &Sample, rates: &Rates, telling: Telling, most_overflows: u64) -> State {
+        let (depth, limit) = (sample.accept_queue, sample.limit);
+        if self.is_closed() || self.shut_ns.is_some() {
+            State::Idle
+        } else if rates.dropped > 0.0 && (telling != Telling::Nothing || most_overflows > 0) {
+            State::Overflowing
+        } else if depth > limit {
+            State::Saturated
+        } else if self.nobody_accepts() {
+            State::Stranded
+        } else if depth > 0 && u64::from(depth) * 2 > u64::from(limit) {
+            State::Filling
+        } else if rates.enqueued > 0.0 || rates.accepted > 0.0 {
+            State::Healthy
+        } else {
+            State::Idle
+        }
+    }
+
+    /// Some wait now, some waited a whole window ago, and none was accepted in between.
+    fn nobody_accepts(&self) -> bool {
+        let (Some(first), Some(last)) = (self.past.front(), self.past.back()) else { return false };
+        first.depth > 0
+            && last.depth > 0
+            && first.accepted == last.accepted
+            && last.time_ns.saturating_sub(first.time_ns) >= RATE_WINDOW_NS
+    }
+
     /// The figures now; the interval begins anew. `refused_here` is what all listeners of its namespace refused.
     pub(super) fn snapshot(&mut self, telling: Telling, host: Option<&Host>, refused_here: u64) -> Listener {
         let identity = &self.identity;
@@ -190,8 +229,8 @@ impl Watched {
             group: self.shard.map(|_| self.place().1.to_string()),
             shard: self.shard,
             opened_ns: (identity.opened_ns != 0).then_some(identity.opened_ns),
-            closed_ns: self.closed_ns.or((sample.state != LISTENING).then_some(sample.time_ns)),
-            state: if self.is_closed() { State::Idle } else { state(&sample, &rates, between.1) },
+            closed_ns: self.closed_ns.or(self.shut_ns),
+            state: self.state(&sample, &rates, telling, between.1),
             backlog_limit: sample.limit,
             accept_queue: sample.accept_queue,
             accept_queue_peak: self.peak.max(sample.accept_queue),
@@ -255,24 +294,7 @@ fn rates(past: &VecDeque<Totals>) -> Rates {
     Rates {
         enqueued: rate(first.enqueued, last.enqueued),
         accepted: rate(first.accepted, last.accepted),
-        dropped: rate(first.dropped, last.dropped),
-    }
-}
-
-/// How a listener is, in a word.
-fn state(sample: &Sample, rates: &Rates, most_overflows: u64) -> State {
-    if rates.dropped > 0.0 && most_overflows > 0 {
-        State::Overflowing
-    } else if sample.accept_queue > sample.limit {
-        State::Saturated
-    } else if sample.accept_queue > 0 && rates.accepted == 0.0 && rates.enqueued == 0.0 {
-        State::Stranded
-    } else if sample.accept_queue > 0 && u64::from(sample.accept_queue) * 2 > u64::from(sample.limit) {
-        State::Filling
-    } else if rates.enqueued > 0.0 || rates.accepted > 0.0 {
-        State::Healthy
-    } else {
-        State::Idle
+        dropped: rate(first.refused, last.refused),
     }
 }
 
@@ -281,7 +303,26 @@ mod tests {
     use super::*;
 
     fn totals(time_ns: u64, enqueued: u64) -> Totals {
-        Totals { time_ns, enqueued, accepted: 0, dropped: 0 }
+        Totals { time_ns, enqueued, accepted: 0, refused: 0, depth: 0 }
+    }
+
+    #[test]
+    fn stranded_is_who_waits_for_a_second_though_others_arrive() {
+        let entry = crate::model::tests::entry(1);
+        let mut watched = Watched::new(&entry, false);
+        let at = |time_ns: u64, depth: u32, accepted: u64| {
+            let mut sample = last_sample(&entry, time_ns);
+            (sample.accept_queue, sample.limit, sample.counters.accepted) = (depth, 100, accepted);
+            sample.counters.enqueued = accepted + u64::from(depth);
+            sample
+        };
+        let mut state = |sample: Sample| {
+            watched.sampled(&sample, Telling::Nothing);
+            watched.snapshot(Telling::Nothing, None, 0).state
+        };
+        assert_eq!(state(at(2_000_000_000, 3, 0)), State::Healthy, "they have just come");
+        assert_eq!(state(at(3_000_000_000, 9, 0)), State::Stranded);
+        assert_eq!(state(at(4_000_000_000, 9, 5)), State::Healthy, "somebody accepts");
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub enum State {
     Filling,
     /// The accept queue is full; nothing was refused in the last second.
     Saturated,
-    /// Connections wait and nobody accepted any of them in the last second.
+    /// Connections have waited for a second, and none was accepted in it.
     Stranded,
     /// Connections were refused in the last second.
     Overflowing,
@@ -114,7 +114,7 @@ pub struct Rates {
     pub enqueued: f64,
     /// Connections that were accepted.
     pub accepted: f64,
-    /// Connections that were refused (`sk_drops`).
+    /// Connections that were refused.
     pub dropped: f64,
 }
 

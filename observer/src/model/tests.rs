@@ -20,7 +20,7 @@ fn counters(enqueued: u64, accepted: u64) -> ListenerCounters {
     ListenerCounters { enqueued, accepted, ..ListenerCounters::BLANK }
 }
 
-fn entry(cookie: u64) -> Box<ListenerEntry> {
+pub(super) fn entry(cookie: u64) -> Box<ListenerEntry> {
     let mut address = [0; 16];
     address[..4].copy_from_slice(&[127, 0, 0, 1]);
     Box::new(ListenerEntry {

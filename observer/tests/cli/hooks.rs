@@ -26,6 +26,8 @@ fn privileged(test: &str) -> bool {
 fn what_is_no_hook_is_a_usage_error_that_names_those_there_are() {
     watch(&["--hook", "read"]).refused(2, &["SIGNAL=HOOK", "read=fexit/tcp_recvmsg"]);
     watch(&["--hook", "nothing=x"]).refused(2, &["nothing", "listener", "wakeups"]);
+    watch(&["--hook", "read=fexit/tcp_recvmsg", "--hook", "read=tp_btf/sock_recv_length"])
+        .refused(2, &["`read` twice", "fexit/tcp_recvmsg", "tp_btf/sock_recv_length"]);
     watch(&["--hook", "read=kprobe/nothing"]).refused(2, &["kprobe/nothing", "tp_btf/tcp_rcv_space_adjust"]);
 }
 

@@ -1,6 +1,9 @@
 //! How a connection ends, and by whom, against what the two ends did.
 
-use std::net::{Shutdown, TcpStream};
+use std::{
+    net::{Shutdown, TcpStream},
+    os::fd::AsRawFd as _,
+};
 
 use crate::{
     counters::Counters,
@@ -252,5 +255,29 @@ fn reading_shut_down_by_the_server() {
         assert_eq!((connection.writes, connection.bytes_written), (1, 6), "{connection:?}");
         assert_eq!(connection.end, "fin", "{connection:?}");
         assert_eq!(lines.listener(server.cookie).unread, 0);
+    });
+}
+
+#[test]
+fn accepted_in_vain() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let server = Server::listen(V4, 4);
+        let client = server.queue(1).remove(0);
+        let nowhere = std::ptr::without_provenance_mut(1);
+        let mut length: libc::socklen_t = 16;
+        #[expect(unsafe_code, reason = "no library passes an address that is none")]
+        // SAFETY: the kernel checks the address, and that is what this is about.
+        let result = unsafe { libc::accept4(server.socket.as_raw_fd(), nowhere, &mut length, 0) };
+        let error = std::io::Error::last_os_error();
+        assert_eq!((result, error.raw_os_error()), (-1, Some(libc::EFAULT)));
+        receive_end(&client);
+        let remote = own(&client);
+        drop(client);
+        observer.wait_for_connections(1);
+        let lines = observer.finish();
+        let connection = lines.connection_from(remote);
+        assert_eq!((connection.end.as_str(), connection.closed_first), ("fin", Some(true)), "{connection:?}");
+        balanced(&lines, &server, 1, 0);
     });
 }

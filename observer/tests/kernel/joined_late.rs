@@ -156,3 +156,25 @@ fn queued_before_and_dropped_after() {
         drop(clients);
     });
 }
+
+#[test]
+fn a_client_from_a_listeners_port_is_no_connection_of_it() {
+    isolated(|| {
+        let server = Server::listen(V4, 4);
+        let other = Server::listen(V4, 4);
+        // The same port, another address.
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
+        let from = std::net::SocketAddr::from(([127, 0, 0, 2], server.address.port()));
+        socket.bind(&from.into()).expect("bind");
+        socket.connect(&other.address.into()).expect("connect");
+        let accepted = other.accept();
+        let mut observer = Observer::start();
+        drop((socket, accepted));
+        observer.wait_for_connections(1);
+        let lines = observer.finish();
+        let connections = lines.connections();
+        assert_eq!(connections.len(), 1);
+        assert_eq!((connections[0].local, connections[0].remote), (other.address, from));
+    });
+}

@@ -48,7 +48,8 @@ fn missing() -> Option<String> {
         .then(|| "it needs CAP_SYS_ADMIN, for a network namespace and for probes; run it as root".to_owned())
 }
 
-fn enter() {
+/// Leaves the calling thread's network namespace for a new one, with loopback up.
+pub(crate) fn enter() {
     // SAFETY: only the network namespace is left; the table of descriptors stays shared with the other threads.
     #[expect(unsafe_code, reason = "rustix marks all of unshare(2) so, for the sake of CLONE_FILES")]
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.expect("cannot make a network namespace");

@@ -157,3 +157,25 @@ fn only_cookies() {
         assert_eq!(causes(&lines, cookie), []);
     });
 }
+
+#[test]
+fn repeated_syns_refuse_nobody() {
+    isolated(|| {
+        half_open::silence();
+        let before = Counters::read();
+        let mut observer = Observer::start_with(&["--interval", "100ms"]);
+        let server = Server::listen(V4, BACKLOG);
+        half_open::send(server.address.port(), 5);
+        until("five requests", || server.syn_queue() == 5);
+        half_open::send(server.address.port(), 5);
+        until("the repeated SYNs are discarded", || server.truth().drops >= 5);
+        observer.wait_for_next_lines();
+        let lines = observer.finish();
+        assert_eq!((Counters::read() - &before).of("ListenDrops"), 0, "ListenDrops");
+        let listener = lines.listener(server.cookie);
+        assert_eq!((listener.listen_drops, listener.overflows), (5, Some(0)), "sk_drops, and what they were");
+        assert_eq!(causes(&lines, server.cookie), []);
+        let states = lines.listener_over_time(server.cookie);
+        assert!(states.iter().all(|line| line.state != "overflowing"), "{states:?}");
+    });
+}

@@ -5,7 +5,9 @@ use std::{collections::BTreeSet, fs, path::PathBuf, thread};
 use socket2::{Domain, Socket, Type};
 
 use crate::{
-    namespace::isolated,
+    counters::Counters,
+    lines::{Host, Lines},
+    namespace::{inode, isolated},
     observed::Observer,
     processes::Acceptor,
     sock_diag,
@@ -176,5 +178,35 @@ fn only_the_selected_cgroup() {
         assert_eq!(lines.cookies(), BTreeSet::from([before.cookie, after.cookie]));
         let listeners: BTreeSet<_> = lines.connections().iter().map(|one| one.listener).collect();
         assert_eq!(listeners, BTreeSet::from([Some(before.cookie), Some(after.cookie)]));
+    });
+}
+
+#[test]
+fn counters_of_a_namespace_whose_listener_has_left_it() {
+    isolated(|| {
+        let before = Counters::read();
+        // The observer is elsewhere; who calls listen(2) is gone when it looks; the process that the thread belonged to
+        // was never in here. Only the acceptor is.
+        let mut observer = thread::scope(|scope| {
+            let elsewhere = || {
+                crate::namespace::enter();
+                Observer::start_with(&["--interval", "100ms"])
+            };
+            scope.spawn(elsewhere).join().expect("a thread")
+        });
+        let server = thread::scope(|scope| scope.spawn(|| Server::listen(V4, 16)).join()).expect("a thread");
+        let _acceptor = Acceptor::fork(&server.socket);
+        let here = inode();
+        let line = |lines: &Lines| lines.of::<Host>("host").into_iter().rfind(|host| host.netns == here);
+        observer.wait_for("the counters of this namespace", |lines| line(lines).is_some());
+        (0..5).for_each(|_| receive_end(&connect(server.address)));
+        observer.wait_for("all that was counted", |lines| {
+            line(lines).is_some_and(|host| host.passive_opens == 5)
+        });
+        let lines = observer.finish();
+        assert_eq!((Counters::read() - &before).of("PassiveOpens"), 5);
+        let checks = lines.of::<crate::lines::Ledger>("ledger");
+        let check = |one: &&crate::lines::Ledger| one.netns == here && one.check == "passive_opens";
+        assert_eq!(checks.iter().rfind(check).map(|check| check.difference), Some(0));
     });
 }

@@ -148,7 +148,7 @@ pub static PROGRAMS: &[Program] = &[
     row(
         "existing_listeners",
         Attach::Iterator("task_file"),
-        &[IS_TCP, HOLDER, NETNS, &["SKC_NUM", "SKC_COOKIE", "SK_ACK_BACKLOG", "SK_DROPS"]],
+        &[IS_TCP, HOLDER, NETNS, ADDRESSES, &["SKC_COOKIE", "SK_ACK_BACKLOG", "SK_DROPS"]],
     ),
     row("existing_connections", Attach::Iterator("task_file"), &[IS_TCP, HOLDER, NETNS, ADDRESSES]),
 ];

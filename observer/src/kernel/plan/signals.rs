@@ -98,7 +98,10 @@ pub static SIGNALS: &[Signal] = &[
             Hook {
                 name: "tracepoint/sys_exit_accept+tp_btf/io_uring_complete",
                 programs: &["exit_accept", "exit_accept4", "ring_completes"],
-                blind: Some("accepts by the kernel itself, and into fixed files of an io_uring"),
+                blind: Some(
+                    "accepts by the kernel itself, by 32-bit programs, and into fixed files of an io_uring: those show at \
+                     their first read or write",
+                ),
             },
             Hook {
                 name: "fexit/inet_accept+tracepoint/sys_exit_accept",
@@ -117,7 +120,7 @@ pub static SIGNALS: &[Signal] = &[
                 name: "tracepoint/sys_exit_accept",
                 programs: &["exit_accept", "exit_accept4"],
                 blind: Some(
-                    "accepts through io_uring or by the kernel: those show at their first read or write",
+                    "accepts through io_uring, by 32-bit programs or by the kernel: those show at their first read or write",
                 ),
             },
         ],
@@ -145,12 +148,12 @@ pub static SIGNALS: &[Signal] = &[
             Hook {
                 name: "tp_btf/sock_recv_length",
                 programs: &["recv_length"],
-                blind: Some("splice, and sendfile from a connection"),
+                blind: Some("splice, sendfile from a connection, and TCP_ZEROCOPY_RECEIVE"),
             },
             Hook {
                 name: "fexit/tcp_recvmsg",
                 programs: &["recvmsg"],
-                blind: Some("splice, sendfile from a connection, kTLS, MPTCP"),
+                blind: Some("splice, sendfile from a connection, TCP_ZEROCOPY_RECEIVE, kTLS, MPTCP"),
             },
             Hook {
                 name: "tp_btf/tcp_rcv_space_adjust",
