@@ -44,7 +44,7 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
     },
     Loss {
         name: "ring_listener",
-        meaning: "notices of listeners opening or closing that found the ring buffer full; a rescan recovers them",
+        meaning: "notices of listeners opening or closing that found the ring buffer full; the next reading looks at all",
     },
     Loss {
         name: "ring_sample",

@@ -70,8 +70,10 @@ impl Model {
             Event::Listener(entry) => self.listener(&entry),
             Event::ListenerClosed(entry) => {
                 self.listener(&entry);
+                let host = self.hosts.get(&entry.identity.netns);
+                let migrations = host.is_none_or(Host::has_migrated);
                 if let Some(watched) = self.listeners.get_mut(&entry.identity.cookie) {
-                    watched.closed(&entry, self.last_ns.unwrap_or(0));
+                    watched.closed(&entry, self.last_ns.unwrap_or(0), migrations);
                 }
             }
             Event::Sample(sample) => {
@@ -84,8 +86,10 @@ impl Model {
             Event::Task { pid, tid, task } => self.threads.looked_up(pid, tid, task),
             Event::ThreadsRead { time_ns } => self.threads.read(time_ns),
             Event::Host { netns, counters } => {
+                if self.hosts_gone.remove(&netns) {
+                    self.begin_anew(netns);
+                }
                 self.hosts.entry(netns).or_default().read(counters);
-                self.hosts_gone.remove(&netns);
                 for watched in self.listeners.values_mut() {
                     if watched.identity().netns == netns {
                         watched.host_known();
@@ -100,6 +104,15 @@ impl Model {
             Event::Demo(demo) => self.demo = Some(*demo),
         }
         None
+    }
+
+    /// An inode number is given to the next namespace at once: what was counted under it is another's.
+    fn begin_anew(&mut self, netns: u32) {
+        self.hosts.remove(&netns);
+        self.gone.remove(&netns);
+        for watched in self.listeners.values_mut().filter(|watched| watched.identity().netns == netns) {
+            watched.disown();
+        }
     }
 
     fn listener(&mut self, entry: &observer_ebpf::record::ListenerEntry) {
@@ -154,7 +167,7 @@ impl Model {
             meta: Arc::clone(&self.meta),
             listeners,
             hosts: self.hosts(),
-            threads: self.threads.snapshot(),
+            threads: self.threads(),
             recent: self.recent.iter().cloned().collect(),
             slowest: self.slowest.clone(),
             ledger,
@@ -198,6 +211,15 @@ impl Model {
         }
     }
 
+    fn threads(&mut self) -> Vec<snapshot::Thread> {
+        let mut threads = self.threads.snapshot();
+        // A share of what is not known to be all is none.
+        if self.counters.is_some_and(|counters| counters[loss::THREADS_FULL as usize] > 0) {
+            threads.iter_mut().for_each(|thread| thread.accept_share = None);
+        }
+        threads
+    }
+
     fn hosts(&self) -> Vec<snapshot::Host> {
         let mut hosts: Vec<_> = self.hosts.iter().map(|(netns, host)| host.snapshot(*netns)).collect();
         hosts.sort_by_key(|host| host.netns);
@@ -208,7 +230,10 @@ impl Model {
         let mut checks: Vec<_> = self.listeners.values().filter_map(ledger::listener).collect();
         checks.extend(self.counters.map(|counters| ledger::ring(counters, self.delivered)));
         for (netns, host) in &self.hosts {
-            let here = self.listeners.values().filter(|watched| watched.identity().netns == *netns);
+            let here = self
+                .listeners
+                .values()
+                .filter(|watched| watched.identity().netns == *netns && !watched.is_disowned());
             let gone = self.gone.get(netns).copied().unwrap_or_default();
             checks.extend(ledger::host(*netns, host, here, gone, &self.meta));
         }
@@ -219,7 +244,7 @@ impl Model {
     fn forget_closed(&mut self) {
         let gone = &mut self.gone;
         self.listeners.retain(|_, watched| {
-            if watched.is_closed() {
+            if watched.is_closed() && !watched.is_disowned() {
                 let sum = gone.entry(watched.identity().netns).or_default();
                 sum.add(watched);
             }

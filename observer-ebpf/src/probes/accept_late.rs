@@ -7,7 +7,7 @@ use super::accept::From;
 use crate::{
     constants as at,
     kernel::{AF_INET, AF_INET6, Address, Typed},
-    maps::CONNECTIONS,
+    maps::{CONNECTIONS, LISTENERS},
 };
 
 /// What is known of a connection whose arrival left no record.
@@ -27,7 +27,14 @@ pub(crate) fn arrived_before(task: Typed, sock: Address, from: From) -> Arrived 
         return Arrived::Unwatched;
     };
     let Some(cookie) = from.watched(task) else { return Arrived::Unwatched };
-    let record = unseen(sock, cookie, family);
+    let mut record = unseen(sock, cookie, family);
+    if record.local_port == 0
+        && let Some(entry) = LISTENERS.get_ptr(cookie)
+    {
+        // It was reset in the queue, which takes its port away.
+        record.local_port = unsafe { (*entry).identity.port };
+        record.flags |= flag::RESET_IN;
+    }
     match follow(sock, &record) {
         Some(connection) => Arrived::Followed(connection),
         None => Arrived::NoRoom(cookie),

@@ -144,6 +144,11 @@ fn is_tail(listener: Typed, sock: u64) -> bool {
 /// `sk_data_ready` of a listener: the child before it is now in this listener's queue.
 #[inline(always)]
 pub(crate) fn enqueued(listener: Typed) {
+    // Taken whatever becomes of it: left there, it would be taken for the next one.
+    let Some(arrival) = ARRIVAL.get_ptr_mut(0) else { return };
+    let arrival = unsafe { &mut *arrival };
+    let sock = arrival.sock;
+    arrival.sock = 0;
     let cookie: u64 = listener.load(&at::SKC_COOKIE);
     let Some(entry) = LISTENERS.get_ptr_mut(cookie) else { return };
     let depth: u32 = listener.load(&at::SK_ACK_BACKLOG);
@@ -151,10 +156,6 @@ pub(crate) fn enqueued(listener: Typed) {
         add(&raw mut (*entry).counters.enqueued, 1);
         raise32(&raw mut (*entry).counters.peak, depth);
     }
-    let Some(arrival) = ARRIVAL.get_ptr_mut(0) else { return };
-    let arrival = unsafe { &mut *arrival };
-    let sock = arrival.sock;
-    arrival.sock = 0;
     let connection = &mut arrival.connection;
     if sock == 0
         || connection.local_port != listener.load::<u16>(&at::SKC_NUM)

@@ -8,7 +8,7 @@ use observer_ebpf::record::{ListenerEntry, flag};
 use crate::{
     books::{add, set_bits},
     kernel::Address,
-    maps::CONNECTIONS,
+    maps::{CONNECTIONS, LISTENERS},
 };
 
 /// The listener was told of a connection that was not established just before; `false` if it did not come from another
@@ -19,6 +19,9 @@ pub(crate) fn moved(child: Address, cookie: u64, entry: *mut ListenerEntry) -> b
     unsafe {
         if (*connection).listener == cookie {
             return false;
+        }
+        if let Some(old) = LISTENERS.get_ptr_mut((*connection).listener) {
+            add(&raw mut (*old).counters.moved_away, 1);
         }
         (*connection).listener = cookie;
         set_bits(&raw mut (*connection).flags, flag::MIGRATED);

@@ -53,6 +53,8 @@ pub struct ListenerCounters {
     pub aborted_queued: u64,
     /// Part of `enqueued`: they came from the queue of a shard that closed (`net.ipv4.tcp_migrate_req`).
     pub migrated: u64,
+    /// Connections that were moved from its queue to another shard's when it closed.
+    pub moved_away: u64,
     /// SYNs that got a request socket, and so entered the SYN queue.
     pub requests: u64,
     /// SYNs refused because the accept queue was full.
@@ -89,6 +91,7 @@ impl ListenerCounters {
         ended: 0,
         aborted_queued: 0,
         migrated: 0,
+        moved_away: 0,
         requests: 0,
         refused_syn: 0,
         refused_ack: 0,
@@ -162,7 +165,7 @@ pub struct Sample {
 }
 
 plain!(ListenerIdentity = 4 * 8 + 3 * 4 + 2 * 2 + 16 + COMM);
-plain!(ListenerCounters = 16 * 8 + 4 * 4);
+plain!(ListenerCounters = 17 * 8 + 4 * 4);
 plain!(
     ListenerEntry =
         size_of::<ListenerIdentity>() + size_of::<ListenerCounters>() + stage::STAGES * (8 + 4 * BUCKETS)

@@ -1,6 +1,6 @@
 //! The eBPF object and its programs: into the kernel and out of it, by aya.
 
-use std::path::Path;
+use std::{fs::File, io::Read as _, path::Path};
 
 use anyhow::{Context as _, Result};
 use aya::{
@@ -20,12 +20,19 @@ use super::{
 };
 use crate::failure::Failure;
 
+/// Where reading a file of types ends; a kernel's own are some 10 MiB.
+const LARGEST_BTF: u64 = 256 << 20;
 /// Above every level of aya-log.
 const LOG_ALL: u8 = u8::MAX;
 
 /// Types from the BTF in a file.
 pub(super) fn types(path: &Path) -> Result<Btf> {
-    let data = std::fs::read(path).map_err(|error| {
+    let read = || {
+        let mut data = Vec::new();
+        File::open(path)?.take(LARGEST_BTF).read_to_end(&mut data)?;
+        Ok(data)
+    };
+    let data = read().map_err(|error: std::io::Error| {
         Failure::Kernel(format!(
             "cannot read the kernel's BTF from {}: {error}; it needs a kernel built with CONFIG_DEBUG_INFO_BTF",
             path.display()

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use aya::programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _};
+use observer_ebpf::loss;
 use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample, kind};
 
 use super::{
@@ -54,6 +55,10 @@ pub struct Source {
     alive: BTreeSet<(u32, u32)>,
     ports: Vec<u16>,
     log: Option<ProbeLog>,
+    /// Notices of listeners that were lost when this was last looked at.
+    lost_notices: u64,
+    /// Otherwise /proc says nothing about the threads in the records.
+    ids_are_the_hosts: bool,
 }
 
 impl Source {
@@ -81,6 +86,8 @@ impl Source {
             alive: BTreeSet::new(),
             ports: options.filters.ports.clone(),
             log,
+            lost_notices: 0,
+            ids_are_the_hosts: tasks::ids_are_the_hosts(),
         };
         source.rescan(sink);
         Ok(source)
@@ -157,8 +164,24 @@ impl Source {
             self.sample(cookies, sink);
         }
         self.namespaces.read(sink);
-        sink(Event::Loss(self.maps.counters()?));
+        let counters = self.maps.counters()?;
+        if counters[loss::RING_LISTENER as usize] != self.lost_notices {
+            self.lost_notices = counters[loss::RING_LISTENER as usize];
+            self.recover(sink);
+        }
+        sink(Event::Loss(counters));
         Ok(())
+    }
+
+    /// Looks at every listener in the map, because notices of some were lost.
+    fn recover(&mut self, sink: &mut impl FnMut(Event)) {
+        self.rescan(sink);
+        let gone =
+            |cookie: &u64| self.maps.listener(*cookie).is_none_or(|entry| entry.identity.destroyed_ns != 0);
+        let gone: Vec<u64> = self.listeners.keys().copied().filter(gone).collect();
+        for cookie in gone {
+            self.closed(cookie, sink);
+        }
     }
 
     fn sample(&mut self, cookies: &[u64], sink: &mut impl FnMut(Event)) {
@@ -209,6 +232,10 @@ impl Source {
 
     fn threads(&mut self, sink: &mut impl FnMut(Event)) {
         let counted: Vec<_> = self.maps.threads().collect();
+        if !self.ids_are_the_hosts {
+            counted.into_iter().for_each(|(key, entry)| sink(Event::Thread(key, entry)));
+            return;
+        }
         let (mut looked_up, mut alive) = (BTreeSet::new(), BTreeSet::new());
         for (key, entry) in counted {
             sink(Event::Thread(key, entry));

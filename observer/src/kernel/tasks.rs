@@ -1,6 +1,6 @@
 //! Threads, as /proc shows them.
 
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt as _};
 
 /// What /proc tells of a thread now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,14 @@ pub fn threads_of(pid: u32) -> Vec<u32> {
     fs::read_dir(format!("/proc/{pid}/task"))
         .map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
         .unwrap_or_default()
+}
+
+/// Whether process and thread ids in the kernel's records are those of /proc: not inside a PID namespace, where the
+/// records still hold the host's.
+pub fn ids_are_the_hosts() -> bool {
+    /// `PROC_PID_INIT_INO`
+    const FIRST: u64 = 0xeffffffc;
+    fs::metadata("/proc/self/ns/pid").map_or(true, |metadata| metadata.ino() == FIRST)
 }
 
 /// Whether there is such a process.

@@ -36,6 +36,11 @@ impl Host {
         self.drops().saturating_sub(self.overflows()).saturating_sub(self.syn_queue_drops())
     }
 
+    /// Whether any connection was ever moved between shards in it.
+    pub(super) fn has_migrated(&self) -> bool {
+        self.now.migrations > 0
+    }
+
     /// Everything since the first reading.
     pub(super) fn snapshot(&self, netns: u32) -> snapshot::Host {
         snapshot::Host {

@@ -46,6 +46,8 @@ pub(super) struct Watched {
     closed_ns: Option<u64>,
     /// When it was first seen not to listen any more, though its socket is there: after shutdown(2).
     shut_ns: Option<u64>,
+    /// Its namespace is another by now.
+    disowned: bool,
     /// Number within its group, once it has been in one.
     shard: Option<u32>,
 }
@@ -65,6 +67,7 @@ impl Watched {
             past: VecDeque::new(),
             closed_ns: None,
             shut_ns: None,
+            disowned: false,
             shard: None,
         };
         if entry.identity.opened_ns != 0 {
@@ -100,6 +103,15 @@ impl Watched {
         self.shard = Some(shard);
     }
 
+    /// Takes it out of its namespace's sums, if it is closed.
+    pub(super) fn disown(&mut self) {
+        self.disowned = self.is_closed();
+    }
+
+    pub(super) fn is_disowned(&self) -> bool {
+        self.disowned
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed_ns.is_some()
     }
@@ -126,7 +138,8 @@ impl Watched {
     /// Takes over a sample.
     pub(super) fn sampled(&mut self, sample: &Sample, telling: Telling) {
         self.peak = self.peak.max(sample.peak);
-        if self.identity.port == 0 {
+        // Known only after listen(2) without bind(2), and another after shutdown(2) and a second listen(2).
+        if sample.port != 0 {
             self.identity.port = sample.port;
         }
         let totals = Totals {
@@ -136,7 +149,9 @@ impl Watched {
             refused: Refused::new(dropped(sample), &sample.counters).counted(telling),
             depth: sample.accept_queue,
         };
-        if sample.state != LISTENING {
+        if sample.state == LISTENING {
+            self.shut_ns = None;
+        } else {
             self.shut_ns.get_or_insert(sample.time_ns);
         }
         self.past.push_back(totals);
@@ -159,7 +174,17 @@ impl Watched {
     }
 
     /// The last figures, from an entry whose socket is gone.
-    pub(super) fn closed(&mut self, entry: &ListenerEntry, time_ns: u64) {
+    pub(super) fn closed(&mut self, entry: &ListenerEntry, time_ns: u64, migrations: bool) {
+        let mut entry = *entry;
+        let counters = &mut entry.counters;
+        // What had no record, as it was queued before the start, was reset with the rest. Where connections are moved
+        // between shards it may have been moved.
+        if !migrations {
+            let went = counters.accepted + counters.dropped_queued + counters.moved_away;
+            let came = u64::from(counters.queued_at_start) + counters.enqueued;
+            counters.dropped_queued += came.saturating_sub(went);
+        }
+        let entry = &entry;
         self.histograms(entry);
         self.peak = self.peak.max(entry.counters.peak);
         if let Some(sample) = &mut self.sample {
@@ -246,7 +271,8 @@ impl Watched {
             queued_at_start: counters.queued_at_start,
             overflows: (between.0 == between.1).then_some(between.0),
             overflows_between: between,
-            listen_drops: dropped(&sample),
+            listen_drops: causes.drops.iter().map(|drop| drop.count).sum(),
+            sk_drops: dropped(&sample),
             drops: causes.drops,
             cookies: counters.cookies,
             synack_retransmits: counters.synack_retransmits,

@@ -174,8 +174,11 @@ pub struct Listener {
     pub overflows: Option<u64>,
     /// Least and most that `overflows` can be.
     pub overflows_between: (u64, u64),
-    /// Everything refused, and SYNs that were repeated while their request waited (`sk_drops`).
+    /// Everything refused, whatever the cause.
     pub listen_drops: u64,
+    /// The kernel's own counter of the socket: refusals, a refused last ACK twice, and segments that were discarded
+    /// for requests that wait, such as repeated SYNs.
+    pub sk_drops: u64,
     /// Refusals by cause.
     #[serde(skip)]
     pub drops: Vec<Drop>,

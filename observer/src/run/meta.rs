@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    kernel::{choice::Outcome, source::now_ns},
+    kernel::{choice::Outcome, source::now_ns, tasks},
     model::{
         drops::Telling,
         histogram::QUANTILE_ERROR,
@@ -34,6 +34,12 @@ pub fn of(outcomes: &[Outcome], filters: &Filters) -> Meta {
         if let Some(note) = note(outcome) {
             signal_notes.insert(name, note);
         }
+    }
+    if !tasks::ids_are_the_hosts() {
+        let note = "the observer runs in a PID namespace, and ids of processes and threads here are the host's: \
+                    wake-ups and exits of threads are unknown, and --pid takes the host's id";
+        signal_notes.insert("wakeups".to_owned(), note.to_owned());
+        signals.insert("wakeups".to_owned(), None);
     }
     Meta {
         schema: SCHEMA,

@@ -137,7 +137,10 @@ impl Seen<'_> {
             ("listener", main_is(|listener| listener.opened_ns.is_some())),
             ("existing_listeners", on(before).is_some_and(|listener| listener.opened_ns.is_none())),
             ("existing_connections", held),
-            ("queue_depth", main_is(|listener| listener.backlog_limit == 4)),
+            (
+                "queue_depth",
+                main_is(|listener| listener.backlog_limit == 4) && on(narrow).is_some_and(is_full),
+            ),
             ("request", main_is(|listener| listener.requests == 2)),
             ("enqueue", main_is(|listener| listener.enqueued == 2)),
             ("syn_wait", main_is(|listener| listener.stages[stage::SYN_WAIT].quantiles().count > 0)),
@@ -155,6 +158,11 @@ impl Seen<'_> {
         .filter_map(|(name, fired)| fired.then_some(name))
         .collect()
     }
+}
+
+/// One handshake has completed, and nobody accepts it.
+fn is_full(listener: &Listener) -> bool {
+    (listener.accept_queue, listener.backlog_limit) == (1, 0)
 }
 
 /// A listener on loopback. With `deferred`, handshakes wait for data.

@@ -45,6 +45,10 @@ pub(crate) fn remedy(snapshot: &Snapshot, listeners: &[&Listener], row: &Figures
         return unread
             .then(|| "more workers (Pattern screen): the acceptor keeps up, the readers do not".to_owned());
     }
+    if row.state == State::Overflowing && u64::from(row.peak.max(row.depth)) < full(row) {
+        let text = "see DROPS for the cause: a full SYN queue wants tcp_syncookies=1 or a longer backlog";
+        return Some(text.to_owned());
+    }
     if let Some(shard) = uneven(listeners) {
         let text =
             format!("see what the thread of shard {shard} does (Workers screen); no queue length helps it");

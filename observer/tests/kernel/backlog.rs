@@ -52,7 +52,7 @@ fn check(ip: IpAddr, backlog: u32) {
     assert_eq!(ours.accept_queue, kernel.receive_queue);
     assert_eq!(ours.backlog_limit, kernel.send_queue);
     assert_eq!(ours.enqueued as i64, counted.of("PassiveOpens"));
-    assert_eq!(ours.listen_drops, u64::from(kernel.drops));
+    assert_eq!(ours.sk_drops, u64::from(kernel.drops));
     assert_eq!(ours.listen_drops as i64, counted.of("ListenDrops"));
     assert_eq!(ours.overflows.map(|count| count as i64), Some(counted.of("ListenOverflows")));
     assert_eq!((ours.accepted, ours.dropped_queued, ours.syn_queue), (0, 0, 0));

@@ -82,3 +82,43 @@ fn data_in_the_syn_ipv4() {
 fn data_in_the_syn_ipv6() {
     isolated(|| check(V6));
 }
+
+#[test]
+fn an_unwatched_handshake_is_not_taken_for_a_watched_one() {
+    isolated(|| {
+        sysctl("ipv4.tcp_fastopen", WITHOUT_COOKIE);
+        // The same port on another address, and not watched: another process's.
+        let watched = Server::prepared(V4, 8, |socket| set_tcp(socket, libc::TCP_FASTOPEN, 16));
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+        let elsewhere = std::net::SocketAddr::from(([127, 0, 0, 2], watched.address.port()));
+        socket.bind(&elsewhere.into()).expect("bind");
+        let _other = crate::processes::Acceptor::fork(&socket);
+        let pid = std::process::id().to_string();
+        let options = ["--interval", "100ms", "--netns", "/proc/self/ns/net", "--pid", &pid];
+        crate::waiting::until("the other process listens", || {
+            crate::sock_diag::sockets(&[crate::sock_diag::LISTEN]).len() == 2
+        });
+        // From here on it is that process's alone.
+        drop(socket);
+        let mut observer = Observer::start_with(&options);
+        let mut remotes = Vec::new();
+        for _ in 0..20 {
+            crate::traffic::receive_end(&connect(elsewhere));
+            let client = open(&watched, b"x");
+            let accepted = watched.accept();
+            receive(&accepted, 1);
+            remotes.push(own(&client));
+        }
+        observer.wait_for_connections(remotes.len());
+        let lines = observer.finish();
+        assert_eq!(lines.connections().len(), remotes.len());
+        for remote in remotes {
+            let connection = lines.connection_from(remote);
+            assert_eq!(
+                (connection.via.as_str(), connection.local),
+                ("tfo", watched.address),
+                "{connection:?}"
+            );
+        }
+    });
+}

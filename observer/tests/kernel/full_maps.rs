@@ -110,3 +110,20 @@ fn a_ring_that_nobody_empties_in_time() {
         assert_eq!(records.difference, 0, "{records:?}");
     });
 }
+
+#[test]
+fn more_listeners_open_and_close_than_the_ring_holds_notices() {
+    const LISTENERS: usize = 300;
+    isolated(|| {
+        let mut observer = start(&["--ring-kib", "4"]);
+        let servers: Vec<_> = (0..LISTENERS).map(|_| Server::listen(V4, 4)).collect();
+        observer.wait_for("every listener", |lines| lines.cookies().len() == LISTENERS);
+        drop(servers);
+        observer.wait_for("the last line of every listener", |lines| {
+            let listeners = lines.of::<crate::lines::Listener>("listener");
+            listeners.iter().filter(|line| line.closed_ns.is_some()).count() == LISTENERS
+        });
+        let lines = observer.finish();
+        assert!(lost(&lines, "ring_listener") > 0, "none was lost");
+    });
+}

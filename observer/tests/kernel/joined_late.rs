@@ -140,6 +140,24 @@ fn a_full_queue_and_its_refusals_of_before() {
 }
 
 #[test]
+fn queued_before_and_reset_after() {
+    isolated(|| {
+        let server = Server::listen(V4, 8);
+        let client = server.queue(1).remove(0);
+        let mut observer = Observer::start();
+        let remote = own(&client);
+        crate::traffic::reset(client);
+        crate::waiting::until_equal("connections", || crate::sock_diag::sockets(&[1]).len(), 0);
+        drop(server.socket.accept().expect("accept returns it all the same"));
+        observer.wait_for_connections(1);
+        let lines = observer.finish();
+        let connection = lines.connection_from(remote);
+        assert_eq!((connection.local, connection.end.as_str()), (server.address, "rst_in"), "{connection:?}");
+        assert_eq!(lines.books_of(server.cookie).difference, 0);
+    });
+}
+
+#[test]
 fn queued_before_and_dropped_after() {
     isolated(|| {
         let server = Server::listen(V4, 8);
@@ -153,6 +171,7 @@ fn queued_before_and_dropped_after() {
         let lines = observer.finish();
         let last = lines.listener(cookie);
         assert_eq!((last.queued_at_start, last.accepted, last.accept_queue), (BEFORE, 0, 0));
+        assert_eq!(last.dropped_queued, u64::from(BEFORE), "reset with their listener");
         drop(clients);
     });
 }

@@ -31,6 +31,7 @@ pub(crate) struct Listener {
     pub(crate) queued_at_start: u32,
     pub(crate) overflows: Option<u64>,
     pub(crate) listen_drops: u64,
+    pub(crate) sk_drops: u64,
     pub(crate) cookies: u64,
     pub(crate) synack_retransmits: u64,
     pub(crate) unread: u64,

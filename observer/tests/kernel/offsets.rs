@@ -51,7 +51,7 @@ fn check(ip: IpAddr) {
     assert_eq!(listener.netns, inode(), "sock_common.skc_net, net.ns.inum");
     assert_eq!(listener.accept_queue, truth.receive_queue, "sock.sk_ack_backlog");
     assert_eq!(listener.backlog_limit, truth.send_queue, "sock.sk_max_ack_backlog");
-    assert_eq!(listener.listen_drops, u64::from(truth.drops), "sock.sk_drops");
+    assert_eq!(listener.sk_drops, u64::from(truth.drops), "sock.sk_drops");
     assert_eq!(listener.closed_ns, None, "sock_common.skc_state");
 
     let connections = lines.connections();

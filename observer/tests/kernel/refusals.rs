@@ -70,7 +70,8 @@ fn refused_at_the_last_ack(abort: &str) {
     let lines = observer.finish();
     let overflows = counted.of("ListenOverflows");
     let listener = lines.listener(server.cookie);
-    assert_eq!(listener.listen_drops, u64::from(truth.drops), "sk_drops");
+    assert_eq!(listener.sk_drops, u64::from(truth.drops), "sk_drops");
+    assert_eq!(listener.listen_drops as i64, counted.of("ListenDrops"), "ListenDrops");
     if sees_last_acks(&lines) {
         assert_eq!(causes(&lines, server.cookie), [("accept_queue_full_ack".to_owned(), overflows as u64)]);
     }
@@ -173,7 +174,7 @@ fn repeated_syns_refuse_nobody() {
         let lines = observer.finish();
         assert_eq!((Counters::read() - &before).of("ListenDrops"), 0, "ListenDrops");
         let listener = lines.listener(server.cookie);
-        assert_eq!((listener.listen_drops, listener.overflows), (5, Some(0)), "sk_drops, and what they were");
+        assert_eq!((listener.sk_drops, listener.listen_drops, listener.overflows), (5, 0, Some(0)));
         assert_eq!(causes(&lines, server.cookie), []);
         let states = lines.listener_over_time(server.cookie);
         assert!(states.iter().all(|line| line.state != "overflowing"), "{states:?}");
