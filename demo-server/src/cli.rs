@@ -75,7 +75,7 @@ impl Serve {
             work_us: self.work,
             sleep_us: self.sleep,
             response_bytes: self.response_bytes,
-            nodelay: None,
+            ..Change::default()
         })
     }
 }

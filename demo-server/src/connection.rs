@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::fault::Fault;
 use crate::http::{self, Answer, Refusal, Request};
 use crate::journal::Entry;
 use crate::service::{Service, add};
@@ -150,7 +151,12 @@ impl Connection {
     /// Does the work of a request and composes its answer; [`Connection::advance`] or [`Connection::flush`] sends it.
     pub fn answer(&mut self, member: &Member<'_>, request: &Request) {
         self.service.work(member.index());
-        let keep_alive = request.keep_alive && !self.service.ending.load(Ordering::Relaxed);
+        if self.service.faults.on(Fault::NoWrite) {
+            self.inbox.drain(..request.length);
+            return;
+        }
+        let ending = self.service.ending.load(Ordering::Relaxed);
+        let keep_alive = request.keep_alive && self.service.live.keep_alive() && !ending;
         let answer = Answer {
             pattern: member.stage().pattern().id,
             thread: member.label(),
@@ -261,7 +267,9 @@ impl Drop for Connection {
                 requests: self.requests,
             });
         }
-        self.service.counters.closed.fetch_add(1, Ordering::SeqCst);
+        if !self.service.leak(&self.socket) {
+            self.service.counters.closed.fetch_add(1, Ordering::SeqCst);
+        }
     }
 }
 

@@ -245,7 +245,7 @@ impl<'a> EventLoop<'a> {
 
     /// Puts listener and connections into the epoll set or takes them out, as the faults say.
     fn follow_faults(&mut self) -> io::Result<()> {
-        let accepting = self.may_accept();
+        let accepting = self.may_accept() && self.listener.is_some_and(|listener| !listener.is_closed());
         if let Some(listener) = self.listener.filter(|_| accepting != self.accepting) {
             if accepting {
                 let flags = self.trigger.flags();
@@ -279,6 +279,10 @@ impl<'a> EventLoop<'a> {
 
 impl Drop for EventLoop<'_> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What a thread held when it died is closed, as in any program.
+            return;
+        }
         for (_, (connection, _)) in self.connections.drain() {
             self.member.stage().hand_back(connection);
         }

@@ -24,6 +24,16 @@ pub enum Fault {
     NoRead,
     /// Connections are closed while their first bytes are still unread.
     CloseUnread,
+    /// Every thread that serves stops, again and again.
+    StallPeriodic,
+    /// Requests are read and never answered.
+    NoWrite,
+    /// Connections that have ended are never closed.
+    Leak,
+    /// One thread ends by a panic.
+    WorkerPanic,
+    /// One shard is closed under its clients.
+    CloseShard,
 }
 
 /// One row of the table.
@@ -39,6 +49,23 @@ pub struct FaultRow {
     pub takes_index: bool,
     /// Whether it takes a time `ms` in milliseconds, and the default.
     pub default_ms: Option<u64>,
+}
+
+impl FaultRow {
+    /// The thread or shard it concerns if none is named.
+    #[must_use]
+    pub fn default_index(&self) -> u32 {
+        // Shard 0 is the listener that is never closed.
+        u32::from(self.fault == Fault::CloseShard)
+    }
+}
+
+/// Finds a fault, or says which there are.
+pub fn expect(name: &str) -> Result<&'static FaultRow, String> {
+    FAULTS.iter().find(|row| row.name == name).ok_or_else(|| {
+        let names: Vec<_> = FAULTS.iter().map(|row| row.name).collect();
+        format!("unknown fault '{name}'; there are {}", names.join(", "))
+    })
 }
 
 /// The longest time a fault may take, in milliseconds.
@@ -88,6 +115,41 @@ pub static FAULTS: &[FaultRow] = &[
         takes_index: false,
         default_ms: None,
     },
+    FaultRow {
+        fault: Fault::StallPeriodic,
+        name: "stall-periodic",
+        line: "every thread that serves stops for `ms` out of every 4 x `ms`, as for a garbage collection",
+        takes_index: false,
+        default_ms: Some(500),
+    },
+    FaultRow {
+        fault: Fault::NoWrite,
+        name: "no-write",
+        line: "requests are read, worked on and never answered: bytes come in, none go out, clients time out",
+        takes_index: false,
+        default_ms: None,
+    },
+    FaultRow {
+        fault: Fault::Leak,
+        name: "leak",
+        line: "connections that have ended are not closed: CLOSE-WAIT grows, at most to 4096; mending closes them",
+        takes_index: false,
+        default_ms: None,
+    },
+    FaultRow {
+        fault: Fault::WorkerPanic,
+        name: "worker-panic",
+        line: "thread `index` dies at its next request: what is dealt to it waits unread until the next switch",
+        takes_index: true,
+        default_ms: None,
+    },
+    FaultRow {
+        fault: Fault::CloseShard,
+        name: "close-shard",
+        line: "shard `index`, not 0, is closed: the kernel resets what is queued on it, the others take over",
+        takes_index: true,
+        default_ms: None,
+    },
 ];
 
 /// A fault that is on, as the control protocol shows it.
@@ -121,10 +183,7 @@ pub struct Faults {
 impl Faults {
     /// Switches a fault on or off. The error is a sentence that names what is wrong; then nothing has changed.
     pub fn set(&self, name: &str, on: bool, index: Option<u32>, ms: Option<u64>) -> Result<(), String> {
-        let row = FAULTS.iter().find(|row| row.name == name).ok_or_else(|| {
-            let names: Vec<_> = FAULTS.iter().map(|row| row.name).collect();
-            format!("unknown fault '{name}'; there are {}", names.join(", "))
-        })?;
+        let row = expect(name)?;
         if index.is_some() && !row.takes_index {
             return Err(format!("{name} concerns every thread and takes no index"));
         }
@@ -135,7 +194,7 @@ impl Faults {
             return Err(format!("ms {ms} is out of range: 1 to {MAX_MS}"));
         }
         let detail = Detail {
-            index: index.unwrap_or(0),
+            index: index.unwrap_or(row.default_index()),
             time: Duration::from_millis(ms.or(row.default_ms).unwrap_or(0)),
             since: Instant::now(),
         };
@@ -159,8 +218,42 @@ impl Faults {
             && self.details()[Fault::StuckShard as usize].is_some_and(|detail| detail.index == index)
     }
 
-    /// What is left of a stall.
+    /// Whether shard number `index` is to be closed.
+    pub fn is_shut(&self, index: u32) -> bool {
+        self.on(Fault::CloseShard)
+            && self.details()[Fault::CloseShard as usize].is_some_and(|detail| detail.index == index)
+    }
+
+    /// Whether thread number `index` is to die; true once, and the fault is over.
+    pub fn take_panic(&self, index: u32) -> bool {
+        if !self.on(Fault::WorkerPanic) {
+            return false;
+        }
+        let mut details = self.details();
+        let due = details[Fault::WorkerPanic as usize].is_some_and(|detail| detail.index == index);
+        if due {
+            details[Fault::WorkerPanic as usize] = None;
+            self.active.fetch_and(!(1 << Fault::WorkerPanic as u32), Ordering::SeqCst);
+        }
+        due
+    }
+
+    /// What is left of a stall, or of the present one of many.
     pub fn stall_left(&self) -> Option<Duration> {
+        self.single_stall_left().or_else(|| self.periodic_stall_left())
+    }
+
+    fn periodic_stall_left(&self) -> Option<Duration> {
+        if !self.on(Fault::StallPeriodic) {
+            return None;
+        }
+        let detail = self.details()[Fault::StallPeriodic as usize]?;
+        let period = detail.time.as_nanos().saturating_mul(4).max(1);
+        let into = u64::try_from(detail.since.elapsed().as_nanos() % period).unwrap_or(u64::MAX);
+        detail.time.checked_sub(Duration::from_nanos(into)).filter(|left| !left.is_zero())
+    }
+
+    fn single_stall_left(&self) -> Option<Duration> {
         if !self.on(Fault::Stall) {
             return None;
         }
@@ -180,7 +273,7 @@ impl Faults {
 
     /// The faults that are on. A stall that is over is not.
     pub fn active(&self) -> Vec<ActiveFault> {
-        if self.on(Fault::Stall) && self.stall_left().is_none() {
+        if self.on(Fault::Stall) && self.single_stall_left().is_none() {
             // Over by itself; whoever asks next pays one load again.
             self.details()[Fault::Stall as usize] = None;
             self.active.fetch_and(!(1 << Fault::Stall as u32), Ordering::SeqCst);

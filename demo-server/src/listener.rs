@@ -16,6 +16,7 @@ use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use crate::connection::{Connection, Origin};
 use crate::service::Service;
+use crate::settings::Settings;
 use crate::socket_option::{self, SocketOption};
 use crate::stage::Member;
 
@@ -34,6 +35,8 @@ pub struct Listener {
     nonblocking: AtomicBool,
     /// Whether the last accept(2) failed for want of descriptors or memory; said once, not every time.
     short: AtomicBool,
+    /// Closed by a fault, to be opened again.
+    closed: AtomicBool,
 }
 
 impl Listener {
@@ -78,6 +81,7 @@ impl Listener {
             local,
             nonblocking: AtomicBool::new(false),
             short: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
         })
     }
 
@@ -88,6 +92,8 @@ impl Listener {
     /// in the queue.
     pub fn accept(&self, member: &Member<'_>) -> io::Result<Option<Connection>> {
         match self.take(member.tid(), member.stage().service()) {
+            // A fault has closed it under the thread's hands (`inet_csk_accept` of a socket that does not listen).
+            Err(_) if self.is_closed() => Ok(None),
             Err(error) => self.endure(error, member).map(|()| None),
             Ok(Some(connection)) => {
                 self.short.store(false, Ordering::Relaxed);
@@ -151,6 +157,34 @@ impl Listener {
             acceptor_tid: tid,
         };
         Connection::new(socket, origin, service, nonblocking)
+    }
+
+    /// Passes the settings that concern a listener to the kernel.
+    pub fn set(&self, settings: &Settings) -> io::Result<()> {
+        if self.is_closed() {
+            return Ok(());
+        }
+        socket_option::set(self, SocketOption::DeferAccept(as_backlog(settings.defer_accept_s)))?;
+        socket_option::set(self, SocketOption::FastOpen(as_backlog(settings.fast_open)))?;
+        self.set_backlog(settings.backlog)
+    }
+
+    /// Whether a fault has closed it.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Closes it as a crash of its thread's process would, resetting what is queued; or opens it again, which works on
+    /// the same socket because its port was bound by number (`inet_shutdown`, `inet_listen`).
+    pub(crate) fn break_off(&self, closed: bool, settings: &Settings) -> io::Result<()> {
+        if self.closed.swap(closed, Ordering::SeqCst) == closed {
+            return Ok(());
+        }
+        if closed {
+            self.close();
+            return Ok(());
+        }
+        self.set(settings)
     }
 
     /// Calls listen(2) again: the kernel takes the new backlog at once, for connections already queued too.
@@ -295,8 +329,8 @@ impl Listeners {
         rescued
     }
 
-    /// Passes a new backlog to every listener.
-    pub fn set_backlog(&self, backlog: u32) -> io::Result<()> {
-        self.all().iter().try_for_each(|listener| listener.set_backlog(backlog))
+    /// Passes settings to every listener.
+    pub fn set(&self, settings: &Settings) -> io::Result<()> {
+        self.all().iter().try_for_each(|listener| listener.set(settings))
     }
 }

@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result};
 
 use crate::control::desk::Outbox;
 use crate::control::protocol::{LoadRequest, State, Update, versioned_line};
+use crate::fault::{self, Fault};
 use crate::journal::Journal;
 use crate::listener::effective_backlog;
 use crate::load::Plan;
@@ -136,7 +137,14 @@ impl Server {
         ms: Option<u64>,
     ) -> Result<Outcome, String> {
         let engine = self.changeable()?;
+        if on {
+            engine.check_place(fault::expect(name)?, index)?;
+        }
         self.service.faults.set(name, on, index, ms)?;
+        engine.follow_faults()?;
+        if !self.service.faults.on(Fault::Leak) {
+            self.service.close_leaked();
+        }
         engine.ring();
         let reason = format!("fault {name} {}", if on { "on" } else { "off" });
         Ok(Outcome { state: Some(self.announce(&engine, &reason)), note: None })

@@ -1,14 +1,16 @@
 //! The one service that every pattern runs: what its threads share, and the work done for a request.
 
 use std::hint::black_box;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Faults;
+use crate::fault::{Fault, Faults};
 use crate::journal::Journal;
 use crate::settings::Live;
 
@@ -25,11 +27,41 @@ pub struct Service {
     pub journal: Option<Journal>,
     /// Set once, when the server ends: every answer from then on closes its connection.
     pub ending: AtomicBool,
+    /// Sockets that a fault keeps from being closed.
+    pub(crate) leaked: Mutex<Vec<OwnedFd>>,
 }
 
+/// Connections leaked at most, so that descriptors are left to mend the fault with.
+const MOST_LEAKED: usize = 4096;
+
 impl Service {
+    /// Keeps a socket open that its connection is about to close, if the fault says so; true if it is kept.
+    pub(crate) fn leak(&self, socket: impl AsFd) -> bool {
+        if !self.faults.on(Fault::Leak) || self.ending.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut leaked = self.leaked.lock().unwrap_or_else(PoisonError::into_inner);
+        // The file, and not only the descriptor: the socket is closed with the last of them.
+        let kept = (leaked.len() < MOST_LEAKED).then(|| socket.as_fd().try_clone_to_owned());
+        match kept {
+            Some(Ok(socket)) => leaked.push(socket),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Closes what was leaked.
+    pub(crate) fn close_leaked(&self) {
+        let leaked = std::mem::take(&mut *self.leaked.lock().unwrap_or_else(PoisonError::into_inner));
+        self.counters.closed.fetch_add(leaked.len() as u64, Ordering::SeqCst);
+    }
+
     /// Does the work of one request on the calling thread, which is number `index` of its kind.
     pub fn work(&self, index: u32) {
+        if self.faults.take_panic(index) {
+            // Without the hook's message: the crew reports every thread that dies.
+            std::panic::resume_unwind(Box::new("the fault worker-panic"));
+        }
         burn(Duration::from_micros(self.live.work_us()));
         let sleep =
             Duration::from_micros(self.live.sleep_us()) + self.faults.slowness(index).unwrap_or_default();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The settings that every pattern obeys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Settings {
     /// Threads of the kind that the pattern multiplies: readers, workers, acceptors or shards.
     pub workers: u32,
@@ -19,11 +20,28 @@ pub struct Settings {
     pub response_bytes: u32,
     /// `TCP_NODELAY` on accepted connections.
     pub nodelay: bool,
+    /// Whether a connection stays open after an answer if the client wants it to.
+    pub keep_alive: bool,
+    /// `TCP_DEFER_ACCEPT` of each listener, in seconds: a connection is queued only once its first data are there.
+    /// 0: off.
+    pub defer_accept_s: u32,
+    /// `TCP_FASTOPEN` of each listener: how many connections may be open before their handshake is complete. 0: off.
+    pub fast_open: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { workers: 4, backlog: 128, work_us: 0, sleep_us: 0, response_bytes: 64, nodelay: true }
+        Self {
+            workers: 4,
+            backlog: 128,
+            work_us: 0,
+            sleep_us: 0,
+            response_bytes: 64,
+            nodelay: true,
+            keep_alive: true,
+            defer_accept_s: 0,
+            fast_open: 0,
+        }
     }
 }
 
@@ -52,6 +70,15 @@ pub struct Change {
     /// See [`Settings::nodelay`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodelay: Option<bool>,
+    /// See [`Settings::keep_alive`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_alive: Option<bool>,
+    /// See [`Settings::defer_accept_s`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defer_accept_s: Option<u32>,
+    /// See [`Settings::fast_open`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fast_open: Option<u32>,
 }
 
 /// The allowed range of a setting, by the name it has on the wire. The upper ends are not the kernel's: they keep
@@ -62,6 +89,8 @@ pub const LIMITS: &[(&str, std::ops::RangeInclusive<u64>)] = &[
     ("work_us", 0..=10_000_000),
     ("sleep_us", 0..=10_000_000),
     ("response_bytes", 0..=1_048_576),
+    ("defer_accept_s", 0..=60),
+    ("fast_open", 0..=65_535),
 ];
 
 impl Settings {
@@ -75,6 +104,9 @@ impl Settings {
             sleep_us: change.sleep_us.unwrap_or(self.sleep_us),
             response_bytes: change.response_bytes.unwrap_or(self.response_bytes),
             nodelay: change.nodelay.unwrap_or(self.nodelay),
+            keep_alive: change.keep_alive.unwrap_or(self.keep_alive),
+            defer_accept_s: change.defer_accept_s.unwrap_or(self.defer_accept_s),
+            fast_open: change.fast_open.unwrap_or(self.fast_open),
         }
     }
 
@@ -86,6 +118,8 @@ impl Settings {
                 "backlog" => u64::from(self.backlog),
                 "work_us" => self.work_us,
                 "sleep_us" => self.sleep_us,
+                "defer_accept_s" => u64::from(self.defer_accept_s),
+                "fast_open" => u64::from(self.fast_open),
                 _ => u64::from(self.response_bytes),
             };
             if !range.contains(&value) {
@@ -110,17 +144,31 @@ impl Settings {
         compare("sleep_us", earlier.sleep_us.to_string(), self.sleep_us.to_string());
         compare("response_bytes", earlier.response_bytes.to_string(), self.response_bytes.to_string());
         compare("nodelay", earlier.nodelay.to_string(), self.nodelay.to_string());
+        compare("keep_alive", earlier.keep_alive.to_string(), self.keep_alive.to_string());
+        compare("defer_accept_s", earlier.defer_accept_s.to_string(), self.defer_accept_s.to_string());
+        compare("fast_open", earlier.fast_open.to_string(), self.fast_open.to_string());
         found
     }
 }
 
 /// The settings that a thread looks up for each request, without a lock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Live {
     work_us: AtomicU64,
     sleep_us: AtomicU64,
     response_bytes: AtomicU32,
     nodelay: AtomicBool,
+    keep_alive: AtomicBool,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        let (work_us, sleep_us, response_bytes) = Default::default();
+        let (nodelay, keep_alive) = Default::default();
+        let live = Self { work_us, sleep_us, response_bytes, nodelay, keep_alive };
+        live.store(&Settings::default());
+        live
+    }
 }
 
 impl Live {
@@ -130,6 +178,7 @@ impl Live {
         self.sleep_us.store(settings.sleep_us, Ordering::Relaxed);
         self.response_bytes.store(settings.response_bytes, Ordering::Relaxed);
         self.nodelay.store(settings.nodelay, Ordering::Relaxed);
+        self.keep_alive.store(settings.keep_alive, Ordering::Relaxed);
     }
 
     /// See [`Settings::work_us`].
@@ -145,6 +194,11 @@ impl Live {
     /// See [`Settings::response_bytes`].
     pub fn response_bytes(&self) -> usize {
         self.response_bytes.load(Ordering::Relaxed) as usize
+    }
+
+    /// See [`Settings::keep_alive`].
+    pub fn keep_alive(&self) -> bool {
+        self.keep_alive.load(Ordering::Relaxed)
     }
 
     /// See [`Settings::nodelay`].

@@ -21,6 +21,10 @@ pub enum SocketOption {
     /// `SO_INCOMING_CPU`: the processor whose connections a listener prefers to get, or none. Within a reuseport
     /// group since Linux 6.2.
     IncomingCpu(Option<i32>),
+    /// `TCP_DEFER_ACCEPT` in seconds, which the kernel turns into retransmits (`secs_to_retrans`); 0 is off.
+    DeferAccept(i32),
+    /// `TCP_FASTOPEN`: the length of a listener's Fast Open queue; 0 is off. A listener takes it while it listens.
+    FastOpen(i32),
     /// `IP_BIND_ADDRESS_NO_PORT`: bind(2) fixes the address only, and connect(2) chooses the port, which then has
     /// to be unique only together with the destination. Since Linux 4.2.
     BindAddressOnly,
@@ -53,6 +57,10 @@ pub fn set(socket: impl AsFd, option: SocketOption) -> io::Result<()> {
         SocketOption::ReuseportByHash => {
             set_raw(socket, libc::SOL_SOCKET, libc::SO_DETACH_REUSEPORT_BPF, &0_i32)
         }
+        SocketOption::DeferAccept(seconds) => {
+            set_raw(socket, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &seconds)
+        }
+        SocketOption::FastOpen(length) => set_raw(socket, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, &length),
         SocketOption::BindAddressOnly => set_raw(socket, libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT, &1_i32),
     }
 }

@@ -23,7 +23,7 @@ mod queue;
 pub use crew::{Crew, Role};
 pub use mailbox::Mailbox;
 pub use member::Member;
-pub use queue::{Message, Queue};
+pub use queue::{Message, Place, Queue};
 
 use member::Seat;
 

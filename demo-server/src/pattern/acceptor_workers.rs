@@ -57,8 +57,8 @@ fn run(stage: &Stage) -> io::Result<()> {
     stage.crew(|crew| {
         let workers = (0..stage.workers()).try_for_each(|index| {
             crew.spawn(&WORKER, index, move |member| {
+                let _place = queue.place();
                 work(member, queue, answered);
-                queue.leave();
                 Ok(())
             })
         });

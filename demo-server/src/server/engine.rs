@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, anyhow};
 use super::{Config, drain};
 use crate::connection::Connection;
 use crate::descriptors;
+use crate::fault::{Fault, FaultRow};
 use crate::listener::{Listener, Listeners, Steering};
 use crate::pattern::Pattern;
 use crate::service::Service;
@@ -49,6 +50,7 @@ impl Engine {
         listeners
             .grow(pattern.listeners(settings.workers), settings.backlog)
             .context("cannot open the shards")?;
+        listeners.set(&settings).context("cannot set the options of the listener")?;
         let run = Run::start(pattern, service, &listeners, settings.workers, Vec::new(), end)
             .map_err(|(failure, _)| anyhow!("cannot start {}: {failure}", pattern.id))?;
         let (service, end) = (Arc::clone(service), Arc::clone(end));
@@ -62,16 +64,30 @@ impl Engine {
         settings: Settings,
     ) -> Result<Option<String>, String> {
         let mut note = None;
-        if pattern.id != self.pattern.id || settings.workers != self.settings.workers {
-            note = self.switch(pattern, settings.workers)?;
+        let refused = |error| format!("the kernel refuses a listener's settings: {error}");
+        let back = |listeners: &Listeners, settings: &Settings| {
+            // What was accepted a moment ago; an error could not be helped and is not the one to report.
+            let _ = listeners.set(settings);
+        };
+        // Before the switch, which cannot be undone so easily.
+        if let Err(error) = self.listeners.set(&settings) {
+            back(&self.listeners, &self.settings);
+            return Err(refused(error));
         }
-        if settings.backlog != self.settings.backlog {
-            self.listeners
-                .set_backlog(settings.backlog)
-                .map_err(|error| format!("cannot set the backlog to {}: {error}", settings.backlog))?;
+        if pattern.id != self.pattern.id || settings.workers != self.settings.workers {
+            match self.switch(pattern, settings.workers) {
+                Ok(said) => note = said,
+                Err(error) => {
+                    back(&self.listeners, &self.settings);
+                    return Err(error);
+                }
+            }
+            // The shards that the switch has opened.
+            self.listeners.set(&settings).map_err(refused)?;
         }
         self.settings = settings;
         self.service.live.store(&settings);
+        self.follow_faults()?;
         Ok(note)
     }
 
@@ -167,6 +183,55 @@ impl Engine {
         }
         drain::finish(&self.service, open, deadline);
         failure
+    }
+
+    /// Checks that the thread or shard that a fault names is there.
+    pub(super) fn check_place(&self, row: &FaultRow, index: Option<u32>) -> Result<(), String> {
+        if !row.takes_index {
+            return Ok(());
+        }
+        let (name, pattern) = (row.name, self.pattern.id);
+        let index = index.unwrap_or(row.default_index());
+        if row.fault == Fault::CloseShard {
+            let shards = self.listeners.all().len();
+            return match index {
+                _ if shards < 2 => {
+                    Err(format!("{name} needs several shards, and {pattern} has one listener"))
+                }
+                0 => Err(format!("{name} cannot close shard 0, which stays through every switch")),
+                _ if index as usize >= shards => {
+                    Err(format!("{name}: there is no shard {index}; there are 1 to {}", shards - 1))
+                }
+                _ => Ok(()),
+            };
+        }
+        let mut threads = self.threads();
+        threads.retain(|(_, _, role)| role.duties.contains(&"work"));
+        if row.fault == Fault::WorkerPanic && threads.len() < 2 {
+            return Err(format!(
+                "{name} needs two threads that work, so that one is left; {pattern} has {}",
+                threads.len()
+            ));
+        }
+        let named = |(_, name, role): &(i32, String, &Role)| *name == format!("{}-{index}", role.prefix);
+        // Without a thread yet, as thread-per-connection without a connection, there is nothing to compare with.
+        if threads.is_empty() || threads.iter().any(named) {
+            return Ok(());
+        }
+        let names: Vec<_> = threads.iter().map(|(_, name, _)| name.as_str()).collect();
+        Err(format!("{name}: {pattern} has no thread number {index}; there are {}", names.join(", ")))
+    }
+
+    /// Closes and opens shards as the faults say.
+    pub(super) fn follow_faults(&self) -> Result<(), String> {
+        for listener in self.listeners.all() {
+            // The first is not a shard that can be spared: it stays through every switch.
+            let closed = listener.shard() > 0 && self.service.faults.is_shut(listener.shard());
+            listener
+                .break_off(closed, &self.settings)
+                .map_err(|error| format!("cannot open shard {} again: {error}", listener.shard()))?;
+        }
+        Ok(())
     }
 
     /// Makes every thread look at the faults.

@@ -1,6 +1,7 @@
 //! The threads of a pattern: started under their names, counted until all of them serve, waited for at the end.
 
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -88,8 +89,11 @@ impl<'scope, 'env> Crew<'scope, 'env> {
         let started = thread.spawn_scoped(self.scope, move || {
             seat.tid.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::SeqCst);
             let member = Member::new(stage, Arc::clone(&seat), index);
-            if let Err(error) = body(&member) {
-                stage.fail(format!("{name}: {error}"));
+            // A thread that dies takes nobody with it: the others go on, as in any server with a pool.
+            match panic::catch_unwind(AssertUnwindSafe(|| body(&member))) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => stage.fail(format!("{name}: {error}")),
+                Err(_) => member.complain("the thread has panicked and is gone; a switch starts it anew"),
             }
             member.take_place();
             stage.dismiss(&seat);

@@ -79,10 +79,23 @@ impl<'a> Queue<'a> {
         self.not_empty.notify_all();
     }
 
-    /// Says that one consumer has left. When the last one has, nobody waits for room any more.
-    pub fn leave(&self) {
-        lock(&self.state).consumers -= 1;
-        self.not_full.notify_all();
+    /// What a consumer holds as long as it takes messages. When the last one has left, even by a panic, nobody waits
+    /// for room any more.
+    pub fn place(&self) -> Place<'_> {
+        Place { queue: self }
+    }
+}
+
+/// A consumer's place; dropping it leaves.
+#[derive(Debug)]
+pub struct Place<'a> {
+    queue: &'a Queue<'a>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        lock(&self.queue.state).consumers -= 1;
+        self.queue.not_full.notify_all();
     }
 }
 

@@ -58,6 +58,7 @@ fn every_setting_changes_live() {
         sleep_us: Some(20),
         response_bytes: Some(300),
         nodelay: Some(false),
+        ..Change::default()
     };
     let state = client.command(&Request::Set(change)).unwrap();
     let expected = Settings {
@@ -67,6 +68,7 @@ fn every_setting_changes_live() {
         sleep_us: 20,
         response_bytes: 300,
         nodelay: false,
+        ..Settings::default()
     };
     assert_eq!((state.pattern.as_str(), state.settings), ("sharding", expected));
     let somaxconn = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();

@@ -119,7 +119,9 @@ fn a_stuck_thread_holds_its_share_and_lets_go() {
 #[test]
 fn a_stuck_thread_does_not_hold_up_a_switch_or_the_end() {
     each_pattern(small(), |pattern, test| {
-        for index in 0..2 {
+        // Only a thread that is there can be stuck.
+        let alone = matches!(pattern.id, "single-thread" | "uring-accept");
+        for index in 0..if alone { 1 } else { 2 } {
             test.server.fault("stuck-shard", true, Some(index), None).unwrap();
             test.server.fault("stall", true, None, Some(60_000)).unwrap();
             test.switch(if pattern.id == "single-thread" { "2" } else { "1" });

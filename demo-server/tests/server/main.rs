@@ -8,6 +8,7 @@ mod control;
 mod faults;
 mod http;
 mod load;
+mod more_faults;
 mod patterns;
 mod program;
 mod support;

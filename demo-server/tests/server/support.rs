@@ -129,6 +129,30 @@ pub(crate) fn accept_queue(port: u16) -> Option<u32> {
     })
 }
 
+/// Connections of a server's port that are in a state, by its number in `/proc/net/tcp`.
+pub(crate) fn in_state(port: u16, state: &str) -> usize {
+    rows(port, state).len()
+}
+
+/// The accept queues of all listeners on `port`, together.
+pub(crate) fn accept_queues(port: u16) -> u32 {
+    rows(port, "0A").into_iter().sum()
+}
+
+/// The receive queues of the sockets of a port that are in a state.
+fn rows(port: u16, state: &str) -> Vec<u32> {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut queues = Vec::new();
+    for line in table.lines().skip(1) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let local = words[1].rsplit_once(':').unwrap().1;
+        if words[3] == state && u16::from_str_radix(local, 16) == Ok(port) {
+            queues.push(u32::from_str_radix(words[4].split_once(':').unwrap().1, 16).unwrap());
+        }
+    }
+    queues
+}
+
 /// A connection that is written and read by hand.
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
