@@ -24,7 +24,7 @@ mod report;
 mod schedule;
 
 pub use plan::{Overrides, Plan};
-pub use profile::{Mode, PROFILES, Profile};
+pub use profile::{Manner, Mode, PROFILES, Profile, Shape};
 pub use report::{Quantiles, Report};
 
 /// Runs a plan to its end, or until `stop` becomes readable, on a thread named `load-0`.

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, anyhow};
 use clap::Parser as _;
 use demo_server::control::{self, LoadRequest};
 use demo_server::descriptors;
-use demo_server::load::{self, Plan, Report};
+use demo_server::load::{self, Manner, Plan, Report};
 use demo_server::pattern::PATTERNS;
 use demo_server::server::{Config, Server};
 use demo_server::signals::StopSignals;
@@ -108,7 +108,11 @@ fn load(arguments: &cli::Load) -> Result<(), Failure> {
     let signals = StopSignals::take().context("cannot take over SIGINT and SIGTERM")?;
     let report = load::run(&plan, Some(signals.as_fd())).context("the load broke off")?;
     print_report(&report, arguments.json)?;
-    if report.responses == 0 {
+    let reached = match plan.manner {
+        Manner::Ask => report.responses,
+        Manner::Abort | Manner::Hold => report.connections_established,
+    };
+    if reached == 0 {
         return Err(anyhow!("not one request to {} was answered", plan.target).into());
     }
     Ok(())

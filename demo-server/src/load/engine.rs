@@ -14,13 +14,13 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::client::{Client, Phase, ResponseReader};
 use super::exchange::{self, Step};
 use super::measure::Measure;
 use super::plan::Plan;
-use super::profile::Mode;
+use super::profile::{Manner, Mode};
 use super::report::{Report, Usage};
 use super::schedule::Schedule;
 use crate::socket_option::{self, SocketOption};
@@ -232,7 +232,16 @@ impl<'a> Engine<'a> {
                 Phase::Idle => exchange::closed_while_idle(client),
             };
             match step {
+                Ok(Step::On) if client.phase == Phase::Sending(0) && self.plan.manner == Manner::Hold => {
+                    // Connected, and that is all.
+                    client.phase = Phase::Idle;
+                    self.idle.push(fd);
+                }
                 Ok(Step::On) => {}
+                Ok(Step::Wait) if client.phase == Phase::Receiving && self.plan.manner == Manner::Abort => {
+                    self.abort(fd);
+                    return;
+                }
                 Ok(Step::Wait) => return,
                 Ok(Step::Answered { closes }) => {
                     if !self.answered(fd, closes) {
@@ -272,6 +281,17 @@ impl<'a> Engine<'a> {
         client.intended = Instant::now();
         client.phase = Phase::Sending(0);
         true
+    }
+
+    /// Resets a connection: with a linger time of 0 close(2) sends RST and forgets what is unsent (`tcp_close`).
+    fn abort(&mut self, fd: RawFd) {
+        if let Some(client) = self.clients.remove(&fd) {
+            let reset = SockRef::from(&client.socket).set_linger(Some(Duration::ZERO));
+            match reset {
+                Ok(()) => self.measure.aborted += 1,
+                Err(error) => self.measure.error(exchange::kind(&error)),
+            }
+        }
     }
 
     fn failed(&mut self, kind: &'static str) {

@@ -17,6 +17,7 @@ pub(super) struct Measure {
     pub(super) bytes_sent: u64,
     pub(super) bytes_received: u64,
     pub(super) dropped: u64,
+    pub(super) aborted: u64,
     pub(super) errors: BTreeMap<&'static str, u64>,
     pub(super) connect: Times,
     pub(super) first_byte: Times,
@@ -34,6 +35,7 @@ impl Measure {
             bytes_sent: 0,
             bytes_received: 0,
             dropped: 0,
+            aborted: 0,
             errors: BTreeMap::new(),
             connect: Times::new(),
             first_byte: Times::new(),
@@ -78,6 +80,7 @@ impl Times {
             p90: at(0.9),
             p99: at(0.99),
             p999: at(0.999),
+            p9999: at(0.9999),
             max: histogram.max(),
         }
     }

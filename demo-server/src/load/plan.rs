@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 
-use super::profile::{self, Mode, Profile};
+use super::profile::{self, Manner, Mode, Profile, Shape};
 use crate::{descriptors, duration};
 
 /// Parameters that replace those of the profile; on the wire and on the command line by the same names.
@@ -59,6 +59,10 @@ pub struct Plan {
     pub poisson: bool,
     /// See [`Overrides::seed`].
     pub seed: u64,
+    /// How the rate changes.
+    pub shape: Shape,
+    /// What a client does.
+    pub manner: Manner,
 }
 
 /// How long a run lasts if nobody says.
@@ -88,8 +92,10 @@ impl Plan {
                 None => DEFAULT_DURATION,
             },
             total_connections: overrides.total_connections,
-            poisson: overrides.poisson.unwrap_or(false),
+            poisson: overrides.poisson.unwrap_or(profile.poisson),
             seed: overrides.seed.unwrap_or(1),
+            shape: profile.shape,
+            manner: profile.manner,
         };
         plan.check()?;
         Ok(plan)

@@ -14,6 +14,30 @@ pub enum Mode {
     Burst,
 }
 
+/// How the rate of an open loop changes over the run; its mean is the rate that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// The same throughout.
+    Flat,
+    /// From nothing to twice the rate, in a straight line.
+    Ramp,
+    /// Half the rate for the first half of the run, half as much again for the second.
+    Step,
+}
+
+/// What a client does with its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Manner {
+    /// Asks and waits for the answer.
+    Ask,
+    /// Asks and resets the connection at once.
+    Abort,
+    /// Says nothing and keeps the connection open to the end of the run.
+    Hold,
+}
+
 /// One named load. Every figure can be overridden for a run.
 #[derive(Debug, Serialize)]
 pub struct Profile {
@@ -29,7 +53,26 @@ pub struct Profile {
     pub connections: u32,
     /// Requests on one connection before the client closes it.
     pub requests_per_connection: u32,
+    /// How the rate changes.
+    pub shape: Shape,
+    /// Whether arrivals are at random unless a run says otherwise.
+    pub poisson: bool,
+    /// What a client does.
+    pub manner: Manner,
 }
+
+/// What most profiles have in common.
+const PLAIN: Profile = Profile {
+    name: "",
+    line: "",
+    mode: Mode::Open,
+    rate: Some(200.0),
+    connections: 512,
+    requests_per_connection: 1,
+    shape: Shape::Flat,
+    poisson: false,
+    manner: Manner::Ask,
+};
 
 /// Every profile there is.
 pub static PROFILES: &[Profile] = &[
@@ -40,6 +83,7 @@ pub static PROFILES: &[Profile] = &[
         rate: Some(200.0),
         connections: 512,
         requests_per_connection: 1,
+        ..PLAIN
     },
     Profile {
         name: "churn",
@@ -48,6 +92,7 @@ pub static PROFILES: &[Profile] = &[
         rate: None,
         connections: 16,
         requests_per_connection: 1,
+        ..PLAIN
     },
     Profile {
         name: "keepalive",
@@ -56,6 +101,7 @@ pub static PROFILES: &[Profile] = &[
         rate: None,
         connections: 32,
         requests_per_connection: 100,
+        ..PLAIN
     },
     Profile {
         name: "burst",
@@ -64,6 +110,41 @@ pub static PROFILES: &[Profile] = &[
         rate: Some(0.5),
         connections: 200,
         requests_per_connection: 1,
+        ..PLAIN
+    },
+    Profile {
+        name: "poisson",
+        line: "open loop, 200 requests a second on average, at random as independent users come",
+        poisson: true,
+        ..PLAIN
+    },
+    Profile {
+        name: "ramp",
+        line: "open loop, from nothing to 400 requests a second in a straight line: where does the queue begin?",
+        shape: Shape::Ramp,
+        ..PLAIN
+    },
+    Profile {
+        name: "step",
+        line: "open loop, 100 requests a second for the first half and 300 for the second",
+        shape: Shape::Step,
+        ..PLAIN
+    },
+    Profile {
+        name: "aborts",
+        line: "open loop, 100 clients a second ask and reset the connection at once",
+        rate: Some(100.0),
+        manner: Manner::Abort,
+        ..PLAIN
+    },
+    Profile {
+        name: "holders",
+        line: "100 clients connect, say nothing and stay to the end",
+        mode: Mode::Closed,
+        rate: None,
+        connections: 100,
+        manner: Manner::Hold,
+        ..PLAIN
     },
 ];
 

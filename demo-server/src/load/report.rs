@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::measure::Measure;
 use super::plan::Plan;
-use super::profile::Mode;
+use super::profile::{Manner, Mode};
 use crate::duration::show_nanos;
 
 /// The result of a run.
@@ -40,6 +40,9 @@ pub struct Report {
     pub bytes_received: u64,
     /// Requests that were due and not sent, because too many were in flight.
     pub dropped: u64,
+    /// Connections that the client has reset on purpose.
+    #[serde(default)]
+    pub aborted: u64,
     /// What went wrong, and how often.
     pub errors: BTreeMap<String, u64>,
     /// From connect(2) to established.
@@ -69,6 +72,9 @@ pub struct Quantiles {
     pub p99: u64,
     /// 99.9 % took no longer.
     pub p999: u64,
+    /// 99.99 % took no longer.
+    #[serde(default)]
+    pub p9999: u64,
     /// The longest.
     pub max: u64,
 }
@@ -108,6 +114,7 @@ impl Report {
             bytes_sent: measure.bytes_sent,
             bytes_received: measure.bytes_received,
             dropped: measure.dropped,
+            aborted: measure.aborted,
             errors: measure.errors.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
             connect_ns: measure.connect.quantiles(),
             first_byte_ns: measure.first_byte.quantiles(),
@@ -116,11 +123,11 @@ impl Report {
             cpu_share: usage.processor.as_secs_f64() / elapsed,
             warnings: Vec::new(),
         };
-        report.doubt();
+        report.doubt(plan.manner);
         report
     }
 
-    fn doubt(&mut self) {
+    fn doubt(&mut self, manner: Manner) {
         if self.cpu_share > BUSY {
             let percent = self.cpu_share * 100.0;
             self.warnings.push(format!(
@@ -134,7 +141,7 @@ impl Report {
                 self.dropped
             ));
         }
-        if self.responses == 0 {
+        if self.responses == 0 && manner == Manner::Ask {
             self.warnings.push("not one request was answered".to_owned());
         }
     }
@@ -157,7 +164,11 @@ impl fmt::Display for Report {
             self.bytes_received,
             self.cpu_share * 100.0
         )?;
-        writeln!(f, "\n  {:<32}{:>8}{:>8}{:>8}{:>8}{:>8}", "", "p50", "p90", "p99", "p99.9", "max")?;
+        writeln!(
+            f,
+            "\n  {:<32}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}",
+            "", "p50", "p90", "p99", "p99.9", "p99.99", "max"
+        )?;
         for (name, times) in [
             ("connect", &self.connect_ns),
             ("first byte, from actual send", &self.first_byte_ns),
@@ -165,11 +176,14 @@ impl fmt::Display for Report {
             ("response, from when it was due", &self.response_ns),
         ] {
             write!(f, "  {name:<32}")?;
-            for value in [times.p50, times.p90, times.p99, times.p999, times.max] {
+            for value in [times.p50, times.p90, times.p99, times.p999, times.p9999, times.max] {
                 let shown = if times.count == 0 { "-".to_owned() } else { show_nanos(value) };
                 write!(f, "{shown:>8}")?;
             }
             writeln!(f)?;
+        }
+        if self.aborted > 0 {
+            writeln!(f, "  {} connections reset by the client, as it was told to", self.aborted)?;
         }
         for (kind, count) in &self.errors {
             writeln!(f, "  error: {kind}: {count}")?;

@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use super::plan::Plan;
-use super::profile::Mode;
+use super::profile::{Mode, Shape};
 
 /// The times at which requests are due, as distances from the start of the run, in order.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    /// Mean distance between two arrivals, in seconds.
-    gap: f64,
+    /// Mean arrivals per second.
+    rate: f64,
+    /// Length of the run in seconds.
+    length: f64,
+    shape: Shape,
     /// Requests due at each arrival.
     batch: u32,
     random: Option<SplitMix>,
+    /// Arrivals that the mean rate makes due until the next one: a whole number of them, or random steps.
     next: f64,
 }
 
@@ -25,7 +29,8 @@ impl Schedule {
             Mode::Closed => return None,
         };
         let random = plan.poisson.then_some(SplitMix(plan.seed));
-        let mut schedule = Self { gap: 1.0 / plan.rate, batch, random, next: 0.0 };
+        let length = plan.duration.as_secs_f64();
+        let mut schedule = Self { rate: plan.rate, length, shape: plan.shape, batch, random, next: 0.0 };
         if schedule.random.is_some() {
             schedule.advance();
         }
@@ -34,7 +39,16 @@ impl Schedule {
 
     /// When the next requests are due.
     pub(super) fn due(&self) -> Duration {
-        Duration::try_from_secs_f64(self.next).unwrap_or(Duration::MAX)
+        // The inverse of the arrivals expected by a time. It serves random arrivals as well: a Poisson process of any
+        // rate is one of rate 1 on another clock.
+        let even = self.next / self.rate;
+        let seconds = match self.shape {
+            Shape::Flat => even,
+            Shape::Ramp => (even * self.length).sqrt(),
+            Shape::Step if even < self.length / 4.0 => even * 2.0,
+            Shape::Step => self.length / 2.0 + (even - self.length / 4.0) / 1.5,
+        };
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
     /// How many are due then; and on to the next time.
@@ -46,8 +60,8 @@ impl Schedule {
     fn advance(&mut self) {
         self.next += match &mut self.random {
             // Exponential gaps make a Poisson process: the inverse of the distribution at a uniform point.
-            Some(random) => -random.unit().ln() * self.gap,
-            None => self.gap,
+            Some(random) => -random.unit().ln(),
+            None => 1.0,
         };
     }
 }
@@ -110,6 +124,18 @@ mod tests {
         assert!(first.windows(2).all(|pair| pair[0] <= pair[1]));
         assert_eq!(first, times(&mut schedule("steady", true, 7), 10_000));
         assert_ne!(first, times(&mut schedule("steady", true, 8), 10_000));
+    }
+
+    #[test]
+    fn shapes_have_the_mean_rate_and_their_own_course() {
+        // 100 a second for the default 10 seconds: 1000 in all, the last of them due just at the end.
+        let ramp = times(&mut schedule("ramp", false, 1), 1001);
+        assert!((ramp[1000] - 10.0).abs() < 1e-6, "{}", ramp[1000]);
+        assert!((ramp[250] - 5.0).abs() < 1e-6, "a quarter in the first half: {}", ramp[250]);
+        let step = times(&mut schedule("step", false, 1), 1001);
+        assert!((step[1000] - 10.0).abs() < 1e-6, "{}", step[1000]);
+        assert!((step[250] - 5.0).abs() < 1e-6, "{}", step[250]);
+        assert!((step[100] - 2.0).abs() < 1e-6 && (step[400] - 6.0).abs() < 1e-6, "50, then 150 a second");
     }
 
     #[test]
