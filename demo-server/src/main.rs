@@ -109,8 +109,8 @@ fn load(arguments: &cli::Load) -> Result<(), Failure> {
     let report = load::run(&plan, Some(signals.as_fd())).context("the load broke off")?;
     print_report(&report, arguments.json)?;
     let reached = match plan.manner {
-        Manner::Ask => report.responses,
         Manner::Abort | Manner::Hold => report.connections_established,
+        _ => report.responses,
     };
     if reached == 0 {
         return Err(anyhow!("not one request to {} was answered", plan.target).into());

@@ -29,6 +29,8 @@ pub(super) struct Client {
     pub(super) sent: Instant,
     /// Requests answered on this connection.
     pub(super) answered: u32,
+    /// A slow client that lets its socket wait.
+    pub(super) paused: bool,
     pub(super) reader: ResponseReader,
 }
 

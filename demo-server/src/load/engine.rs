@@ -27,6 +27,12 @@ use crate::socket_option::{self, SocketOption};
 
 /// How long requests that are under way at the end may still take: long enough for a SYN to be sent a second time.
 const GRACE: Duration = Duration::from_millis(1500);
+/// How long a slow client pauses after each piece.
+const PAUSE: Duration = Duration::from_millis(10);
+/// What a slow reader reads in one piece.
+const SIP: usize = 512;
+/// What it asks for as its receive buffer; the kernel doubles it (`SO_RCVBUF`).
+const SMALL_BUFFER: usize = 4096;
 /// How long a client of a closed loop waits after an error: a server that is down is not asked a million times.
 const RETRY_AFTER: Duration = Duration::from_millis(10);
 const STOP: u64 = u64::MAX;
@@ -45,6 +51,8 @@ pub(super) struct Engine<'a> {
     idle: Vec<RawFd>,
     /// When clients that have failed try again, in order.
     retries: VecDeque<Instant>,
+    /// When slow clients go on, in order.
+    pauses: VecDeque<(Instant, RawFd)>,
     schedule: Option<Schedule>,
     measure: Measure,
     start: Instant,
@@ -68,6 +76,7 @@ impl<'a> Engine<'a> {
             clients: HashMap::new(),
             idle: Vec::new(),
             retries: VecDeque::new(),
+            pauses: VecDeque::new(),
             schedule: Schedule::of(plan),
             measure: Measure::new(),
             start: Instant::now(),
@@ -98,14 +107,16 @@ impl<'a> Engine<'a> {
     /// Does everything that is due now; returns how long nothing else will be, or None at the end.
     fn step(&mut self) -> Option<Duration> {
         let now = Instant::now();
+        let pause = self.end_pauses(now);
         if let Some(give_up) = self.give_up {
-            return (self.in_flight() > 0 && now < give_up).then(|| give_up - now);
+            let next = pause.map_or(give_up, |pause| pause.min(give_up));
+            return (self.in_flight() > 0 && now < give_up).then(|| next.saturating_duration_since(now));
         }
         if self.used_up() && self.clients.is_empty() {
             return None;
         }
         let deadline = self.start + self.plan.duration;
-        let mut next = deadline;
+        let mut next = pause.map_or(deadline, |pause| pause.min(deadline));
         // Even when the thread woke up late, all that was due before the deadline is sent or counted as dropped.
         while let Some(due) = self.next_due().filter(|due| *due < deadline) {
             if due > now {
@@ -117,7 +128,7 @@ impl<'a> Engine<'a> {
         }
         if now >= deadline {
             self.wind_down(now);
-            return (self.in_flight() > 0).then_some(GRACE);
+            return (self.in_flight() > 0).then_some(PAUSE);
         }
         while let Some(due) = self.retries.front().copied() {
             if due > now {
@@ -149,6 +160,22 @@ impl<'a> Engine<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Goes on with the slow clients whose pause is over; returns when the next one is.
+    fn end_pauses(&mut self, now: Instant) -> Option<Instant> {
+        while let Some((end, fd)) = self.pauses.front().copied() {
+            if end > now {
+                return Some(end);
+            }
+            self.pauses.pop_front();
+            // Should another client have got the descriptor meanwhile, it goes on a little early, and that is all.
+            if let Some(client) = self.clients.get_mut(&fd) {
+                client.paused = false;
+            }
+            self.go_on(fd);
+        }
+        None
     }
 
     /// When the next request is due, in an open loop.
@@ -196,6 +223,7 @@ impl<'a> Engine<'a> {
                     intended,
                     sent: began,
                     answered: 0,
+                    paused: false,
                     reader: ResponseReader::default(),
                 };
                 self.clients.insert(fd, client);
@@ -214,6 +242,10 @@ impl<'a> Engine<'a> {
             socket_option::set(&socket, SocketOption::BindAddressOnly)?;
             socket.bind(&SocketAddr::from((source, 0)).into())?;
         }
+        if self.plan.manner == Manner::ReadSlowly {
+            // Before connect(2): the window is announced in the handshake.
+            socket.set_recv_buffer_size(SMALL_BUFFER)?;
+        }
         match socket.connect(&target.into()) {
             Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
             other => other?,
@@ -224,11 +256,17 @@ impl<'a> Engine<'a> {
     /// Goes on with a client whose socket has something to say, as far as it can.
     fn go_on(&mut self, fd: RawFd) {
         loop {
-            let Some(client) = self.clients.get_mut(&fd) else { return };
+            let Some(client) = self.clients.get_mut(&fd).filter(|client| !client.paused) else { return };
             let step = match client.phase {
                 Phase::Connecting => exchange::connected(client, &mut self.measure),
-                Phase::Sending(_) => exchange::send(client, &self.request, &mut self.measure),
-                Phase::Receiving => exchange::receive(client, &mut self.buffer, &mut self.measure),
+                Phase::Sending(_) => {
+                    let most = if self.plan.manner == Manner::SendSlowly { 1 } else { usize::MAX };
+                    exchange::send(client, &self.request, most, &mut self.measure)
+                }
+                Phase::Receiving => {
+                    let most = if self.plan.manner == Manner::ReadSlowly { SIP } else { self.buffer.len() };
+                    exchange::receive(client, &mut self.buffer[..most], &mut self.measure)
+                }
                 Phase::Idle => exchange::closed_while_idle(client),
             };
             match step {
@@ -236,6 +274,11 @@ impl<'a> Engine<'a> {
                     // Connected, and that is all.
                     client.phase = Phase::Idle;
                     self.idle.push(fd);
+                }
+                Ok(Step::On) if pauses(self.plan.manner, client.phase) => {
+                    client.paused = true;
+                    self.pauses.push_back((Instant::now() + PAUSE, fd));
+                    return;
                 }
                 Ok(Step::On) => {}
                 Ok(Step::Wait) if client.phase == Phase::Receiving && self.plan.manner == Manner::Abort => {
@@ -317,6 +360,15 @@ impl<'a> Engine<'a> {
 
     fn used_up(&self) -> bool {
         self.plan.total_connections.is_some_and(|total| self.measure.opened >= total)
+    }
+}
+
+/// Whether a client that could go on at once pauses instead.
+fn pauses(manner: Manner, phase: Phase) -> bool {
+    match manner {
+        Manner::SendSlowly => matches!(phase, Phase::Sending(done) if done > 0),
+        Manner::ReadSlowly => phase == Phase::Receiving,
+        _ => false,
     }
 }
 

@@ -33,13 +33,18 @@ pub(super) fn connected(client: &mut Client, measure: &mut Measure) -> Result<St
     Ok(Step::On)
 }
 
-/// Sends what is left of the request.
-pub(super) fn send(client: &mut Client, request: &[u8], measure: &mut Measure) -> Result<Step, &'static str> {
+/// Sends what is left of the request, at most so many bytes.
+pub(super) fn send(
+    client: &mut Client,
+    request: &[u8],
+    most: usize,
+    measure: &mut Measure,
+) -> Result<Step, &'static str> {
     let Phase::Sending(mut done) = client.phase else { return Ok(Step::On) };
     if done == 0 {
         client.sent = Instant::now();
     }
-    match client.socket.write(&request[done..]) {
+    match client.socket.write(&request[done..request.len().min(done.saturating_add(most))]) {
         Ok(count) => {
             done += count;
             measure.bytes_sent += count as u64;

@@ -34,6 +34,10 @@ pub enum Manner {
     Ask,
     /// Asks and resets the connection at once.
     Abort,
+    /// Asks one byte at a time, with a pause after each.
+    SendSlowly,
+    /// Reads a few bytes at a time, with a pause after each, through a small receive buffer.
+    ReadSlowly,
     /// Says nothing and keeps the connection open to the end of the run.
     Hold,
 }
@@ -135,6 +139,20 @@ pub static PROFILES: &[Profile] = &[
         line: "open loop, 100 clients a second ask and reset the connection at once",
         rate: Some(100.0),
         manner: Manner::Abort,
+        ..PLAIN
+    },
+    Profile {
+        name: "slow-senders",
+        line: "open loop, 50 clients a second, each of which sends its request one byte every 10 ms",
+        rate: Some(50.0),
+        manner: Manner::SendSlowly,
+        ..PLAIN
+    },
+    Profile {
+        name: "slow-readers",
+        line: "open loop, 50 clients a second, each of which reads 512 bytes every 10 ms; needs a long response",
+        rate: Some(50.0),
+        manner: Manner::ReadSlowly,
         ..PLAIN
     },
     Profile {

@@ -141,7 +141,7 @@ impl Report {
                 self.dropped
             ));
         }
-        if self.responses == 0 && manner == Manner::Ask {
+        if self.responses == 0 && !matches!(manner, Manner::Abort | Manner::Hold) {
             self.warnings.push("not one request was answered".to_owned());
         }
     }

@@ -220,3 +220,22 @@ fn holders_stay_and_hold_the_threads_of_a_blocking_server() {
     assert_eq!((report.connections_established, report.requests_sent), (23, 0));
     test.server.end().unwrap();
 }
+
+#[test]
+fn slow_clients_are_served_to_their_last_byte() {
+    for (profile, response_bytes) in [("slow-senders", 64), ("slow-readers", 5_000)] {
+        let settings = Settings { response_bytes, ..Settings::default() };
+        let test = TestServer::start(pattern("acceptor-readers"), settings);
+        let overrides = Overrides { total_connections: Some(31), rate: Some(500.0), ..Overrides::default() };
+        let report = load(test.address(), profile, &overrides);
+        assert!(report.errors.is_empty(), "{report}");
+        assert_eq!((report.connections_established, report.responses), (31, 31), "{profile}");
+        let counters = test.wait_for("all to be closed", |state| state.counters.closed == 31).counters;
+        assert_eq!(counters.bytes_read, report.bytes_sent);
+        assert_eq!(counters.bytes_written, report.bytes_received);
+        // So many pieces with a pause between each two take at least so long.
+        let pieces = if profile == "slow-senders" { report.bytes_sent / 31 } else { 5_000 / 512 };
+        assert!(report.response_ns.p50 >= (pieces - 2) * 10_000_000, "{report}");
+        test.server.end().unwrap();
+    }
+}
