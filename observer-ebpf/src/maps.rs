@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use observer_ebpf::{
     loss,
-    record::{Connection, ListenerEntry, ThreadEntry, ThreadKey},
+    record::{COMM, Connection, ListenerEntry, ThreadEntry, ThreadKey},
 };
 
 /// A connection between its SYN_RECV → ESTABLISHED and its listener's `sk_data_ready`, which follows in the same
@@ -48,6 +48,19 @@ pub(crate) struct Place {
 /// As large as the map of listeners, so it is never full before that one is.
 #[map]
 pub(crate) static PLACES: HashMap<Place, u8> = HashMap::with_max_entries(1024, 0);
+
+/// Who holds an MPTCP listener.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Held {
+    pub(crate) pid: u32,
+    pub(crate) comm: [u8; COMM],
+}
+
+/// MPTCP listeners from before the start, by address of the subflow that listens. The program that finds them knows
+/// that one only by its address, and cannot make its cookie: it is watched from its first connection on.
+#[map]
+pub(crate) static HELD: HashMap<u64, Held> = HashMap::with_max_entries(256, 0);
 
 /// Whether any Fast Open connection has been seen: 0 or 1. Only then need an established connection be looked up.
 #[map]

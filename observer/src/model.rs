@@ -46,6 +46,8 @@ pub struct Model {
     /// Those of them that nobody reads any more; they are in one more snapshot.
     hosts_gone: HashSet<u32>,
     gone: HashMap<u32, Gone>,
+    /// What the listeners of each namespace had counted when its counters were first read.
+    before: HashMap<u32, Gone>,
     recent: VecDeque<Arc<Connection>>,
     slowest: Vec<Arc<Connection>>,
     /// None until they were read for the first time.
@@ -89,6 +91,9 @@ impl Model {
                 if self.hosts_gone.remove(&netns) {
                     self.begin_anew(netns);
                 }
+                if !self.hosts.contains_key(&netns) {
+                    self.before.insert(netns, Gone::of(self.of_namespace(netns)));
+                }
                 self.hosts.entry(netns).or_default().read(counters);
                 for watched in self.listeners.values_mut() {
                     if watched.identity().netns == netns {
@@ -104,6 +109,11 @@ impl Model {
             Event::Demo(demo) => self.demo = Some(*demo),
         }
         None
+    }
+
+    fn of_namespace(&self, netns: u32) -> impl Iterator<Item = &Watched> {
+        let here = move |watched: &&Watched| watched.identity().netns == netns && !watched.is_disowned();
+        self.listeners.values().filter(here)
     }
 
     /// An inode number is given to the next namespace at once: what was counted under it is another's.
@@ -230,12 +240,10 @@ impl Model {
         let mut checks: Vec<_> = self.listeners.values().filter_map(ledger::listener).collect();
         checks.extend(self.counters.map(|counters| ledger::ring(counters, self.delivered)));
         for (netns, host) in &self.hosts {
-            let here = self
-                .listeners
-                .values()
-                .filter(|watched| watched.identity().netns == *netns && !watched.is_disowned());
+            let here = self.of_namespace(*netns);
             let gone = self.gone.get(netns).copied().unwrap_or_default();
-            checks.extend(ledger::host(*netns, host, here, gone, &self.meta));
+            let before = self.before.get(netns).copied().unwrap_or_default();
+            checks.extend(ledger::host(*netns, host, gone.with(here).since(before), &self.meta));
         }
         checks
     }
@@ -252,6 +260,7 @@ impl Model {
         });
         for netns in self.hosts_gone.drain() {
             self.hosts.remove(&netns);
+            self.before.remove(&netns);
             gone.remove(&netns);
         }
     }

@@ -11,7 +11,7 @@ use observer_ebpf::{
     record::{COMM, Connection, NAMED_THREADS, stage, via},
 };
 
-use super::{fast_open, migration};
+use super::{fast_open, listener, migration};
 use crate::{
     books::{CONNECTION_ENDED, add, duration, lost, now, raise32},
     constants as at,
@@ -150,8 +150,14 @@ pub(crate) fn enqueued(listener: Typed) {
     let sock = arrival.sock;
     arrival.sock = 0;
     let cookie: u64 = listener.load(&at::SKC_COOKIE);
-    let Some(entry) = LISTENERS.get_ptr_mut(cookie) else { return };
     let depth: u32 = listener.load(&at::SK_ACK_BACKLOG);
+    let (cookie, entry) = match LISTENERS.get_ptr_mut(cookie) {
+        Some(entry) => (cookie, entry),
+        None => match listener::first_connection(listener, depth) {
+            Some(found) => found,
+            None => return,
+        },
+    };
     unsafe {
         add(&raw mut (*entry).counters.enqueued, 1);
         raise32(&raw mut (*entry).counters.peak, depth);

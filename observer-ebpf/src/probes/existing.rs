@@ -19,10 +19,10 @@ use crate::{
     books::lost,
     constants::{self as at, value},
     kernel::{
-        AF_INET6, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
-        TCP_LISTEN, Typed, is_tcp, netns,
+        AF_INET6, Address, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2,
+        TCP_LAST_ACK, TCP_LISTEN, Typed, flow, is_tcp, netns,
     },
-    maps::{LISTENERS, PLACES, Place},
+    maps::{HELD, Held, LISTENERS, PLACES, Place},
 };
 
 /// `struct bpf_iter__task_file`.
@@ -67,6 +67,14 @@ fn existing_listeners(ctx: *const TaskFile) -> i32 {
     if is_tcp(sock) && i32::from(sock.load::<u8>(&at::SKC_STATE)) == TCP_LISTEN {
         register(sock, &holder(task));
         note_place(sock);
+    } else if let Some(subflow) = flow(sock)
+        && subflow != sock.0 as u64
+        && Address(subflow).read::<u8>(&at::SKC_STATE).map(i32::from) == Some(TCP_LISTEN)
+    {
+        let holder = holder(task);
+        if HELD.insert(subflow, Held { pid: holder.pid, comm: holder.comm }, 0).is_err() {
+            lost(loss::LISTENERS_FULL);
+        }
     }
     0
 }

@@ -12,7 +12,7 @@ use crate::{
     books::{LISTENER_OPENED, lost, now, send},
     constants as at,
     kernel::{AF_INET6, Address, Typed, is_tcp, netns},
-    maps::{BLANK_LISTENER, LISTENERS},
+    maps::{BLANK_LISTENER, HELD, LISTENERS},
     select::selected,
     threads,
 };
@@ -33,6 +33,21 @@ pub(crate) fn opened(sock: Typed) {
     }
     let (pid, tid) = threads::ids();
     register(sock, &Holder { pid, tid, comm: threads::name(), opened_ns: now() });
+}
+
+/// The first connection of an MPTCP listener from before the start: watches it, and returns its cookie and entry.
+#[inline(always)]
+pub(crate) fn first_connection(sock: Typed, depth: u32) -> Option<(u64, *mut ListenerEntry)> {
+    let key = sock.0 as u64;
+    let held = HELD.get_ptr(key)?;
+    let holder = unsafe { Holder { pid: (*held).pid, tid: 0, comm: (*held).comm, opened_ns: 0 } };
+    register(sock, &holder);
+    let _ = HELD.remove(key);
+    let cookie: u64 = sock.load(&at::SKC_COOKIE);
+    let entry = LISTENERS.get_ptr_mut(cookie)?;
+    // The one that comes now is counted as an arrival.
+    unsafe { (*entry).counters.queued_at_start = depth.saturating_sub(1) };
+    Some((cookie, entry))
 }
 
 /// Watches a listener if it is selected, and if it is not watched already.

@@ -37,6 +37,11 @@ impl Namespaces {
         }
     }
 
+    /// Whether it is read already.
+    pub fn is_read(&self, netns: u32) -> bool {
+        self.0.contains_key(&netns)
+    }
+
     /// One reason less to read it; without any it is forgotten.
     pub fn leave(&mut self, netns: u32, sink: &mut impl FnMut(Event)) {
         let Some(read) = self.0.get_mut(&netns) else { return };

@@ -62,16 +62,11 @@ pub struct Source {
 }
 
 impl Source {
-    /// Attaches the probes and finds what is there. The kernel's own counters of this namespace are read before.
+    /// Attaches the probes and finds what is there. The kernel's own counters are read right after the listeners'.
     ///
     /// # Errors
     /// As [`Probes::attach`].
     pub fn start(options: &Options, sink: &mut impl FnMut(Event)) -> Result<Self> {
-        let own = std::process::id();
-        let mut namespaces = Namespaces::default();
-        if let Some(netns) = namespaces::of(own) {
-            namespaces.watch(netns, &[own], sink);
-        }
         let mut probes = Probes::attach(options)?;
         // Before the maps are taken: aya-log takes its own out of the same object.
         let log = options.log.then(|| ProbeLog::open(&mut probes.ebpf)).transpose()?;
@@ -81,7 +76,7 @@ impl Source {
             probes,
             maps,
             listeners: BTreeMap::new(),
-            namespaces,
+            namespaces: Namespaces::default(),
             holders: BTreeSet::new(),
             alive: BTreeSet::new(),
             ports: options.filters.ports.clone(),
@@ -90,6 +85,11 @@ impl Source {
             ids_are_the_hosts: tasks::ids_are_the_hosts(),
         };
         source.rescan(sink);
+        // Its own namespace is read in any case.
+        let own = std::process::id();
+        if let Some(netns) = namespaces::of(own) {
+            source.namespaces.watch(netns, &[own], sink);
+        }
         Ok(source)
     }
 
@@ -101,8 +101,15 @@ impl Source {
     /// Looks for listeners in the map: at the start, and when the notice of one was lost.
     fn rescan(&mut self, sink: &mut impl FnMut(Event)) {
         let cookies: Vec<u64> = self.maps.listener_cookies().collect();
-        for cookie in cookies {
-            self.opened(cookie, sink);
+        let new: Vec<(u64, u32, [u32; 2])> =
+            cookies.iter().filter_map(|cookie| self.found(*cookie, sink)).collect();
+        // All of a namespace's listeners right before its counters, so that what comes in between is little.
+        for (_, netns, candidates) in &new {
+            if !self.namespaces.is_read(*netns) {
+                let here: Vec<u64> = new.iter().filter(|one| one.1 == *netns).map(|one| one.0).collect();
+                here.chunks(PER_RUN).for_each(|cookies| self.sample(cookies, sink));
+            }
+            self.namespaces.watch(*netns, candidates, sink);
         }
     }
 
@@ -132,18 +139,25 @@ impl Source {
     }
 
     fn opened(&mut self, cookie: u64, sink: &mut impl FnMut(Event)) {
-        if self.listeners.contains_key(&cookie) {
-            return;
+        if let Some((_, netns, candidates)) = self.found(cookie, sink) {
+            // An instant to take the first rates from.
+            self.sample(&[cookie], sink);
+            self.namespaces.watch(netns, &candidates, sink);
         }
-        let Some(entry) = self.maps.listener(cookie) else { return };
+    }
+
+    /// Takes a listener up: its cookie, its namespace, and who may be in there. None if it is known already.
+    fn found(&mut self, cookie: u64, sink: &mut impl FnMut(Event)) -> Option<(u64, u32, [u32; 2])> {
+        if self.listeners.contains_key(&cookie) {
+            return None;
+        }
+        let entry = self.maps.listener(cookie)?;
         self.listeners.insert(cookie, Activity::default());
         let identity = &entry.identity;
         self.holders.insert(identity.pid);
-        let (netns, candidates) = (identity.netns, [identity.tid, identity.pid]);
+        let found = (cookie, identity.netns, [identity.tid, identity.pid]);
         sink(Event::Listener(entry));
-        // An instant to take the first rates from.
-        self.sample(&[cookie], sink);
-        self.namespaces.watch(netns, &candidates, sink);
+        Some(found)
     }
 
     fn closed(&mut self, cookie: u64, sink: &mut impl FnMut(Event)) {

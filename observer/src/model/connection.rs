@@ -105,10 +105,11 @@ fn end(flags: u32) -> End {
         End::QueuedReset
     } else if has(flag::RESET_IN) {
         End::RstIn
+    } else if has(flag::TIMED_OUT) {
+        // It resets the peer as well, should that still be there.
+        End::Timeout
     } else if has(flag::RESET_OUT) {
         End::RstOut
-    } else if has(flag::TIMED_OUT) {
-        End::Timeout
     } else if has(flag::FIN) {
         End::Fin
     } else {

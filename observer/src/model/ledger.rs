@@ -50,19 +50,9 @@ pub(super) fn listener(watched: &Watched) -> Option<LedgerCheck> {
 
 /// For one network namespace: the sum over its listeners is what the kernel counted. It is a check only when every
 /// listener is watched.
-pub(super) fn host<'a>(
-    netns: u32,
-    host: &Host,
-    listeners: impl Iterator<Item = &'a Watched>,
-    gone: Gone,
-    meta: &Meta,
-) -> Vec<LedgerCheck> {
+pub(super) fn host(netns: u32, host: &Host, sum: Gone, meta: &Meta) -> Vec<LedgerCheck> {
     if meta.filters != Filters::default() {
         return Vec::new();
-    }
-    let mut sum = gone;
-    for watched in listeners {
-        sum.add(watched);
     }
     let check = |check: &'static str, ours: u64, kernel: u64, why: &str| LedgerCheck {
         scope: "host",
@@ -133,6 +123,28 @@ pub(super) struct Gone {
 }
 
 impl Gone {
+    /// The sums over some listeners.
+    pub(super) fn of<'a>(listeners: impl Iterator<Item = &'a Watched>) -> Self {
+        Self::default().with(listeners)
+    }
+
+    /// These, and those over some more listeners.
+    pub(super) fn with<'a>(mut self, listeners: impl Iterator<Item = &'a Watched>) -> Self {
+        listeners.for_each(|watched| self.add(watched));
+        self
+    }
+
+    /// What was added since.
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            refused: self.refused.saturating_sub(before.refused),
+            enqueued: self.enqueued.saturating_sub(before.enqueued),
+            overflows: self.overflows.saturating_sub(before.overflows),
+            syn_queue: self.syn_queue.saturating_sub(before.syn_queue),
+            seen: self.seen.saturating_sub(before.seen),
+        }
+    }
+
     pub(super) fn add(&mut self, watched: &Watched) {
         let refused = watched.refused();
         self.refused += refused.most();

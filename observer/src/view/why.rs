@@ -27,7 +27,7 @@ pub(crate) fn why(snapshot: &Snapshot, listeners: &[&Listener], row: &Figures) -
             figures::rate(row.accepted),
             figures::rate(row.enqueued + row.dropped),
         ),
-        State::Stranded => stranded(snapshot, row, &acceptors),
+        State::Stranded => stranded(snapshot, listeners, row, &acceptors),
         State::Overflowing => overflowing(listeners, row, &acceptors),
     }
 }
@@ -75,7 +75,8 @@ fn full(row: &Figures) -> u64 {
     u64::from(row.limit) + 1
 }
 
-/// Threads that accept from these listeners, the busiest first.
+/// Threads that accept from these listeners, the busiest first: those of the process that listens, and whoever was seen
+/// to accept a connection of theirs.
 fn acceptors<'a>(snapshot: &'a Snapshot, listeners: &[&Listener]) -> Vec<&'a Thread> {
     let ours = |cookie: u64| listeners.iter().any(|listener| listener.cookie == cookie);
     let holds = |pid: u32| listeners.iter().any(|listener| listener.pid == pid);
@@ -84,15 +85,18 @@ fn acceptors<'a>(snapshot: &'a Snapshot, listeners: &[&Listener]) -> Vec<&'a Thr
     let seen: BTreeSet<u32> = snapshot
         .recent
         .iter()
+        .chain(&snapshot.slowest)
         .filter(|connection| connection.listener.is_some_and(ours))
         .filter_map(|connection| Some(connection.acceptor.as_ref()?.tid))
         .collect();
+    let accepts =
+        |thread: &Thread| thread.rates.accepts > 0.0 || thread.role.split('+').any(|role| role == "acceptor");
+    let own = |thread: &Thread| holds(thread.pid) && (!shared || seen.is_empty());
     let mut found: Vec<&Thread> = snapshot
         .threads
         .iter()
-        .filter(|thread| !shared || seen.is_empty() || seen.contains(&thread.tid))
-        .filter(|thread| !thread.exited && holds(thread.pid))
-        .filter(|thread| thread.rates.accepts > 0.0 || thread.role.split('+').any(|role| role == "acceptor"))
+        .filter(|thread| !thread.exited && accepts(thread))
+        .filter(|thread| seen.contains(&thread.tid) || own(thread))
         .collect();
     found.sort_by(|one, other| other.rates.accepts.total_cmp(&one.rates.accepts));
     found
@@ -135,10 +139,13 @@ fn filling(row: &Figures) -> String {
     )
 }
 
-fn stranded(snapshot: &Snapshot, row: &Figures, acceptors: &[&Thread]) -> String {
+fn stranded(snapshot: &Snapshot, listeners: &[&Listener], row: &Figures, acceptors: &[&Thread]) -> String {
     let waiting = figures::plural(row.depth as usize, "connection");
     let who = match acceptors {
-        [] => "no thread has accepted from it since the observer started".to_owned(),
+        [] => match listeners.iter().map(|listener| listener.accepted).sum::<u64>() {
+            0 => "no thread has accepted from it since the observer started".to_owned(),
+            count => format!("{} were accepted before, none in the last second", figures::count(count)),
+        },
         [one] => format!("{} accepted before and does not now", name(one)),
         many => format!("{} threads accepted before and none does now", many.len()),
     };
@@ -162,7 +169,8 @@ fn overflowing(listeners: &[&Listener], row: &Figures, acceptors: &[&Thread]) ->
     let attempts = figures::rate(row.enqueued + row.dropped);
     let accepts = figures::rate(row.accepted);
     let mut text = match acceptors {
-        [] => format!("Nobody accepts: {attempts} attempts/s and {accepts} accepts/s."),
+        [] if row.accepted > 0.0 => format!("{accepts} of {attempts} attempts/s are accepted."),
+        [] => format!("Nobody accepts: {attempts} attempts/s."),
         [one] => {
             let mut text =
                 format!("The only acceptor, {}, takes {accepts} of {attempts} attempts/s", name(one));

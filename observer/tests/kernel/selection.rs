@@ -52,7 +52,7 @@ fn only_the_selected_namespace() {
 fn another_namespace_seen_from_outside() {
     isolated(|| {
         let path = format!("/proc/{}/task/{}/ns/net", std::process::id(), tid());
-        let netns = crate::namespace::inode();
+        let netns = inode();
         // The observer runs in a namespace of its own, and looks into ours.
         let mut observer = thread::scope(|scope| {
             let other = scope.spawn(|| {

@@ -21,7 +21,9 @@ pub static SIGNALS: &[Signal] = &[
         hooks: &[Hook {
             name: "iter/task_file",
             programs: &["existing_listeners"],
-            blind: Some("listeners that no process holds as a descriptor"),
+            blind: Some(
+                "listeners that no process holds as a descriptor; those of MPTCP show at their first connection",
+            ),
         }],
         essential: false,
         without: "only listeners opened from now on are known",
