@@ -238,6 +238,12 @@ impl Faults {
         due
     }
 
+    /// Lets no thread die any more.
+    pub fn disarm_panic(&self) {
+        self.details()[Fault::WorkerPanic as usize] = None;
+        self.active.fetch_and(!(1 << Fault::WorkerPanic as u32), Ordering::SeqCst);
+    }
+
     /// What is left of a stall, or of the present one of many.
     pub fn stall_left(&self) -> Option<Duration> {
         self.single_stall_left().or_else(|| self.periodic_stall_left())

@@ -82,6 +82,8 @@ impl Engine {
                     return Err(error);
                 }
             }
+            // It was checked against the threads that are gone; the next pattern may have only one.
+            self.service.faults.disarm_panic();
             // The shards that the switch has opened.
             self.listeners.set(&settings).map_err(refused)?;
         }

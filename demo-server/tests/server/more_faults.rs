@@ -186,3 +186,13 @@ fn listener_options_and_keep_alive_change_live() {
         test.server.end().unwrap();
     }
 }
+
+#[test]
+fn a_switch_disarms_the_death_of_a_thread() {
+    let test = start("sharding", 2);
+    on(&test, "worker-panic", Some(0));
+    // The only thread of this pattern would be number 0.
+    assert!(test.switch("single-thread").faults.is_empty());
+    assert!(ask(&mut connect(test.address())).is_some());
+    test.server.end().unwrap();
+}
