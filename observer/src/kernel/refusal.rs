@@ -6,6 +6,9 @@ use aya::programs::{ProgramError, TracePointError};
 
 use super::layout::Layout;
 
+/// `include/linux/errno.h`
+const ENOTSUPP: i32 = 524;
+
 /// Why a hook cannot be used here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -122,6 +125,10 @@ impl From<&ProgramError> for Refusal {
             ProgramError::SyscallError(error) => match error.io_error.kind() {
                 io::ErrorKind::PermissionDenied => {
                     Self::Forbidden(format!("{}: {}", error.call, error.io_error))
+                }
+                // Not one that user space should ever see, and so without a name there.
+                _ if error.io_error.raw_os_error() == Some(ENOTSUPP) => {
+                    Self::Other(format!("{}: not supported (ENOTSUPP)", error.call))
                 }
                 _ => Self::Other(format!("{}: {}", error.call, error.io_error)),
             },
