@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     exec,
     machine::{Machine, ThisMachine},
-    workspace,
+    privilege, workspace,
 };
 
 /// Beginnings of the versions that are tried, the oldest first: long-term kernels of Debian, beside whatever this
@@ -40,9 +40,13 @@ pub(super) fn series(text: &str) -> Result<String, String> {
 
 /// The newest kernel of each series that apt offers, from the cache if it is there.
 pub(super) fn fetch(wanted: &[String]) -> Result<Vec<Kernel>> {
-    let packages = ThisMachine.output("apt-cache", &["pkgnames", "linux-image-"]).context(
-        "apt-cache does not run; the kernels come from Debian's packages, so this needs Debian or its kin",
-    )?;
+    let mut packages = names()?;
+    if SERIES.iter().any(|series| newest(&packages, series).is_none()) {
+        eprintln!("vm: apt knows no such kernels, so first its lists: (as root) apt-get update");
+        let privilege = privilege::detect(&ThisMachine);
+        exec::run(privilege::as_root(&privilege, "apt-get").args(["update", "-q"]))?;
+        packages = names()?;
+    }
     SERIES
         .iter()
         .filter(|series| wanted.is_empty() || wanted.iter().any(|one| one == *series))
@@ -53,6 +57,13 @@ pub(super) fn fetch(wanted: &[String]) -> Result<Vec<Kernel>> {
             unpacked(series, package)
         })
         .collect()
+}
+
+/// Names of the packages that apt offers.
+fn names() -> Result<String> {
+    ThisMachine.output("apt-cache", &["pkgnames", "linux-image-"]).context(
+        "apt-cache does not run; the kernels come from Debian's packages, so this needs Debian or its kin",
+    )
 }
 
 /// The package of the highest version of a series.
