@@ -91,6 +91,7 @@ macro_rules! kernel_enumerators {
     ($consumer:ident) => {
         $consumer! {
             REASON_NOT_SPECIFIED = SKB_DROP_REASON_NOT_SPECIFIED;
+            REASON_SOCKET_FILTER = SKB_DROP_REASON_SOCKET_FILTER;
             REASON_LISTEN_OVERFLOW = SKB_DROP_REASON_TCP_LISTEN_OVERFLOW;
         }
     };

@@ -119,7 +119,7 @@ fn packet_dropped(ctx: BtfTracePointContext) -> i32 {
         if reason == value(&at::REASON_LISTEN_OVERFLOW) {
             add(&raw mut (*counters).refused_ack, 1);
             add(&raw mut (*counters).discarded, segments);
-        } else if reason == value(&at::REASON_NOT_SPECIFIED) {
+        } else if reason == value(&at::REASON_NOT_SPECIFIED) || reason == value(&at::REASON_SOCKET_FILTER) {
             add(&raw mut (*counters).discarded, segments);
         } else {
             add(&raw mut (*counters).discarded_other, segments);

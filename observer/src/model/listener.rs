@@ -214,7 +214,7 @@ impl Watched {
             State::Overflowing
         } else if depth > limit {
             State::Saturated
-        } else if self.nobody_accepts() {
+        } else if self.nobody_accepts() || depth > 0 && rates.accepted == 0.0 && rates.enqueued == 0.0 {
             State::Stranded
         } else if depth > 0 && u64::from(depth) * 2 > u64::from(limit) {
             State::Filling

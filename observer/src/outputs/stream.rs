@@ -1,9 +1,13 @@
 //! NDJSON: one object a line, each with `type` and `time_ns`; docs/stream.md describes them.
 
+mod refusals;
+
 use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
+
+use refusals::Told;
 
 use super::Output;
 use crate::{
@@ -17,8 +21,10 @@ pub struct Stream {
     only: Vec<LineType>,
     /// Deeds of each thread at the last line, to leave out those that did nothing since.
     deeds: HashMap<(u32, u32), (u64, u64, u64)>,
-    /// Refusals of each listener at the last line, by cause.
-    refused: HashMap<u64, HashMap<&'static str, u64>>,
+    /// Refusals of each listener that were told.
+    refused: HashMap<u64, Told>,
+    /// The next lines are the last.
+    last: bool,
     /// When the last change of the backend that was written happened.
     changed_ns: u64,
 }
@@ -50,7 +56,14 @@ struct Pattern<'a> {
 impl Stream {
     /// Writes lines of the types in `only`, or of all types if it is empty.
     pub fn new(only: Vec<LineType>) -> Self {
-        Self { out: Vec::new(), only, deeds: HashMap::new(), refused: HashMap::new(), changed_ns: 0 }
+        Self {
+            out: Vec::new(),
+            only,
+            deeds: HashMap::new(),
+            refused: HashMap::new(),
+            last: false,
+            changed_ns: 0,
+        }
     }
 
     /// The first line.
@@ -61,6 +74,11 @@ impl Stream {
     /// A connection that is still open, at the end.
     pub fn open(&mut self, time_ns: u64, connection: &Connection) -> Result<()> {
         if self.wants(LineType::Connection) { self.write("connection", time_ns, connection) } else { Ok(()) }
+    }
+
+    /// Says that the next set of lines is the last, in which nothing is held back.
+    pub fn last(&mut self) {
+        self.last = true;
     }
 
     /// Whether any lines are there to be taken.
@@ -100,18 +118,10 @@ impl Stream {
     }
 
     fn drops(&mut self, time_ns: u64, listener: &Listener) -> Result<()> {
-        let before = self.refused.entry(listener.cookie).or_default();
-        let mut lines = Vec::new();
-        for drop in &listener.drops {
-            let before = before.insert(drop.cause, drop.count).unwrap_or(0);
-            // A total can also shrink: what could be either of two causes has become certain.
-            if drop.count > before {
-                let (cause, total) = (drop.cause, drop.count);
-                lines.push(Refusals { listener: listener.cookie, cause, count: total - before, total });
-            }
-        }
-        for line in lines {
-            self.write("drop", time_ns, &line)?;
+        let last = self.last || listener.closed_ns.is_some();
+        let told = self.refused.entry(listener.cookie).or_default().next(&listener.drops, last);
+        for (cause, count, total) in told {
+            self.write("drop", time_ns, &Refusals { listener: listener.cookie, cause, count, total })?;
         }
         if listener.closed_ns.is_some() {
             self.refused.remove(&listener.cookie);

@@ -65,6 +65,7 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
         }
     };
     session.drain(&mut |connection| output.connection(connection))?;
+    output.last();
     output.snapshot(&Arc::new(session.snapshot(true)?))?;
     if options.open {
         let time_ns = now_ns()?;

@@ -52,8 +52,8 @@ fn without_a_backend_there_is_nothing_to_switch() {
 fn settings_are_stepped_and_typed() {
     let mut scene = scenes::overflowing(PLAIN);
     press(&mut scene, &[KeyCode::Char('5')]);
-    // Down to the backlog, below five patterns.
-    press(&mut scene, &[KeyCode::Down; 5]);
+    // Down to the backlog, below the patterns.
+    press(&mut scene, &vec![KeyCode::Down; demo_server::pattern::PATTERNS.len()]);
     let line = |effects: Vec<Effect>| match effects.as_slice() {
         [Effect::Demo(request)] => String::from_utf8(request.to_line().unwrap()).unwrap(),
         other => format!("{other:?}"),

@@ -108,6 +108,7 @@ pub static PROGRAMS: &[Program] = &[
                 "SKB_END",
                 "SHINFO_GSO_SEGS",
                 "REASON_NOT_SPECIFIED",
+                "REASON_SOCKET_FILTER",
                 "REASON_LISTEN_OVERFLOW",
             ]],
         ),
