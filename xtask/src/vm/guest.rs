@@ -128,7 +128,8 @@ fn static_cargo(toolchain: &BpfToolchain, command: &str) -> Command {
     cargo
 }
 
-/// The first process. What the line writes goes to the second serial port, alone; the first belongs to the kernel.
+/// The first process. All of the file system is in memory already, and nothing may be mounted over where the programs
+/// lie. What the line writes goes to the second serial port, alone; the first belongs to the kernel.
 fn init(line: &str) -> String {
     format!(
         "#!/bin/busybox sh\n\
@@ -136,7 +137,6 @@ fn init(line: &str) -> String {
          mount -t proc proc /proc\n\
          mount -t sysfs sys /sys\n\
          mount -t devtmpfs dev /dev\n\
-         mount -t tmpfs tmp /tmp\n\
          mount -t tracefs trace /sys/kernel/tracing\n\
          mount -t bpf bpf /sys/fs/bpf\n\
          mount -t cgroup2 cgroup /sys/fs/cgroup\n\
