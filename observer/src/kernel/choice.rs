@@ -6,7 +6,6 @@ use anyhow::Result;
 use aya::{Btf as AyaBtf, Ebpf};
 
 use super::{
-    btf::Btf,
     layout::Layout,
     loading,
     plan::{self, Attach, Hook, Program, SIGNALS, Signal},
@@ -32,11 +31,9 @@ pub struct Outcome {
 pub struct Choice<'a> {
     /// The loaded object.
     pub ebpf: &'a mut Ebpf,
-    /// Offsets on this kernel.
+    /// What this kernel has, and where.
     pub layout: &'a Layout,
-    /// This kernel's types.
-    pub types: &'a Btf,
-    /// The same, for aya.
+    /// This kernel's types, for aya.
     pub btf: &'a AyaBtf,
     /// Hooks that were asked for: no other will do for their signals.
     pub forced: &'a [Chosen],
@@ -139,13 +136,12 @@ impl Choice<'_> {
         if !missing.is_empty() {
             return Err(Refusal::missing_fields(&missing));
         }
-        let (of, found) = match row.attach {
-            Attach::TpBtf(name) => (format!("tracepoint {name}"), self.types.arguments(name)),
-            Attach::FEntry(name) | Attach::FExit(name) | Attach::KProbe(name) => {
-                (format!("function {name}"), self.types.parameters(name))
-            }
+        let of = match row.attach {
+            Attach::TpBtf(name) => format!("tracepoint {name}"),
+            Attach::FEntry(name) | Attach::FExit(name) | Attach::KProbe(name) => format!("function {name}"),
             Attach::Tracepoint(..) | Attach::OnDemand | Attach::Iterator(_) => return Ok(()),
         };
+        let found = self.layout.takes.get(row.name).copied().flatten();
         match (found, row.takes) {
             (None, _) => Err(Refusal::NotInKernel(of)),
             (Some(found), Some(wanted)) if found != wanted => Err(Refusal::Parameters { of, wanted, found }),

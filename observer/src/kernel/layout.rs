@@ -1,8 +1,13 @@
 //! Where the members lie that the programs read, on the kernel that runs.
 
+use std::collections::BTreeMap;
+
 use observer_ebpf::layout::{ENUMERATORS, FIELDS};
 
-use super::btf::Btf;
+use super::{
+    btf::Btf,
+    plan::{Attach, PROGRAMS},
+};
 
 /// Offsets and constants by the name of the global that takes them, and those that this kernel does not have.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +16,9 @@ pub struct Layout {
     pub values: Vec<(&'static str, u32)>,
     /// Names of the globals whose member or constant is not there.
     pub missing: Vec<&'static str>,
+    /// Name of the program → number of arguments or parameters of what it is attached to; `None` when this kernel has no
+    /// such thing. Only for programs that are attached by BTF.
+    pub takes: BTreeMap<&'static str, Option<u32>>,
 }
 
 impl Layout {
@@ -22,6 +30,14 @@ impl Layout {
                 Some(offset) => layout.values.push((field.global, offset)),
                 None => layout.missing.push(field.global),
             }
+        }
+        for program in PROGRAMS {
+            let takes = match program.attach {
+                Attach::TpBtf(name) => btf.arguments(name),
+                Attach::FEntry(name) | Attach::FExit(name) | Attach::KProbe(name) => btf.parameters(name),
+                Attach::Tracepoint(..) | Attach::OnDemand | Attach::Iterator(_) => continue,
+            };
+            layout.takes.insert(program.name, takes);
         }
         for row in ENUMERATORS {
             match btf.constant(row.name) {

@@ -28,8 +28,10 @@ const LOG_ALL: u8 = u8::MAX;
 /// Types from the BTF in a file.
 pub(super) fn types(path: &Path) -> Result<Btf> {
     let read = || {
-        let mut data = Vec::new();
-        File::open(path)?.take(LARGEST_BTF).read_to_end(&mut data)?;
+        let file = File::open(path)?;
+        // In one piece, or the growing of it would be the most memory that is ever used here.
+        let mut data = Vec::with_capacity(file.metadata()?.len().min(LARGEST_BTF) as usize + 1);
+        file.take(LARGEST_BTF).read_to_end(&mut data)?;
         Ok(data)
     };
     let data = read().map_err(|error: std::io::Error| {

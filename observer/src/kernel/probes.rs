@@ -78,8 +78,7 @@ impl Probes {
     /// one whose hook was asked for, has no hook here.
     pub fn attach(options: &Options) -> Result<Self> {
         privilege::check()?;
-        let types = loading::types(&options.btf)?;
-        let layout = Layout::of(&types);
+        let layout = Layout::of(&loading::types(&options.btf)?);
         let btf = AyaBtf::parse_file(&options.btf, Endianness::default()).map_err(|error| {
             Failure::Kernel(format!("cannot use BTF of {}: {error}", options.btf.display()))
         })?;
@@ -88,7 +87,6 @@ impl Probes {
         let choice = Choice {
             ebpf: &mut probes.ebpf,
             layout: &layout,
-            types: &types,
             btf: &btf,
             forced: &options.hooks,
             silent: &options.silent,
