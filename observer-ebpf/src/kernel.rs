@@ -78,8 +78,22 @@ impl Address {
 /// nothing. MPTCP's own socket has another protocol number; what is followed is its subflow, which is TCP.
 #[inline(always)]
 pub(crate) fn is_tcp(sock: Typed) -> bool {
-    let family: u16 = sock.load(&at::SKC_FAMILY);
-    (family == AF_INET || family == AF_INET6) && sock.load::<u16>(&at::SK_PROTOCOL) == IPPROTO_TCP
+    is_internet(sock.load(&at::SKC_FAMILY)) && sock.load::<u16>(&at::SK_PROTOCOL) == IPPROTO_TCP
+}
+
+#[inline(always)]
+pub(crate) fn is_internet(family: u16) -> bool {
+    family == AF_INET || family == AF_INET6
+}
+
+/// The address that a socket is bound to; IPv4 in the first word.
+#[inline(always)]
+pub(crate) fn local_address(sock: Address, family: u16) -> [u32; 4] {
+    if family == AF_INET6 {
+        sock.read(&at::SKC_V6_RCV_SADDR).unwrap_or([0; 4])
+    } else {
+        [sock.read(&at::SKC_RCV_SADDR).unwrap_or(0), 0, 0, 0]
+    }
 }
 
 /// The TCP socket behind the socket that a program holds: itself, or the first subflow of an MPTCP socket, which is the

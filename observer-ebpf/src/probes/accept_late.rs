@@ -6,7 +6,7 @@ use observer_ebpf::record::{Connection, flag, via};
 use super::accept::From;
 use crate::{
     constants as at,
-    kernel::{AF_INET, AF_INET6, Address, Typed},
+    kernel::{AF_INET6, Address, Typed, is_internet, local_address},
     maps::{CONNECTIONS, LISTENERS},
 };
 
@@ -41,22 +41,14 @@ pub(crate) fn arrived_before(task: Typed, sock: Address, from: From) -> Arrived 
     }
 }
 
-#[inline(always)]
-pub(crate) fn is_internet(family: u16) -> bool {
-    family == AF_INET || family == AF_INET6
-}
-
 /// A record of a connection of which nothing was seen; only its addresses are known.
 #[inline(always)]
 pub(crate) fn unseen(sock: Address, listener: u64, family: u16) -> Connection {
-    let zero = [0u32; 4];
-    let (local, remote): ([u32; 4], [u32; 4]) = if family == AF_INET6 {
-        (sock.read(&at::SKC_V6_RCV_SADDR).unwrap_or(zero), sock.read(&at::SKC_V6_DADDR).unwrap_or(zero))
+    let local = local_address(sock, family);
+    let remote: [u32; 4] = if family == AF_INET6 {
+        sock.read(&at::SKC_V6_DADDR).unwrap_or([0; 4])
     } else {
-        (
-            [sock.read(&at::SKC_RCV_SADDR).unwrap_or(0), 0, 0, 0],
-            [sock.read(&at::SKC_DADDR).unwrap_or(0), 0, 0, 0],
-        )
+        [sock.read(&at::SKC_DADDR).unwrap_or(0), 0, 0, 0]
     };
     Connection {
         flags: flag::ARRIVAL_UNSEEN,

@@ -19,8 +19,8 @@ use crate::{
     books::lost,
     constants::{self as at, value},
     kernel::{
-        AF_INET6, Address, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2,
-        TCP_LAST_ACK, TCP_LISTEN, Typed, flow, is_tcp, netns,
+        Address, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
+        TCP_LISTEN, Typed, flow, is_tcp, local_address, netns,
     },
     maps::{HELD, Held, LISTENERS, PLACES, Place},
 };
@@ -34,7 +34,7 @@ struct TaskFile {
     file: *const c_void,
 }
 
-/// The `struct sock` of an open file, with the task that holds it; `None` if it is not TCP.
+/// The `struct sock` of an open file, with the task that holds it; `None` if the file is no socket.
 #[inline(always)]
 fn held(ctx: *const TaskFile) -> Option<(Typed, Typed)> {
     let (task, file) = unsafe { ((*ctx).task, (*ctx).file) };
@@ -84,7 +84,7 @@ fn existing_listeners(ctx: *const TaskFile) -> i32 {
 fn note_place(sock: Typed) {
     if LISTENERS.get_ptr(sock.load::<u64>(&at::SKC_COOKIE)).is_some() {
         // Full: said in the map's description.
-        let _ = PLACES.insert(place(sock, local_address(sock)), 1, 0);
+        let _ = PLACES.insert(own_place(sock), 1, 0);
     }
 }
 
@@ -93,20 +93,16 @@ fn place(sock: Typed, address: [u32; 4]) -> Place {
     Place { netns: netns(sock.address()), port: sock.load::<u16>(&at::SKC_NUM).into(), address }
 }
 
+/// The place of its own address.
 #[inline(always)]
-fn local_address(sock: Typed) -> [u32; 4] {
-    if sock.load::<u16>(&at::SKC_FAMILY) == AF_INET6 {
-        sock.load(&at::SKC_V6_RCV_SADDR)
-    } else {
-        [sock.load(&at::SKC_RCV_SADDR), 0, 0, 0]
-    }
+fn own_place(sock: Typed) -> Place {
+    place(sock, local_address(sock.address(), sock.load(&at::SKC_FAMILY)))
 }
 
 /// Whether it could have come out of a listener from before the start: one of its own address, or of any.
 #[inline(always)]
 fn is_at_a_listener(sock: Typed) -> bool {
-    PLACES.get_ptr(place(sock, local_address(sock))).is_some()
-        || PLACES.get_ptr(place(sock, [0; 4])).is_some()
+    PLACES.get_ptr(own_place(sock)).is_some() || PLACES.get_ptr(place(sock, [0; 4])).is_some()
 }
 
 /// Runs after the other. Which shard a connection came out of is not to be known any more, nor whether a listener of

@@ -9,11 +9,11 @@ use observer_ebpf::{
     record::{flag, via},
 };
 
-use super::accept_late::{follow, is_internet, unseen};
+use super::accept_late::{follow, unseen};
 use crate::{
     books::{lost, now},
     constants as at,
-    kernel::{Address, TCP_SYN_RECV, Typed},
+    kernel::{Address, TCP_SYN_RECV, Typed, is_internet},
     maps::{CONNECTIONS, FAST_OPEN_SEEN},
 };
 

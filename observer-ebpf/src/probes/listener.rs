@@ -11,7 +11,7 @@ use observer_ebpf::{
 use crate::{
     books::{LISTENER_OPENED, lost, now, send},
     constants as at,
-    kernel::{AF_INET6, Address, Typed, is_tcp, netns},
+    kernel::{Address, Typed, is_tcp, local_address, netns},
     maps::{BLANK_LISTENER, HELD, LISTENERS},
     select::selected,
     threads,
@@ -89,11 +89,7 @@ unsafe fn fill(
 ) {
     let entry = unsafe { &mut *entry };
     let family: u16 = sock.read(&at::SKC_FAMILY).unwrap_or(0);
-    let words: [u32; 4] = if family == AF_INET6 {
-        sock.read(&at::SKC_V6_RCV_SADDR).unwrap_or([0; 4])
-    } else {
-        [sock.read(&at::SKC_RCV_SADDR).unwrap_or(0), 0, 0, 0]
-    };
+    let words = local_address(sock, family);
     let identity = &mut entry.identity;
     identity.cookie = cookie;
     identity.opened_ns = holder.opened_ns;

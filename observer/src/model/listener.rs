@@ -208,7 +208,7 @@ impl Watched {
     /// How it is, in a word.
     fn state(&self, sample: &Sample, rates: &Rates, telling: Telling, most_overflows: u64) -> State {
         let (depth, limit) = (sample.accept_queue, sample.limit);
-        if self.is_closed() || self.shut_ns.is_some() {
+        if self.is_closed() || self.shut_since(sample).is_some() {
             State::Idle
         } else if rates.dropped > 0.0 && (telling != Telling::Nothing || most_overflows > 0) {
             State::Overflowing
@@ -223,6 +223,11 @@ impl Watched {
         } else {
             State::Idle
         }
+    }
+
+    /// Since when it has not listened. close(2) too passes through that state, for a moment: one sample tells nothing.
+    fn shut_since(&self, sample: &Sample) -> Option<u64> {
+        self.shut_ns.filter(|since| sample.time_ns > *since)
     }
 
     /// Some wait now, some waited a whole window ago, and none was accepted in between.
@@ -254,7 +259,7 @@ impl Watched {
             group: self.shard.map(|_| self.place().1.to_string()),
             shard: self.shard,
             opened_ns: (identity.opened_ns != 0).then_some(identity.opened_ns),
-            closed_ns: self.closed_ns.or(self.shut_ns),
+            closed_ns: self.closed_ns.or(self.shut_since(&sample)),
             state: self.state(&sample, &rates, telling, between.1),
             backlog_limit: sample.limit,
             accept_queue: sample.accept_queue,

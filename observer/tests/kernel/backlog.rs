@@ -44,6 +44,8 @@ fn check(ip: IpAddr, backlog: u32) {
     assert_eq!(counted.of("ListenOverflows"), refusals, "ListenOverflows: {counted:?}");
     assert_eq!(counted.of("ListenDrops"), refusals, "ListenDrops: {counted:?}");
 
+    assert_eq!(server.tcp_info(), (backlog + 1, backlog), "TCP_INFO: unacked and sacked of a listener");
+
     // And the observer says the same.
     assert_eq!(ours.addr, server.address);
     assert_eq!(ours.netns, inode());

@@ -121,7 +121,8 @@ fn more_listeners_open_and_close_than_the_ring_holds_notices() {
         drop(servers);
         observer.wait_for("the last line of every listener", |lines| {
             let listeners = lines.of::<crate::lines::Listener>("listener");
-            listeners.iter().filter(|line| line.closed_ns.is_some()).count() == LISTENERS
+            let closed = listeners.iter().filter(|line| line.closed_ns.is_some()).map(|line| line.cookie);
+            closed.collect::<std::collections::BTreeSet<_>>().len() == LISTENERS
         });
         let lines = observer.finish();
         assert!(lost(&lines, "ring_listener") > 0, "none was lost");

@@ -60,6 +60,26 @@ impl Server {
         sock_diag::listener(self.address.port())
     }
 
+    /// Depth and limit of its accept queue, as TCP_INFO of a listening socket gives them.
+    #[track_caller]
+    pub(crate) fn tcp_info(&self) -> (u32, u32) {
+        // The fields up to those two: eight bytes of small ones, then 32-bit words.
+        const UNACKED: usize = 24;
+        const SACKED: usize = 28;
+        let mut info = [0u8; 104];
+        let mut length = info.len() as libc::socklen_t;
+        let fd = self.socket.as_raw_fd();
+        #[expect(unsafe_code, reason = "no library here offers TCP_INFO")]
+        // SAFETY: the pointers are to a buffer and to its length, which live through the call.
+        let result = unsafe {
+            let info = info.as_mut_ptr().cast();
+            libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, info, &mut length)
+        };
+        assert_eq!(result, 0, "getsockopt: {}", std::io::Error::last_os_error());
+        let word = |at: usize| crate::netlink::word(&info, at);
+        (word(UNACKED), word(SACKED))
+    }
+
     /// Requests in its SYN queue, by sock_diag.
     #[track_caller]
     pub(crate) fn syn_queue(&self) -> u32 {
