@@ -92,7 +92,7 @@ fn a_ring_that_nobody_empties_in_time() {
         let server = Server::listen(V4, 512);
         let clients = server.queue(CONNECTIONS as u32);
         let accepted: Vec<_> = clients.iter().map(|_| server.accept()).collect();
-        drop((clients, accepted));
+        observer.stopped(|| drop((clients, accepted)));
         observer.wait_for_next_lines();
         observer.wait_for("every record is delivered or counted as lost", |lines| {
             lines.loss().produced == CONNECTIONS
@@ -118,7 +118,7 @@ fn more_listeners_open_and_close_than_the_ring_holds_notices() {
         let mut observer = start(&["--ring-kib", "4"]);
         let servers: Vec<_> = (0..LISTENERS).map(|_| Server::listen(V4, 4)).collect();
         observer.wait_for("every listener", |lines| lines.cookies().len() == LISTENERS);
-        drop(servers);
+        observer.stopped(|| drop(servers));
         observer.wait_for("the last line of every listener", |lines| {
             let listeners = lines.of::<crate::lines::Listener>("listener");
             let closed = listeners.iter().filter(|line| line.closed_ns.is_some()).map(|line| line.cookie);

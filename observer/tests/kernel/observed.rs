@@ -74,7 +74,13 @@ impl Observer {
             // A line that is there already is received whatever the time is.
             assert!(Instant::now() < deadline, "waited in vain for {what}");
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => self.take(&line),
+                Ok(line) => {
+                    self.take(&line);
+                    // All that is there, before the condition is looked at again: it reads every line so far.
+                    while let Ok(line) = self.output.try_recv() {
+                        self.take(&line);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => panic!("waited in vain for {what}"),
                 Err(RecvTimeoutError::Disconnected) => {
                     panic!("the observer ended before {what}: {}", self.last_words())
@@ -119,6 +125,22 @@ impl Observer {
     /// Sends SIGINT.
     pub(crate) fn interrupt(&self) {
         kill_process(self.pid(), Signal::INT).expect("cannot send SIGINT");
+    }
+
+    /// Does not let it run while `meanwhile` does.
+    pub(crate) fn stopped(&self, meanwhile: impl FnOnce()) {
+        let pid = self.pid();
+        kill_process(pid, Signal::STOP).expect("cannot send SIGSTOP");
+        let threads = format!("/proc/{}/task", pid.as_raw_nonzero());
+        crate::waiting::until("each of the observer's threads is stopped", || {
+            let mut threads = std::fs::read_dir(&threads).expect("the observer's threads").flatten();
+            threads.all(|thread| {
+                let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+                status.contains("State:\tT")
+            })
+        });
+        meanwhile();
+        kill_process(pid, Signal::CONT).expect("cannot send SIGCONT");
     }
 
     /// Sends SIGKILL and waits for the end.
