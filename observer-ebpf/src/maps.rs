@@ -32,6 +32,10 @@ pub(crate) static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entr
 #[map]
 pub(crate) static THREADS: HashMap<ThreadKey, ThreadEntry> = HashMap::with_max_entries(8192, 0);
 
+/// Processes that serve watched listeners.
+#[map]
+pub(crate) static SERVERS: HashMap<u32, u8> = HashMap::with_max_entries(8192, 0);
+
 /// An address and port in a network namespace.
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -20,4 +20,5 @@ mod reset;
 mod sample;
 mod state;
 mod synack;
+mod wakeups;
 mod write;

@@ -9,7 +9,7 @@ mod thread;
 
 pub use connection::{Connection, NAMED_THREADS};
 pub use listener::{ListenerCounters, ListenerEntry, ListenerEvent, ListenerIdentity, Sample};
-pub use thread::{ThreadEntry, ThreadKey};
+pub use thread::{ThreadEntry, ThreadKey, UNCOUNTED};
 
 /// Length of a task's name in the kernel (`TASK_COMM_LEN`).
 pub const COMM: usize = 16;

@@ -11,7 +11,7 @@ use crate::{
     books::{lost, set_bits},
     constants as at,
     kernel::Typed,
-    maps::THREADS,
+    maps::{SERVERS, THREADS},
 };
 
 /// The current thread's name.
@@ -42,13 +42,22 @@ pub(crate) fn entry(task: Typed, now: u64) -> Option<*mut ThreadEntry> {
         writes: 0,
         bytes_read: 0,
         bytes_written: 0,
+        sleeps: 0,
         last_ns: now,
         comm: name(),
     };
     if THREADS.insert(key, fresh, 0).is_err() {
         lost(loss::THREADS_FULL);
     }
+    serves(pid);
     THREADS.get_ptr_mut(key)
+}
+
+/// Remembers a process that has a listener, or connections of one. As large as the map of threads, so it is never full
+/// before that one is.
+#[inline(always)]
+pub(crate) fn serves(pid: u32) {
+    let _ = SERVERS.insert(pid, 1, 0);
 }
 
 /// Notes a thread in a connection's list of readers or writers, unless it is there; sets `more` when there is no

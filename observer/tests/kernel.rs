@@ -90,3 +90,5 @@ mod stream;
 mod undisturbed;
 #[path = "kernel/unread.rs"]
 mod unread;
+#[path = "kernel/wakeups.rs"]
+mod wakeups;

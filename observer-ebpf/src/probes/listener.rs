@@ -72,6 +72,7 @@ pub(crate) fn register(sock: Typed, holder: &Holder) {
     }
     let Some(entry) = LISTENERS.get_ptr_mut(cookie) else { return };
     unsafe { fill(entry, address, cookie, port, netns, holder) };
+    threads::serves(holder.pid);
     send(
         &ListenerEvent { kind: LISTENER_OPENED, reserved: 0, cookie, time_ns: holder.opened_ns },
         loss::RING_LISTENER,

@@ -14,6 +14,9 @@ pub struct ThreadKey {
     pub started_ns: u64,
 }
 
+/// [`ThreadEntry::sleeps`] where nothing counts them.
+pub const UNCOUNTED: u64 = u64::MAX;
+
 /// Value of the map of threads: what this thread did with sockets that came out of watched listeners.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -28,11 +31,13 @@ pub struct ThreadEntry {
     pub bytes_read: u64,
     /// Bytes that its writes took.
     pub bytes_written: u64,
-    /// When it last did one of these.
+    /// Times it went to sleep by itself, if a hook counts them; in userspace [`UNCOUNTED`] if none does.
+    pub sleeps: u64,
+    /// When it last did something.
     pub last_ns: u64,
     /// Its name when it was first seen, refreshed at every accept.
     pub comm: [u8; COMM],
 }
 
 plain!(ThreadKey = 16);
-plain!(ThreadEntry = 6 * 8 + COMM);
+plain!(ThreadEntry = 7 * 8 + COMM);

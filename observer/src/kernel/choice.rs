@@ -10,6 +10,7 @@ use super::{
     loading,
     plan::{self, Attach, Hook, Program, SIGNALS, Signal},
     refusal::Refusal,
+    tasks,
 };
 use crate::failure::Failure;
 
@@ -84,6 +85,9 @@ impl Choice<'_> {
 
     /// All of a hook's programs, or none.
     fn attach_hook(&mut self, hook: &Hook, tried: &mut Tried) -> Result<(), Refusal> {
+        if hook.programs.is_empty() && !tasks::ids_are_the_hosts() {
+            return Err(Refusal::ForeignIds);
+        }
         let mut begun = Vec::new();
         for name in hook.programs.iter().copied() {
             if tried.attached.contains(name) {

@@ -43,6 +43,7 @@ pub struct Maps {
     listeners: HashMap<MapData, u64, Wire<ListenerEntry>>,
     threads: HashMap<MapData, Wire<ThreadKey>, Wire<ThreadEntry>>,
     connections: HashMap<MapData, u64, Wire<Connection>>,
+    servers: HashMap<MapData, u32, u8>,
     counters: PerCpuArray<MapData, u64>,
 }
 
@@ -57,6 +58,7 @@ impl Maps {
             listeners: take("LISTENERS")?.try_into().context("map LISTENERS")?,
             threads: take("THREADS")?.try_into().context("map THREADS")?,
             connections: take("CONNECTIONS")?.try_into().context("map CONNECTIONS")?,
+            servers: take("SERVERS")?.try_into().context("map SERVERS")?,
             counters: take("COUNTERS")?.try_into().context("map COUNTERS")?,
         })
     }
@@ -85,6 +87,11 @@ impl Maps {
     /// Forgets a thread that has exited.
     pub fn forget_thread(&mut self, key: ThreadKey) {
         let _ = self.threads.remove(&Wire(key));
+    }
+
+    /// Forgets a process that has exited.
+    pub fn forget_server(&mut self, pid: u32) {
+        let _ = self.servers.remove(&pid);
     }
 
     /// Connections that are open now.

@@ -112,6 +112,12 @@ impl Probes {
         self.outcomes.iter().any(|outcome| outcome.signal.name == signal && outcome.hook.is_some())
     }
 
+    /// Whether programs give a signal; otherwise userspace reads it, or nobody.
+    pub fn has_programs(&self, signal: &str) -> bool {
+        let outcome = self.outcomes.iter().find(|outcome| outcome.signal.name == signal);
+        outcome.and_then(|outcome| outcome.hook).is_some_and(|hook| !hook.programs.is_empty())
+    }
+
     /// What a program cost so far, from its descriptor's fdinfo; `None` if it is not loaded.
     pub fn cost(&self, name: &str) -> Option<ProbeCost> {
         let fd = self.ebpf.program(name)?.fd().ok()?.as_fd().as_raw_fd();

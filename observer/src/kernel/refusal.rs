@@ -38,6 +38,8 @@ pub enum Refusal {
     Taken(String),
     /// It loaded and attached, and did not fire in the self-test.
     Silent,
+    /// Process ids here are those of a PID namespace, and the kernel's records hold the host's.
+    ForeignIds,
     /// A capability is missing, or the kernel forbids it (lockdown, or a build without the feature).
     Forbidden(String),
     /// The verifier refused the program; the end of its log.
@@ -59,6 +61,7 @@ impl Refusal {
             Self::Taken(_) => {
                 "nothing: that one serves this signal too; --hook chooses the other one for both"
             }
+            Self::ForeignIds => "start it outside the container, or in one with the host's PID namespace",
             Self::NoTracefs(_) => {
                 "mount -t tracefs tracefs /sys/kernel/tracing; where it is mounted, only root may read it unless its mode says otherwise"
             }
@@ -95,6 +98,7 @@ impl fmt::Display for Refusal {
             }
             Self::Taken(by) => write!(f, "the program {by} counts the same event already"),
             Self::Silent => f.write_str("it attached, but stayed silent in the self-test"),
+            Self::ForeignIds => f.write_str("/proc here is that of another PID namespace than the records'"),
             Self::Forbidden(text) => write!(f, "not permitted: {text}"),
             Self::Verifier(text) => write!(f, "refused by the verifier: {text}"),
             Self::Other(text) => f.write_str(text),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use aya::programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _};
 use observer_ebpf::loss;
-use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample, kind};
+use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample, UNCOUNTED, kind};
 
 use super::{
     choice::Outcome,
@@ -59,6 +59,8 @@ pub struct Source {
     lost_notices: u64,
     /// Otherwise /proc says nothing about the threads in the records.
     ids_are_the_hosts: bool,
+    /// A program counts how often threads sleep; otherwise /proc is read for it.
+    counts_sleeps: bool,
 }
 
 impl Source {
@@ -72,6 +74,7 @@ impl Source {
         let log = options.log.then(|| ProbeLog::open(&mut probes.ebpf)).transpose()?;
         let maps = Maps::take(&mut probes.ebpf)?;
         probes.find_existing()?;
+        let counts_sleeps = probes.has_programs("wakeups");
         let mut source = Self {
             probes,
             maps,
@@ -83,6 +86,7 @@ impl Source {
             log,
             lost_notices: 0,
             ids_are_the_hosts: tasks::ids_are_the_hosts(),
+            counts_sleeps,
         };
         source.rescan(sink);
         // Its own namespace is read in any case.
@@ -245,7 +249,10 @@ impl Source {
     }
 
     fn threads(&mut self, sink: &mut impl FnMut(Event)) {
-        let counted: Vec<_> = self.maps.threads().collect();
+        let mut counted: Vec<_> = self.maps.threads().collect();
+        if !self.counts_sleeps {
+            counted.iter_mut().for_each(|(_, entry)| entry.sleeps = UNCOUNTED);
+        }
         if !self.ids_are_the_hosts {
             counted.into_iter().for_each(|(key, entry)| sink(Event::Thread(key, entry)));
             return;
@@ -255,21 +262,28 @@ impl Source {
             sink(Event::Thread(key, entry));
             let task = tasks::read(key.pid, key.tid);
             match task {
-                None => self.maps.forget_thread(key),
+                None => {
+                    self.maps.forget_thread(key);
+                    if !tasks::exists(key.pid) {
+                        self.maps.forget_server(key.pid);
+                    }
+                }
                 Some(_) => {
                     alive.insert((key.pid, key.tid));
                 }
             }
             looked_up.insert((key.pid, key.tid));
-            let task = task.map(|task| (task.comm, task.voluntary_switches));
-            sink(Event::Task { pid: key.pid, tid: key.tid, task });
+            sink(Event::Task { pid: key.pid, tid: key.tid, task: task.map(|task| self.told(task)) });
         }
         // Threads that were woken for nothing never show in the map: a herd's losers.
-        self.holders.retain(|pid| tasks::exists(*pid));
+        for pid in self.holders.iter().copied().filter(|pid| !tasks::exists(*pid)).collect::<Vec<_>>() {
+            self.holders.remove(&pid);
+            self.maps.forget_server(pid);
+        }
         let idle =
             self.holders.iter().flat_map(|pid| tasks::threads_of(*pid).into_iter().map(|tid| (*pid, tid)));
         for (pid, tid) in idle.filter(|ids| !looked_up.contains(ids)).take(MOST_TASKS) {
-            let task = tasks::read(pid, tid).map(|task| (task.comm, task.voluntary_switches));
+            let task = tasks::read(pid, tid).map(|task| self.told(task));
             if task.is_some() {
                 alive.insert((pid, tid));
             }
@@ -279,6 +293,11 @@ impl Source {
             sink(Event::Task { pid, tid, task: None });
         }
         self.alive = alive;
+    }
+
+    /// What the model is told of a thread: its name, and how often it slept if nobody else counts that.
+    fn told(&self, task: tasks::Task) -> (String, Option<u64>) {
+        (task.comm, (!self.counts_sleeps).then_some(task.voluntary_switches))
     }
 
     /// Connections that are open now.

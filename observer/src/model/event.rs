@@ -26,8 +26,8 @@ pub enum Event {
         pid: u32,
         /// Thread.
         tid: u32,
-        /// Name and voluntary context switches.
-        task: Option<(String, u64)>,
+        /// Name, and voluntary context switches unless they come with [`Event::Thread`].
+        task: Option<(String, Option<u64>)>,
     },
     /// All threads have been read.
     ThreadsRead {

@@ -227,8 +227,8 @@ pub struct Thread {
     pub bytes_read: u64,
     /// Bytes that its writes took.
     pub bytes_written: u64,
-    /// Times it slept and was woken (voluntary context switches) since the observer first saw it; null when /proc
-    /// does not tell.
+    /// Times it slept and was woken (voluntary context switches) since the observer first saw it; null when
+    /// nothing tells.
     pub wakeups: Option<u64>,
     /// It has exited.
     pub exited: bool,

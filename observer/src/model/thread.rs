@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use observer_ebpf::record::{ThreadEntry, ThreadKey};
+use observer_ebpf::record::{ThreadEntry, ThreadKey, UNCOUNTED};
 
 use super::{
     connection,
@@ -31,8 +31,10 @@ struct Known {
     writes: u64,
     bytes_read: u64,
     bytes_written: u64,
-    /// Voluntary switches when it was first seen, and now.
+    /// Voluntary switches when it was first seen, and now, from /proc.
     switches: Option<(u64, u64)>,
+    /// The same, counted by a probe from its first deed on.
+    sleeps: Option<u64>,
     exited: bool,
     past: VecDeque<Totals>,
 }
@@ -72,10 +74,11 @@ impl Threads {
         known.writes = entry.writes;
         known.bytes_read = entry.bytes_read;
         known.bytes_written = entry.bytes_written;
+        known.sleeps = (entry.sleeps != UNCOUNTED).then_some(entry.sleeps);
     }
 
     /// Takes over what /proc says of a thread.
-    pub(super) fn looked_up(&mut self, pid: u32, tid: u32, task: Option<(String, u64)>) {
+    pub(super) fn looked_up(&mut self, pid: u32, tid: u32, task: Option<(String, Option<u64>)>) {
         match task {
             None => {
                 if let Some(known) = self.known.get_mut(&(pid, tid)) {
@@ -85,8 +88,7 @@ impl Threads {
             Some((comm, switches)) => {
                 let known = self.known.entry((pid, tid)).or_default();
                 known.comm = comm;
-                let first = known.switches.map_or(switches, |(first, _)| first);
-                known.switches = Some((first, switches));
+                known.switches = switches.map(|now| (known.switches.map_or(now, |(first, _)| first), now));
             }
         }
     }
@@ -126,7 +128,7 @@ impl Threads {
 
 impl Known {
     fn wakeups(&self) -> Option<u64> {
-        self.switches.map(|(first, now)| now.saturating_sub(first))
+        self.sleeps.or_else(|| self.switches.map(|(first, now)| now.saturating_sub(first)))
     }
 
     fn totals(&self, time_ns: u64) -> Totals {
@@ -200,6 +202,7 @@ mod tests {
             writes: 0,
             bytes_read: 0,
             bytes_written: 0,
+            sleeps: UNCOUNTED,
             last_ns: 0,
             comm: [0; observer_ebpf::record::COMM],
         }
@@ -231,8 +234,8 @@ mod tests {
     #[test]
     fn wakeups_count_from_the_first_look() {
         let mut threads = Threads::default();
-        threads.looked_up(1, 2, Some(("a".into(), 100)));
-        threads.looked_up(1, 2, Some(("a".into(), 130)));
+        threads.looked_up(1, 2, Some(("a".into(), Some(100))));
+        threads.looked_up(1, 2, Some(("a".into(), Some(130))));
         let snapshot = threads.snapshot();
         assert_eq!(snapshot[0].wakeups, Some(30));
         threads.looked_up(1, 2, None);

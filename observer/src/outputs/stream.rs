@@ -19,8 +19,8 @@ use crate::{
 pub struct Stream {
     out: Vec<u8>,
     only: Vec<LineType>,
-    /// Deeds of each thread at the last line, to leave out those that did nothing since.
-    deeds: HashMap<(u32, u32), (u64, u64, u64)>,
+    /// Deeds of each thread at the last line, its wake-ups among them, to leave out those that did nothing since.
+    deeds: HashMap<(u32, u32), [u64; 4]>,
     /// Refusals of each listener that were told.
     refused: HashMap<u64, Told>,
     /// The next lines are the last.
@@ -104,9 +104,9 @@ impl Stream {
 
     fn threads(&mut self, snapshot: &Snapshot) -> Result<()> {
         for thread in &snapshot.threads {
-            let deeds = (thread.accepts, thread.reads, thread.writes);
+            let deeds = [thread.accepts, thread.reads, thread.writes, thread.wakeups.unwrap_or(0)];
             let changed = self.deeds.insert((thread.pid, thread.tid), deeds) != Some(deeds);
-            if deeds != (0, 0, 0) && (changed || thread.exited) {
+            if deeds != [0; 4] && (changed || thread.exited) {
                 self.write("thread", snapshot.time_ns, thread)?;
             }
         }

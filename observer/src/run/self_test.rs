@@ -152,7 +152,7 @@ impl Seen<'_> {
             ("close", ended(|one| one.end == End::Fin)),
             ("synack_retransmit", on(narrow).is_some_and(|listener| listener.synack_retransmits > 0)),
             ("drop", refused),
-            ("wakeups", self.snapshot.threads.iter().any(|thread| thread.wakeups.is_some())),
+            ("wakeups", self.snapshot.threads.iter().any(|thread| thread.wakeups > Some(0))),
         ]
         .into_iter()
         .filter_map(|(name, fired)| fired.then_some(name))

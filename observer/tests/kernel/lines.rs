@@ -95,6 +95,7 @@ pub(crate) struct Thread {
     pub(crate) writes: u64,
     pub(crate) bytes_read: u64,
     pub(crate) bytes_written: u64,
+    pub(crate) wakeups: Option<u64>,
 }
 
 /// A `ledger` line.

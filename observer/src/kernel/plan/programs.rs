@@ -130,6 +130,7 @@ pub static PROGRAMS: &[Program] = &[
             &[DESCRIPTOR, &["KIOCB_OPCODE", "CQE_RES", "TASK_START"]],
         ),
     ),
+    taking(4, row("switched", Attach::TpBtf("sched_switch"), &[&["TASK_START"]])),
     row(
         "sample_queues",
         Attach::OnDemand,

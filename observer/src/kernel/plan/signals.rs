@@ -264,7 +264,18 @@ pub static SIGNALS: &[Signal] = &[
     Signal {
         name: "wakeups",
         what: "how often a server thread slept and was woken",
-        hooks: &[Hook { name: "proc/voluntary_ctxt_switches", programs: &[], blind: Some("why it slept") }],
+        hooks: &[
+            Hook {
+                name: "proc/voluntary_ctxt_switches",
+                programs: &[],
+                blind: Some("threads that do not live until the next reading, one a second"),
+            },
+            Hook {
+                name: "tp_btf/sched_switch",
+                programs: &["switched"],
+                blind: Some("nothing, but it runs at every switch of the machine"),
+            },
+        ],
         essential: false,
         without: "no wake-ups per accept",
     },

@@ -1,0 +1,134 @@
+//! How often a server's threads sleep and are woken, against the scheduler's own count for each of them.
+
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use crate::{
+    lines::{Lines, Thread},
+    namespace::isolated,
+    observed::Observer,
+    traffic::{Server, V4, connect},
+    waiting::{self, tid, until_blocked, until_equal},
+};
+
+/// A thread that accepts for ever, and drops what it gets.
+struct Acceptor {
+    tid: u32,
+    ends: Arc<AtomicBool>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Acceptor {
+    fn start(server: &Server) -> Self {
+        let socket = server.socket.try_clone().expect("dup");
+        let ends = Arc::new(AtomicBool::new(false));
+        let (told, tids) = std::sync::mpsc::channel();
+        let shall_end = Arc::clone(&ends);
+        let thread = thread::spawn(move || {
+            told.send(tid()).expect("the test listens");
+            while !shall_end.load(Ordering::Relaxed) {
+                drop(socket.accept().expect("accept"));
+            }
+        });
+        Self { tid: tids.recv().expect("a thread id"), ends, thread }
+    }
+
+    fn wait_until_it_sleeps(&self) {
+        until_blocked(self.tid, libc::SYS_accept4);
+    }
+
+    /// The scheduler's own count.
+    fn slept(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/self/task/{}/status", self.tid)).expect("its status");
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count.and_then(|count| count.trim().parse().ok()).expect("a count")
+    }
+
+    /// What the observer said last.
+    fn observed(&self, lines: &Lines) -> Option<Thread> {
+        lines.of::<Thread>("thread").into_iter().rfind(|line| line.tid == self.tid)
+    }
+
+    /// Lets each of them accept one connection more, which ends them.
+    fn end(acceptors: Vec<Self>, server: &Server) {
+        acceptors.iter().for_each(|one| one.ends.store(true, Ordering::Relaxed));
+        acceptors.iter().for_each(|_| drop(connect(server.address)));
+        acceptors.into_iter().for_each(|one| one.thread.join().expect("an acceptor"));
+    }
+}
+
+fn each_sleep_is_counted(hook: Option<&str>) {
+    const ACCEPTS: u64 = 23;
+    isolated(|| {
+        let mut options = vec!["--interval", "100ms", "--netns", "/proc/self/ns/net"];
+        options.extend(hook);
+        let mut observer = Observer::start_with(&options);
+        let server = Server::listen(V4, 64);
+        let acceptors: Vec<_> = (0..3).map(|_| Acceptor::start(&server)).collect();
+        let accept = |count: u64| {
+            for _ in 0..count {
+                acceptors.iter().for_each(Acceptor::wait_until_it_sleeps);
+                drop(connect(server.address));
+                until_equal("the accept queue", || server.truth().receive_queue, 0);
+            }
+            acceptors.iter().for_each(Acceptor::wait_until_it_sleeps);
+        };
+        // Those that sleep in accept(2) take turns, so each has a line after this.
+        accept(acceptors.len() as u64);
+        let settled = |lines: &Lines| acceptors.iter().all(|one| one.observed(lines).is_some());
+        observer.wait_for("a line of each acceptor", settled);
+        let before: Vec<u64> = acceptors.iter().map(Acceptor::slept).collect();
+        // They sleep, so any reading after this shows these counts; there is one a second.
+        let then = waiting::now_ns() + 2_000_000_000;
+        observer.wait_for("lines of two seconds later", |lines| {
+            lines.0.iter().any(|line| line["type"] == "loss" && line["time_ns"].as_u64() > Some(then))
+        });
+        let seen_before: Vec<u64> =
+            acceptors.iter().filter_map(|one| one.observed(&observer)?.wakeups).collect();
+        accept(ACCEPTS);
+        let woken: Vec<u64> = acceptors.iter().zip(&before).map(|(one, before)| one.slept() - before).collect();
+        observer.wait_for("the scheduler's counts", |lines| {
+            let seen = acceptors.iter().filter_map(|one| one.observed(lines)?.wakeups);
+            seen.zip(&seen_before).map(|(now, before)| now - before).eq(woken.iter().copied())
+        });
+        assert!(woken.iter().sum::<u64>() >= ACCEPTS, "each accept wakes somebody: {woken:?}");
+        Acceptor::end(acceptors, &server);
+        observer.finish();
+    });
+}
+
+#[test]
+fn read_from_proc() {
+    each_sleep_is_counted(None);
+}
+
+#[test]
+fn counted_at_each_switch() {
+    each_sleep_is_counted(Some("--hook=wakeups=tp_btf/sched_switch"));
+}
+
+/// /proc never shows such a thread.
+#[test]
+fn of_threads_that_exit_at_once() {
+    isolated(|| {
+        let options = ["--interval", "100ms", "--netns", "/proc/self/ns/net"];
+        let mut observer =
+            Observer::start_with(&[&options[..], &["--hook=wakeups=tp_btf/sched_switch"]].concat());
+        let server = Server::listen(V4, 64);
+        let acceptor = Acceptor::start(&server);
+        acceptor.wait_until_it_sleeps();
+        let (tid, slept) = (acceptor.tid, acceptor.slept());
+        Acceptor::end(vec![acceptor], &server);
+        let line = |lines: &Lines| lines.of::<Thread>("thread").into_iter().rfind(|line| line.tid == tid);
+        observer.wait_for("the acceptor's line", |lines| line(lines).is_some());
+        let line = line(&observer.finish()).expect("its line");
+        assert_eq!(line.accepts, 1);
+        assert!(line.wakeups >= Some(1), "it slept {slept} times before it accepted: {line:?}");
+    });
+}
