@@ -27,6 +27,8 @@ mod namespace;
 mod netlink;
 #[path = "kernel/observed.rs"]
 mod observed;
+#[path = "kernel/peers.rs"]
+mod peers;
 #[path = "kernel/processes.rs"]
 mod processes;
 #[path = "kernel/sock_diag.rs"]

@@ -64,8 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let kernels = kernels::fetch(&options.kernels)?;
     let guest = Guest::build(&ready.toolchain)?;
     if options.peers {
-        let guest = guest.with(&ready.toolchain, peers::files()?)?;
-        return peers::run(&guest, &kernels, timeout, &interrupt);
+        return peers::run(&guest.with(peers::files()?), &kernels, timeout, &interrupt);
     }
     if let Some(line) = &options.exec {
         for kernel in &kernels {

@@ -142,20 +142,28 @@ fn reset_by_the_server_with_linger_0() {
 
 #[test]
 fn listener_closed_with_connections_queued() {
+    listener_closed_with_queued(5, 16);
+}
+
+#[test]
+fn listener_closed_with_a_full_queue() {
+    listener_closed_with_queued(17, 16);
+}
+
+fn listener_closed_with_queued(queued: u32, backlog: u32) {
     isolated(|| {
-        const QUEUED: u32 = 5;
         let before = Counters::read();
         let mut observer = Observer::start();
-        let server = Server::listen(V4, 16);
-        let clients = server.queue(QUEUED);
+        let server = Server::listen(V4, backlog);
+        let clients = server.queue(queued);
         let cookie = server.cookie;
         drop(server);
-        observer.wait_for_connections(QUEUED as usize);
+        observer.wait_for_connections(queued as usize);
         observer.wait_for("the listener's last line", |lines| {
             lines.listener_over_time(cookie).iter().any(|line| line.closed_ns.is_some())
         });
         let lines = observer.finish();
-        assert_eq!((Counters::read() - &before).of("OutRsts"), i64::from(QUEUED), "OutRsts");
+        assert_eq!((Counters::read() - &before).of("OutRsts"), i64::from(queued), "OutRsts");
         for (nth, client) in clients.iter().enumerate() {
             let connection = lines.connection_from(own(client));
             assert_eq!(connection.end, "queued_reset");
@@ -164,8 +172,8 @@ fn listener_closed_with_connections_queued() {
             assert!(connection.acceptor.is_none() && connection.accepted_ns.is_none(), "{connection:?}");
         }
         let last = lines.listener(cookie);
-        assert_eq!((last.dropped_queued, last.accepted), (u64::from(QUEUED), 0));
-        assert_eq!((last.enqueued, last.accept_queue), (u64::from(QUEUED), 0));
+        assert_eq!((last.dropped_queued, last.accepted), (u64::from(queued), 0));
+        assert_eq!((last.enqueued, last.accept_queue), (u64::from(queued), 0));
         assert_eq!(
             lines.listener_over_time(cookie).iter().filter(|line| line.closed_ns.is_some()).count(),
             1

@@ -10,27 +10,48 @@ use crate::{
     waiting::until,
 };
 
-const CONNECTIONS: usize = 24;
+/// More than two shards need to have some each.
+const CONNECTIONS: u32 = 24;
 
-/// Two shards with connections in their queues.
+/// Two shards with connections in their queues: that many in all, or until the first one's queue is full.
 #[track_caller]
-fn two_shards() -> (Server, Server, Vec<TcpStream>) {
-    let first = Server::prepared(V4, 64, |socket| socket.set_reuse_port(true).expect("SO_REUSEPORT"));
-    let second = Server::shard_of(&first, 64);
-    let clients: Vec<_> = (0..CONNECTIONS).map(|_| connect(first.address)).collect();
+fn two_shards(backlog: u32) -> (Server, Server, Vec<TcpStream>) {
+    let first = Server::prepared(V4, backlog, |socket| socket.set_reuse_port(true).expect("SO_REUSEPORT"));
+    let second = Server::shard_of(&first, 4096);
+    let mut clients = Vec::new();
+    while clients.len() < CONNECTIONS as usize && first.tcp_info().0 <= backlog {
+        clients.push(connect(first.address));
+        until("it is in a queue", || {
+            let queued = first.tcp_info().0 + second.tcp_info().0;
+            queued as usize == clients.len()
+        });
+    }
     (first, second, clients)
 }
 
 #[test]
 fn moved_to_the_other_shard() {
+    moved(64);
+}
+
+#[test]
+fn a_full_queue_is_moved() {
+    moved(2);
+}
+
+#[track_caller]
+fn moved(backlog: u32) {
     isolated(|| {
         sysctl("ipv4.tcp_migrate_req", "1");
         let before = Counters::read();
         let mut observer = Observer::start();
-        let (first, second, clients) = two_shards();
+        let (first, second, clients) = two_shards(backlog);
+        let connections = clients.len();
+        let is_full = first.tcp_info().0 == backlog + 1;
+        assert_eq!(is_full, backlog < CONNECTIONS, "the first shard's queue is full");
         observer.wait_for_next_lines();
         let queued = [&first, &second].map(|shard| observer.listener(shard.cookie).accept_queue as usize);
-        assert_eq!(queued.iter().sum::<usize>(), CONNECTIONS);
+        assert_eq!(queued.iter().sum::<usize>(), connections);
         let closed = first.cookie;
         drop(first);
         let moved = (Counters::read() - &before).of("TCPMigrateReqSuccess");
@@ -42,7 +63,7 @@ fn moved_to_the_other_shard() {
         observer.wait_for_next_lines();
         let remotes: Vec<_> = clients.iter().map(own).collect();
         drop((clients, accepted));
-        observer.wait_for_connections(CONNECTIONS);
+        observer.wait_for_connections(connections);
         let lines = observer.finish();
         let migrated: HashMap<_, _> =
             lines.connections().iter().map(|connection| (connection.remote, connection.migrated)).collect();
@@ -53,8 +74,8 @@ fn moved_to_the_other_shard() {
             assert!(connection.acceptor.is_some() && connection.accepted_ns.is_some(), "{connection:?}");
         }
         let listener = lines.listener(second.cookie);
-        assert_eq!((listener.enqueued, listener.migrated), (CONNECTIONS as u64, queued[0] as u64));
-        assert_eq!(listener.accepted, CONNECTIONS as u64);
+        assert_eq!((listener.enqueued, listener.migrated), (connections as u64, queued[0] as u64));
+        assert_eq!(listener.accepted, connections as u64);
         assert_eq!(lines.books_of(second.cookie).difference, 0);
         let last = lines.listener(closed);
         assert_eq!((last.enqueued, last.accepted, last.dropped_queued), (queued[0] as u64, 0, 0));
@@ -65,11 +86,24 @@ fn moved_to_the_other_shard() {
 
 #[test]
 fn reset_when_moving_is_off() {
+    reset(64);
+}
+
+#[test]
+fn a_full_queue_is_reset() {
+    reset(2);
+}
+
+#[track_caller]
+fn reset(backlog: u32) {
     isolated(|| {
         sysctl("ipv4.tcp_migrate_req", "0");
         let before = Counters::read();
         let mut observer = Observer::start();
-        let (first, second, clients) = two_shards();
+        let (first, second, clients) = two_shards(backlog);
+        let connections = clients.len();
+        let is_full = first.tcp_info().0 == backlog + 1;
+        assert_eq!(is_full, backlog < CONNECTIONS, "the first shard's queue is full");
         observer.wait_for_next_lines();
         let queued = [&first, &second].map(|shard| observer.listener(shard.cookie).accept_queue as usize);
         let closed = first.cookie;
@@ -80,7 +114,7 @@ fn reset_when_moving_is_off() {
         observer.wait_for_connections(queued[0]);
         let accepted: Vec<_> = (0..queued[1]).map(|_| second.accept()).collect();
         drop((clients, accepted));
-        observer.wait_for_connections(CONNECTIONS);
+        observer.wait_for_connections(connections);
         let lines = observer.finish();
         let last = lines.listener(closed);
         assert_eq!((last.enqueued, last.accepted), (queued[0] as u64, 0));

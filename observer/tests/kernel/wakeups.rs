@@ -92,7 +92,8 @@ fn each_sleep_is_counted(hook: Option<&str>) {
         let seen_before: Vec<u64> =
             acceptors.iter().filter_map(|one| one.observed(&observer)?.wakeups).collect();
         accept(ACCEPTS);
-        let woken: Vec<u64> = acceptors.iter().zip(&before).map(|(one, before)| one.slept() - before).collect();
+        let woken: Vec<u64> =
+            acceptors.iter().zip(&before).map(|(one, before)| one.slept() - before).collect();
         observer.wait_for("the scheduler's counts", |lines| {
             let seen = acceptors.iter().filter_map(|one| one.observed(lines)?.wakeups);
             seen.zip(&seen_before).map(|(now, before)| now - before).eq(woken.iter().copied())

@@ -97,10 +97,10 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
     Requirement {
         name: "iproute2",
         why: "shows the kernel's own account of queues and namespaces, which tests compare with",
-        purposes: &[Test],
+        purposes: &[Test, Vm],
         packages_from_apt: true,
         exit: None,
-        check: |machine| first_line(machine, "ip", &["-V"]),
+        check: |machine| first_line(machine, "ss", &["-V"]),
         remedy: |_| Remedy::Steps(vec![Step::packages(&["iproute2"])]),
     },
     Requirement {

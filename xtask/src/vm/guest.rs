@@ -1,5 +1,5 @@
-//! What runs in the guest: a file system in memory with busybox, the observer and the program of kernel tests, all
-//! linked statically.
+//! What runs in the guest: a file system in memory with busybox, the observer, the backend and the program of kernel
+//! tests, all linked statically; and the tools that tests compare with.
 
 use std::{
     fs,
@@ -26,11 +26,14 @@ use crate::{
 
 /// With it the standard library's own target directory is left alone.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// What tests compare with.
+const COMPARED_WITH: [&str; 2] = ["ss", "nstat"];
 
 /// The programs, ready to be packed.
 pub(super) struct Guest {
     observer: PathBuf,
     tests: PathBuf,
+    backend: PathBuf,
     /// More files and directories: where they are here, and in the guest.
     more: Vec<(PathBuf, PathBuf)>,
 }
@@ -40,31 +43,33 @@ impl Guest {
     pub(super) fn build(toolchain: &BpfToolchain) -> Result<Self> {
         // In release: under emulation what is not optimised takes ten times as long.
         eprintln!("vm: building the observer and its kernel tests, linked statically");
-        let mut cargo = static_cargo(toolchain, "test");
-        cargo.args(["--no-run", "--package", "observer", "--test", "kernel"]);
-        let programs = artifacts::parse(&exec::capture(&mut cargo)?)?;
+        let mut tests = static_cargo(toolchain, "test");
+        tests.args(["--no-run", "--package", "observer", "--test", "kernel"]);
+        let mut backend = static_cargo(toolchain, "build");
+        backend.args(["--package", "demo-server"]);
+        let mut programs = artifacts::parse(&exec::capture(&mut tests)?)?;
+        programs.extend(artifacts::parse(&exec::capture(&mut backend)?)?);
         let find =
             |what: &str, is_it: fn(&Program) -> bool| match programs.iter().find(|program| is_it(program)) {
                 Some(program) => Ok(program.path.clone()),
                 None => bail!("cargo built no {what}"),
             };
+        let backend =
+            find("program demo-server", |program| program.target == "demo-server" && !program.test)?;
+        let mut more = with_libraries(&COMPARED_WITH)?;
+        more.push((backend.clone(), PathBuf::from("/bin/demo-server")));
         Ok(Self {
             observer: find("program observer", |program| program.target == "observer" && !program.test)?,
             tests: find("kernel tests", |program| program.target == "kernel" && program.test)?,
-            more: Vec::new(),
+            backend,
+            more,
         })
     }
 
-    /// The same with the backend, and with other files.
-    pub(super) fn with(mut self, toolchain: &BpfToolchain, files: Vec<(PathBuf, PathBuf)>) -> Result<Self> {
-        let mut cargo = static_cargo(toolchain, "build");
-        cargo.args(["--package", "demo-server"]);
-        let programs = artifacts::parse(&exec::capture(&mut cargo)?)?;
-        let backend = programs.into_iter().find(|program| program.target == "demo-server" && !program.test);
-        let backend = backend.context("cargo built no program demo-server")?;
-        self.more = files;
-        self.more.push((backend.path, PathBuf::from("/bin/demo-server")));
-        Ok(self)
+    /// The same with other files.
+    pub(super) fn with(mut self, files: Vec<(PathBuf, PathBuf)>) -> Self {
+        self.more.extend(files);
+        self
     }
 
     /// Boots a kernel with them, and runs a line of shell.
@@ -90,10 +95,11 @@ impl Guest {
         let busybox = busybox.context("there is no busybox; the package busybox-static has it")?;
         fs::copy(busybox, root.join("bin/busybox")).with_context(context)?;
         fs::copy(&self.tests, root.join("bin/kernel-tests")).with_context(context)?;
-        // The tests start it by the path that was compiled into them.
+        // The tests start it by the path that was compiled into them, and it looks for the backend beside itself.
         let inside = root.join(self.observer.strip_prefix("/").unwrap_or(&self.observer));
         fs::create_dir_all(inside.parent().unwrap_or(root)).with_context(context)?;
         fs::copy(&self.observer, &inside).with_context(context)?;
+        fs::copy(&self.backend, inside.with_file_name("demo-server")).with_context(context)?;
         std::os::unix::fs::symlink(&self.observer, root.join("bin/observer")).with_context(context)?;
         for (number, module) in kernel.modules.iter().enumerate() {
             let inside = root.join(format!("module-{number}"));
@@ -114,6 +120,19 @@ impl Guest {
         exec::run(exec::command("chmod").arg("755").arg(root.join("init")))?;
         archive(root, image)
     }
+}
+
+/// Programs of this machine with their libraries: where they are here, and in the guest.
+pub(super) fn with_libraries(names: &[&str]) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let mut files = Vec::new();
+    for name in names {
+        let path = PathBuf::from(exec::capture(exec::command("which").arg(name))?.trim());
+        let libraries = exec::capture(exec::command("ldd").arg(&path))?;
+        files.push((path, Path::new("/bin").join(name)));
+        let absolute = libraries.split_whitespace().filter(|word| word.starts_with('/'));
+        files.extend(absolute.map(|library| (PathBuf::from(library), PathBuf::from(library))));
+    }
+    Ok(files)
 }
 
 /// Cargo for programs that need no libraries, in a directory of their own: other flags would make it build everything

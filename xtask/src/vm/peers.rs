@@ -11,26 +11,20 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{guest::Guest, kernels::Kernel};
+use super::{
+    guest::{Guest, with_libraries},
+    kernels::Kernel,
+};
 use crate::{exec, interrupt::Interrupt, table::Table};
 
 /// The tools of bpftrace, by their file names in Debian's package.
 const SCRIPTS: [&str; 3] = ["tcpaccept.bt", "tcplife.bt", "tcpsynbl.bt"];
-/// Programs that are copied with their libraries.
-const PROGRAMS: [&str; 3] = ["bpftrace", "ss", "nstat"];
 /// What the scripts include.
 const HEADERS: [&str; 2] = ["/usr/include", "/usr/lib/llvm-14/lib/clang"];
 
 /// Everything that the guest needs beside its own: where it is here, and there.
 pub(super) fn files() -> Result<Vec<(PathBuf, PathBuf)>> {
-    let mut files = Vec::new();
-    for program in PROGRAMS {
-        let path = PathBuf::from(exec::capture(exec::command("which").arg(program))?.trim());
-        let libraries = exec::capture(exec::command("ldd").arg(&path))?;
-        files.push((path, Path::new("/bin").join(program)));
-        let absolute = libraries.split_whitespace().filter(|word| word.starts_with('/'));
-        files.extend(absolute.map(|library| (PathBuf::from(library), PathBuf::from(library))));
-    }
+    let mut files = with_libraries(&["bpftrace"])?;
     for script in SCRIPTS {
         files.push((Path::new("/usr/sbin").join(script), Path::new("/bin").join(script)));
     }
