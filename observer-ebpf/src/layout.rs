@@ -67,6 +67,7 @@ macro_rules! kernel_fields {
             NET_IPV4 = net.ipv4;
             IPV4_SYNCOOKIES = netns_ipv4.sysctl_tcp_syncookies;
             SKB_PROTOCOL = sk_buff.protocol;
+            SKB_TRANSPORT_HEADER = sk_buff.transport_header;
             SKB_HEAD = sk_buff.head;
             SKB_END = sk_buff.end;
             SHINFO_GSO_SEGS = skb_shared_info.gso_segs;

@@ -86,6 +86,20 @@ pub(crate) static SAMPLES: RingBuf = RingBuf::with_byte_size(64 << 10, 0);
 #[map]
 pub(crate) static ARRIVAL: PerCpuArray<Arrival> = PerCpuArray::with_max_entries(1, 0);
 
+/// The listener at which this processor looks for a cookie.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Checking {
+    /// Address of the packet's TCP header, which both functions are given.
+    pub(crate) header: u64,
+    /// The listener's cookie.
+    pub(crate) listener: u64,
+}
+
+/// See [`Checking`].
+#[map]
+pub(crate) static CHECKING: PerCpuArray<Checking> = PerCpuArray::with_max_entries(1, 0);
+
 /// Counters of [`loss`].
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(loss::COUNTERS, 0);

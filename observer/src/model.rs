@@ -160,14 +160,13 @@ impl Model {
         let ledger = self.ledger();
         self.number_shards();
         let refused = self.refused_by_namespace();
-        let telling = self.meta.telling;
         let mut listeners: Vec<Listener> = self
             .listeners
             .values_mut()
             .map(|watched| {
                 let host = self.hosts.get(&watched.identity().netns);
                 let here = refused.get(&watched.identity().netns).copied().unwrap_or(0);
-                watched.snapshot(telling, host, here)
+                watched.snapshot(&self.meta, host, here)
             })
             .collect();
         sort(&mut listeners);

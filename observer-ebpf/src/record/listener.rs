@@ -45,6 +45,10 @@ pub struct ListenerCounters {
     pub dropped_queued: u64,
     /// Connections that came through a SYN cookie.
     pub cookies: u64,
+    /// SYNs that were answered with a cookie, if a hook counts them.
+    pub cookies_sent: u64,
+    /// ACKs that were no valid cookie, if a hook counts them.
+    pub cookies_failed: u64,
     /// SYN-ACKs sent again.
     pub synack_retransmits: u64,
     /// Followed connections whose socket is destroyed.
@@ -87,6 +91,8 @@ impl ListenerCounters {
         accepted_unseen: 0,
         dropped_queued: 0,
         cookies: 0,
+        cookies_sent: 0,
+        cookies_failed: 0,
         synack_retransmits: 0,
         ended: 0,
         aborted_queued: 0,
@@ -165,7 +171,7 @@ pub struct Sample {
 }
 
 plain!(ListenerIdentity = 4 * 8 + 3 * 4 + 2 * 2 + 16 + COMM);
-plain!(ListenerCounters = 17 * 8 + 4 * 4);
+plain!(ListenerCounters = 19 * 8 + 4 * 4);
 plain!(
     ListenerEntry =
         size_of::<ListenerIdentity>() + size_of::<ListenerCounters>() + stage::STAGES * (8 + 4 * BUCKETS)

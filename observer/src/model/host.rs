@@ -31,6 +31,16 @@ impl Host {
         self.since(|counters| counters.syn_queue_full_drops)
     }
 
+    /// Cookies sent since the first reading.
+    pub(super) fn cookies_sent(&self) -> u64 {
+        self.since(|counters| counters.cookies_sent)
+    }
+
+    /// ACKs since the first reading that were no valid cookie.
+    pub(super) fn cookies_failed(&self) -> u64 {
+        self.since(|counters| counters.cookies_failed)
+    }
+
     /// Listen drops since the first reading that were for no full queue.
     pub(super) fn other_drops(&self) -> u64 {
         self.drops().saturating_sub(self.overflows()).saturating_sub(self.syn_queue_drops())
@@ -49,9 +59,9 @@ impl Host {
             listen_drops: self.drops(),
             syn_queue_full_drops: self.syn_queue_drops(),
             cookies_wanted: self.since(|counters| counters.cookies_wanted),
-            cookies_sent: self.since(|counters| counters.cookies_sent),
+            cookies_sent: self.cookies_sent(),
             cookies_received: self.since(|counters| counters.cookies_received),
-            cookies_failed: self.since(|counters| counters.cookies_failed),
+            cookies_failed: self.cookies_failed(),
             passive_opens: self.passive_opens(),
             migrations: self.since(|counters| counters.migrations),
             migration_failures: self.since(|counters| counters.migration_failures),

@@ -91,6 +91,13 @@ pub(super) fn host(netns: u32, host: &Host, sum: Gone, meta: &Meta) -> Vec<Ledge
              refusals between two readings",
         )),
     }
+    let at_unwatched = "listeners that are not watched, or what came between two readings";
+    if meta.cookies.sent {
+        checks.push(check("cookies_sent", sum.cookies_sent, host.cookies_sent(), at_unwatched));
+    }
+    if meta.cookies.failed {
+        checks.push(check("cookies_failed", sum.cookies_failed, host.cookies_failed(), at_unwatched));
+    }
     checks
 }
 
@@ -120,6 +127,8 @@ pub(super) struct Gone {
     overflows: u64,
     syn_queue: u64,
     seen: u64,
+    cookies_sent: u64,
+    cookies_failed: u64,
 }
 
 impl Gone {
@@ -142,6 +151,8 @@ impl Gone {
             overflows: self.overflows.saturating_sub(before.overflows),
             syn_queue: self.syn_queue.saturating_sub(before.syn_queue),
             seen: self.seen.saturating_sub(before.seen),
+            cookies_sent: self.cookies_sent.saturating_sub(before.cookies_sent),
+            cookies_failed: self.cookies_failed.saturating_sub(before.cookies_failed),
         }
     }
 
@@ -151,9 +162,12 @@ impl Gone {
         self.overflows += refused.overflows_seen();
         self.syn_queue += refused.syn_queue_seen();
         self.seen += refused.seen();
-        // What was moved from another listener was enqueued there already.
-        self.enqueued += watched
-            .sample()
-            .map_or(0, |sample| sample.counters.enqueued.saturating_sub(sample.counters.migrated));
+        if let Some(sample) = watched.sample() {
+            let counters = &sample.counters;
+            // What was moved from another listener was enqueued there already.
+            self.enqueued += counters.enqueued.saturating_sub(counters.migrated);
+            self.cookies_sent += counters.cookies_sent;
+            self.cookies_failed += counters.cookies_failed;
+        }
     }
 }

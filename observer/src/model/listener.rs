@@ -9,7 +9,7 @@ use super::{
     drops::{Refused, Telling},
     histogram::Histogram,
     host::Host,
-    snapshot::{Listener, Rates, State},
+    snapshot::{Listener, Meta, Rates, State},
 };
 
 /// Rates are taken over this long.
@@ -240,7 +240,8 @@ impl Watched {
     }
 
     /// The figures now; the interval begins anew. `refused_here` is what all listeners of its namespace refused.
-    pub(super) fn snapshot(&mut self, telling: Telling, host: Option<&Host>, refused_here: u64) -> Listener {
+    pub(super) fn snapshot(&mut self, meta: &Meta, host: Option<&Host>, refused_here: u64) -> Listener {
+        let telling = meta.telling;
         let identity = &self.identity;
         let sample = self.sample.unwrap_or_else(|| last_sample(&self.raw, 0));
         let counters = sample.counters;
@@ -280,6 +281,8 @@ impl Watched {
             sk_drops: dropped(&sample),
             drops: causes.drops,
             cookies: counters.cookies,
+            cookies_sent: meta.cookies.sent.then_some(counters.cookies_sent),
+            cookies_failed: meta.cookies.failed.then_some(counters.cookies_failed),
             synack_retransmits: counters.synack_retransmits,
             unread: counters.unread.max(0) as u64,
             ended: counters.ended,
@@ -349,7 +352,7 @@ mod tests {
         };
         let mut state = |sample: Sample| {
             watched.sampled(&sample, Telling::Nothing);
-            watched.snapshot(Telling::Nothing, None, 0).state
+            watched.snapshot(&Meta::default(), None, 0).state
         };
         assert_eq!(state(at(2_000_000_000, 3, 0)), State::Healthy, "they have just come");
         assert_eq!(state(at(3_000_000_000, 9, 0)), State::Stranded);

@@ -73,6 +73,18 @@ pub struct Meta {
     /// How far the causes of refusals can be told apart here.
     #[serde(skip)]
     pub telling: Telling,
+    /// What is known here of each listener's cookies.
+    #[serde(skip)]
+    pub cookies: CookiesTold,
+}
+
+/// Which of a listener's cookies are counted on this kernel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CookiesTold {
+    /// Those that were sent.
+    pub sent: bool,
+    /// Those that failed.
+    pub failed: bool,
 }
 
 /// What is selected in the kernel.
@@ -184,6 +196,10 @@ pub struct Listener {
     pub drops: Vec<Drop>,
     /// Connections that came through a SYN cookie.
     pub cookies: u64,
+    /// SYNs that were answered with a cookie; null where that is known of the network namespace alone.
+    pub cookies_sent: Option<u64>,
+    /// ACKs that were no valid cookie; null where that is known of the network namespace alone.
+    pub cookies_failed: Option<u64>,
     /// SYN-ACKs sent again.
     pub synack_retransmits: u64,
     /// Accepted connections with data waiting that were never read, now.

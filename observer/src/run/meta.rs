@@ -11,7 +11,7 @@ use crate::{
     model::{
         drops::Telling,
         histogram::QUANTILE_ERROR,
-        snapshot::{Filters, Meta},
+        snapshot::{CookiesTold, Filters, Meta},
     },
 };
 
@@ -51,6 +51,7 @@ pub fn of(outcomes: &[Outcome], filters: &Filters) -> Meta {
         filters: filters.clone(),
         quantile_error: QUANTILE_ERROR,
         telling: telling(outcomes),
+        cookies: cookies(outcomes),
     }
 }
 
@@ -70,13 +71,30 @@ fn note(outcome: &Outcome) -> Option<String> {
     }
 }
 
+/// The programs that give a signal.
+fn programs(outcomes: &[Outcome], signal: &str) -> &'static [&'static str] {
+    let outcome = outcomes.iter().find(|outcome| outcome.signal.name == signal);
+    outcome.and_then(|outcome| outcome.hook).map_or(&[], |hook| hook.programs)
+}
+
 /// What the hook for refusals tells of their causes.
 fn telling(outcomes: &[Outcome]) -> Telling {
-    let hook = outcomes.iter().find(|outcome| outcome.signal.name == "drop").and_then(|outcome| outcome.hook);
-    match hook {
-        Some(hook) if hook.programs.contains(&"conn_request") => Telling::Each,
-        Some(hook) if hook.programs.contains(&"packet_dropped") => Telling::LastAck,
-        _ => Telling::Nothing,
+    let programs = programs(outcomes, "drop");
+    if programs.contains(&"conn_request") {
+        Telling::Each
+    } else if programs.contains(&"packet_dropped") {
+        Telling::LastAck
+    } else {
+        Telling::Nothing
+    }
+}
+
+/// What the hook for cookies tells of each listener's.
+fn cookies(outcomes: &[Outcome]) -> CookiesTold {
+    let programs = programs(outcomes, "cookie");
+    CookiesTold {
+        sent: programs.contains(&"make_synack"),
+        failed: programs.iter().any(|program| program.starts_with("cookie_checked")),
     }
 }
 

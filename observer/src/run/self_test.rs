@@ -91,10 +91,16 @@ fn exercise(options: &Options) -> Result<Proven> {
     let main = listener(4, false)?;
     talk(&main)?;
     abort(&main)?;
-    // Both handshakes wait for data for a second. Then their SYN-ACKs are sent again, and the last ACK of one finds the
-    // accept queue full.
-    let narrow = listener(0, true)?;
+    // One connection has data and is queued at once. Two handshakes wait for data for a second; then their SYN-ACKs are
+    // sent again, and the last ACK of one finds the accept queue full.
+    let narrow = listener(1, true)?;
+    let mut queued = connect(&narrow)?;
+    queued.write_all(b"data").context("cannot write to a listener of our own")?;
     let _held = [connect(&narrow)?, connect(&narrow)?];
+    // The second finds the SYN queue full. Without cookies it would wait there for ever, and there would be none to see.
+    let flooded = listener(0, true)?;
+    let cookies = cookies_are_on();
+    let _cookies = if cookies { vec![connect(&flooded)?, connect(&flooded)?] } else { Vec::new() };
     let mut ended = Vec::new();
     let began = Instant::now();
     loop {
@@ -105,7 +111,10 @@ fn exercise(options: &Options) -> Result<Proven> {
         let snapshot = session.snapshot(true)?;
         let open: Vec<Connection> = session.open_connections().collect();
         let seen = Seen { snapshot: &snapshot, ended: &ended, open: &open };
-        let fired = seen.fired([&stage.before, &main, &narrow].map(port), session.meta().telling);
+        let mut fired = seen.fired([&stage.before, &main, &narrow].map(port), session.meta().telling);
+        if !cookies || seen.cookie_sent(port(&flooded)) {
+            fired.insert("cookie");
+        }
         let all = session.outcomes().iter().filter(|outcome| outcome.hook.is_some());
         if all.clone().all(|outcome| fired.contains(outcome.signal.name)) || began.elapsed() > PATIENCE {
             return Ok(Proven { outcomes: session.outcomes().to_vec(), fired });
@@ -158,11 +167,26 @@ impl Seen<'_> {
         .filter_map(|(name, fired)| fired.then_some(name))
         .collect()
     }
+
+    /// Whether a cookie was seen: the listener's, where they are told by listener.
+    fn cookie_sent(&self, port: u16) -> bool {
+        let listener = self.snapshot.listeners.iter().find(|listener| listener.port == port);
+        match listener.and_then(|listener| listener.cookies_sent) {
+            Some(sent) => sent > 0,
+            None => self.snapshot.hosts.iter().any(|host| host.cookies_sent > 0),
+        }
+    }
 }
 
-/// One handshake has completed, and nobody accepts it.
+/// Two handshakes have completed, and nobody accepts them.
 fn is_full(listener: &Listener) -> bool {
-    (listener.accept_queue, listener.backlog_limit) == (1, 0)
+    (listener.accept_queue, listener.backlog_limit) == (2, 1)
+}
+
+/// Whether this network namespace answers with cookies when a SYN queue is full.
+fn cookies_are_on() -> bool {
+    let setting = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_syncookies");
+    setting.is_ok_and(|setting| setting.trim() != "0")
 }
 
 /// A listener on loopback. With `deferred`, handshakes wait for data.

@@ -64,21 +64,35 @@ pub(crate) fn silence() {
     silent.change(RTM_NEWROUTE, NLM_F_CREATE);
 }
 
+const SYN: u8 = 2;
+const ACK: u8 = 16;
+
 /// Sends so many SYNs to a port of 127.0.0.1, each from another silent address.
 #[track_caller]
 pub(crate) fn send(port: u16, count: u16) {
+    send_each(port, count, SYN);
+}
+
+/// Sends so many ACKs that belong to nothing, each from another silent address.
+#[track_caller]
+pub(crate) fn send_stray_acks(port: u16, count: u16) {
+    send_each(port, count, ACK);
+}
+
+#[track_caller]
+fn send_each(port: u16, count: u16, flags: u8) {
     let socket =
         Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW))).expect("a raw socket");
     let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
     for number in 0..count {
         let [high, low] = number.to_be_bytes();
-        let packet = syn(SocketAddrV4::new([127, 200, high, low].into(), 4000), to);
-        socket.send_to(&packet, &std::net::SocketAddr::from(to).into()).expect("cannot send a SYN");
+        let packet = packet(SocketAddrV4::new([127, 200, high, low].into(), 4000), to, flags);
+        socket.send_to(&packet, &std::net::SocketAddr::from(to).into()).expect("cannot send a packet");
     }
 }
 
 /// A packet with IPv4 and TCP headers, no options, no data.
-fn syn(from: SocketAddrV4, to: SocketAddrV4) -> [u8; 40] {
+fn packet(from: SocketAddrV4, to: SocketAddrV4, flags: u8) -> [u8; 40] {
     let mut packet = [0u8; 40];
     let (ip, tcp) = packet.split_at_mut(20);
     ip[0] = 0x45;
@@ -90,7 +104,7 @@ fn syn(from: SocketAddrV4, to: SocketAddrV4) -> [u8; 40] {
     tcp[0..2].copy_from_slice(&from.port().to_be_bytes());
     tcp[2..4].copy_from_slice(&to.port().to_be_bytes());
     tcp[12] = 5 << 4;
-    tcp[13] = 2;
+    tcp[13] = flags;
     tcp[14..16].copy_from_slice(&64_240u16.to_be_bytes());
     // The sum covers the addresses, the protocol and the length as well; the kernel fills in that of the IP header.
     let sum = checksum(&[&ip[12..20], &[0, libc::IPPROTO_TCP as u8, 0, 20], tcp]);

@@ -25,10 +25,14 @@ pub(crate) fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_observer"))
 }
 
-/// `OBSERVER_TEST_HOOKS=signal=name,signal=name` runs every test with these hooks.
-fn hooks() -> Vec<String> {
+/// `OBSERVER_TEST_HOOKS=signal=name,signal=name` runs every test with these hooks, but for signals whose hook the test
+/// chooses itself.
+fn hooks(chosen: &[&str]) -> Vec<String> {
     let asked = std::env::var("OBSERVER_TEST_HOOKS").unwrap_or_default();
-    asked.split(',').filter(|hook| !hook.is_empty()).map(|hook| format!("--hook={hook}")).collect()
+    let hooks = asked.split(',').filter_map(|hook| hook.split_once('='));
+    let hooks = hooks.map(|(signal, hook)| (format!("--hook={signal}="), hook));
+    let others = hooks.filter(|(option, _)| !chosen.iter().any(|chosen| chosen.starts_with(option.as_str())));
+    others.map(|(option, hook)| option + hook).collect()
 }
 
 impl Observer {
@@ -44,7 +48,7 @@ impl Observer {
         let mut child = binary()
             .arg("stream")
             .args(options)
-            .args(hooks())
+            .args(hooks(options))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -126,7 +126,28 @@ fn flooded(cookies: &str) -> (Lines, Counters, u64, u32) {
     let ours = [host.syn_queue_full_drops, host.cookies_wanted, host.cookies_sent, host.listen_drops];
     let kernel = ["TCPReqQFullDrop", "TCPReqQFullDoCookies", "SyncookiesSent", "ListenDrops"];
     assert_eq!(ours.map(|count| count as i64), kernel.map(|name| counted.of(name)));
+    cookies_are_the_listeners(&lines, &counted, server.cookie);
     (lines, counted, server.cookie, queued)
+}
+
+/// The only listener of a namespace sent and got all of its cookies, where this kernel tells which listener it was.
+#[track_caller]
+fn cookies_are_the_listeners(lines: &Lines, counted: &Counters, cookie: u64) {
+    let listener = lines.listener(cookie);
+    let [sent, failed] = ["SyncookiesSent", "SyncookiesFailed"].map(|name| counted.of(name) as u64);
+    let told = lines.meta()["signals"]["cookie"].as_str().unwrap_or_default();
+    let tells = |hook: &str, count: u64| told.contains(hook).then_some(count);
+    assert_eq!(listener.cookies_sent, tells("tcp_make_synack", sent), "{told}");
+    assert_eq!(listener.cookies_failed, tells("cookie_v4_check", failed), "{told}");
+    let ledger = lines.of::<crate::lines::Ledger>("ledger");
+    for (check, is_told) in [
+        ("cookies_sent", listener.cookies_sent.is_some()),
+        ("cookies_failed", listener.cookies_failed.is_some()),
+    ] {
+        let last =
+            ledger.iter().rfind(|line| line.scope == "host" && line.netns == inode() && line.check == check);
+        assert_eq!(last.map(|line| line.difference), is_told.then_some(0), "{check}");
+    }
 }
 
 #[test]
@@ -156,6 +177,28 @@ fn only_cookies() {
         let (lines, counted, cookie, queued) = flooded("2");
         assert_eq!((queued, counted.of("SyncookiesSent")), (0, i64::from(SYNS)));
         assert_eq!(causes(&lines, cookie), []);
+    });
+}
+
+#[test]
+fn acks_that_are_no_cookies() {
+    const ACKS: u16 = 7;
+    isolated(|| {
+        half_open::silence();
+        // Each SYN is answered with a cookie, so the listener expects cookies.
+        sysctl("ipv4.tcp_syncookies", "2");
+        let before = Counters::read();
+        let since = |name: &str| (Counters::read() - &before).of(name);
+        let mut observer = Observer::start_with(&["--interval", "100ms"]);
+        let server = Server::listen(V4, BACKLOG);
+        half_open::send(server.address.port(), 3);
+        until("three cookies", || since("SyncookiesSent") == 3);
+        half_open::send_stray_acks(server.address.port(), ACKS);
+        until("the ACKs are checked", || since("SyncookiesFailed") == i64::from(ACKS));
+        observer.wait_for_next_lines();
+        let lines = observer.finish();
+        assert_eq!(host(&lines).cookies_failed, u64::from(ACKS));
+        cookies_are_the_listeners(&lines, &(Counters::read() - &before), server.cookie);
     });
 }
 

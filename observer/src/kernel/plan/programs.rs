@@ -29,6 +29,7 @@ const READY: Fields = &[
     ],
 ];
 const ACCEPT_CALL: Fields = &[DESCRIPTOR, ADDRESSES, &["SKC_COOKIE", "PT_REGS_ARGUMENT_1", "TASK_START"]];
+const COOKIE_CHECK: Fields = &[&["SKC_COOKIE", "SKB_HEAD", "SKB_TRANSPORT_HEADER"]];
 const TRANSFER: Fields = &[&["SK_PROTOCOL", "TASK_START"]];
 
 const fn row(name: &'static str, attach: Attach, fields: Fields) -> Program {
@@ -72,6 +73,13 @@ pub static PROGRAMS: &[Program] = &[
     row("receive_reset", Attach::TpBtf("tcp_receive_reset"), &[]),
     row("send_reset", Attach::TpBtf("tcp_send_reset"), &[]),
     row("retransmit_synack", Attach::TpBtf("tcp_retransmit_synack"), &[&["SKC_COOKIE"]]),
+    taking(6, row("make_synack", Attach::FEntry("tcp_make_synack"), &[&["SKC_COOKIE"]])),
+    taking(2, row("check_cookie_v4", Attach::FEntry("cookie_v4_check"), COOKIE_CHECK)),
+    taking(2, row("check_cookie_v6", Attach::FEntry("cookie_v6_check"), COOKIE_CHECK)),
+    taking(2, row("cookie_checked_v4", Attach::FExit("__cookie_v4_check"), &[])),
+    taking(2, row("cookie_checked_v6", Attach::FExit("__cookie_v6_check"), &[])),
+    taking(3, row("cookie_checked_by_3_v4", Attach::FExit("__cookie_v4_check"), &[])),
+    taking(3, row("cookie_checked_by_3_v6", Attach::FExit("__cookie_v6_check"), &[])),
     row("request_added", Attach::FEntry("inet_csk_reqsk_queue_hash_add"), &[&["SKC_COOKIE"]]),
     taking(
         4,

@@ -227,6 +227,46 @@ pub static SIGNALS: &[Signal] = &[
         without: "retransmits are known only of connections that were established",
     },
     Signal {
+        name: "cookie",
+        what: "a SYN was answered with a cookie, and an ACK was none",
+        hooks: &[
+            Hook {
+                name: "fentry/tcp_make_synack+fexit/__cookie_v4_check",
+                programs: &[
+                    "make_synack",
+                    "check_cookie_v4",
+                    "check_cookie_v6",
+                    "cookie_checked_v4",
+                    "cookie_checked_v6",
+                ],
+                blind: None,
+            },
+            Hook {
+                name: "fentry/tcp_make_synack+fexit/__cookie_v4_check(3)",
+                programs: &[
+                    "make_synack",
+                    "check_cookie_v4",
+                    "check_cookie_v6",
+                    "cookie_checked_by_3_v4",
+                    "cookie_checked_by_3_v6",
+                ],
+                blind: None,
+            },
+            Hook {
+                name: "fentry/tcp_make_synack",
+                programs: &["make_synack"],
+                blind: Some("at which listener a cookie failed: that is known of the network namespace"),
+            },
+            Hook {
+                name: "netstat/SyncookiesSent",
+                programs: &[],
+                blind: Some("which listener it was: both are known of the network namespace"),
+            },
+        ],
+        essential: false,
+        without: "cookies are known by the connections that came of them",
+    },
+    Signal {
         name: "drop",
         what: "a listener refused a SYN or a handshake, and why",
         hooks: &[
