@@ -15,7 +15,7 @@ use super::{
     guest::{Guest, with_libraries},
     kernels::Kernel,
 };
-use crate::{exec, interrupt::Interrupt, table::Table};
+use crate::{interrupt::Interrupt, table::Table};
 
 /// The tools of bpftrace, by their file names in Debian's package.
 const SCRIPTS: [&str; 3] = ["tcpaccept.bt", "tcplife.bt", "tcpsynbl.bt"];
