@@ -71,7 +71,12 @@ pub fn of(record: &record::Connection, open: bool) -> Connection {
         bytes_read: record.bytes_read,
         bytes_written: record.bytes_written,
         longest_read_wait_ns: record.longest_read_wait_ns,
-        end: if open { End::Open } else { end(record.flags) },
+        end: match (open, record.closed_ns) {
+            (false, _) => end(record.flags),
+            (true, 0) => End::Open,
+            // It is over, but the program holds its socket still; or it waits in the queue, and may yet be accepted.
+            (true, _) => end(record.flags | flag::ACCEPTED),
+        },
         closed_first: has(flag::FIN).then(|| has(flag::CLOSED_FIRST)),
     }
 }
@@ -141,6 +146,14 @@ mod tests {
         comm[..5].copy_from_slice(b"acc-0");
         assert_eq!(name(&comm), "acc-0");
         assert_eq!(name(&[b'x'; COMM]), "x".repeat(COMM));
+    }
+
+    #[test]
+    fn what_is_over_has_its_end_though_its_socket_is_held() {
+        let mut record = record::Connection { flags: flag::RESET_IN, ..record::Connection::BLANK };
+        assert_eq!(of(&record, true).end, End::Open);
+        record.closed_ns = 1;
+        assert_eq!(of(&record, true).end, End::RstIn);
     }
 
     #[test]
