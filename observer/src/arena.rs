@@ -50,10 +50,7 @@ pub struct Arena {
 ///
 /// # Errors
 /// [`Failure::Privilege`] when this process may not make a namespace; and what the experiment returns.
-pub fn run<T: Send>(
-    patience: Duration,
-    experiment: impl FnOnce(&Arena) -> Result<T> + Send,
-) -> Result<T> {
+pub fn run<T: Send>(patience: Duration, experiment: impl FnOnce(&Arena) -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
         let thread = thread::Builder::new()
             .name("arena".into())
@@ -75,7 +72,8 @@ impl Arena {
             ))
         })?;
         netlink::loopback_up().context("cannot bring up loopback in the new network namespace")?;
-        let namespace = fs::metadata("/proc/thread-self/ns/net").context("cannot look at /proc/thread-self/ns/net")?;
+        let namespace =
+            fs::metadata("/proc/thread-self/ns/net").context("cannot look at /proc/thread-self/ns/net")?;
         let netns = u32::try_from(namespace.ino()).context("the inode number of the network namespace")?;
         Ok(Self { netns, patience, stays: PhantomData })
     }

@@ -136,8 +136,15 @@ impl Arena {
         let target = target.to_string();
         let mut arguments: Vec<OsString> =
             ["load", "--json", "--target", &target, "--profile", profile].map(Into::into).into();
-        let Overrides { rate, connections, requests_per_connection, duration, total_connections, poisson, seed } =
-            parameters;
+        let Overrides {
+            rate,
+            connections,
+            requests_per_connection,
+            duration,
+            total_connections,
+            poisson,
+            seed,
+        } = parameters;
         let flags = [
             ("--rate", rate.map(|value| value.to_string())),
             ("--connections", connections.map(|value| value.to_string())),
@@ -217,7 +224,8 @@ impl Load {
             stdout.take(MOST_OUTPUT).read_to_string(&mut text).context("cannot read the load's report")?;
         }
         // Without one answered request it fails, and reports all the same.
-        serde_json::from_str(&text).map_err(|_| anyhow!("the load made no report: {}", self.child.last_words()))
+        serde_json::from_str(&text)
+            .map_err(|_| anyhow!("the load made no report: {}", self.child.last_words()))
     }
 }
 

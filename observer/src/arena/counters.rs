@@ -16,7 +16,9 @@ impl Arena {
     /// Reads them.
     pub fn counters(&self) -> Result<Counters> {
         let mut all = BTreeMap::new();
-        for (file, prefix, named) in [("netstat", "TcpExt:", ""), ("snmp", "Tcp:", ""), ("snmp", "Udp:", "Udp:")] {
+        for (file, prefix, named) in
+            [("netstat", "TcpExt:", ""), ("snmp", "Tcp:", ""), ("snmp", "Udp:", "Udp:")]
+        {
             let path = format!("/proc/thread-self/net/{file}");
             let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
             all.extend(

@@ -45,7 +45,8 @@ pub struct Sockets(Vec<Socket>);
 impl Arena {
     /// Reads them.
     pub fn sockets(&self) -> Result<Sockets> {
-        let text = fs::read_to_string("/proc/thread-self/net/tcp").context("cannot read /proc/thread-self/net/tcp")?;
+        let text = fs::read_to_string("/proc/thread-self/net/tcp")
+            .context("cannot read /proc/thread-self/net/tcp")?;
         Ok(Sockets(text.lines().skip(1).filter_map(parse).collect()))
     }
 }
@@ -84,7 +85,8 @@ mod tests {
 
     #[test]
     fn a_line_of_the_table() {
-        let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000009 00:00000000 00000000     0        0 4242";
+        let line =
+            "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000009 00:00000000 00000000     0        0 4242";
         let socket = Socket { local: 8080, remote: 0, state: 10, send_queue: 0, receive_queue: 9 };
         assert_eq!(parse(line), Some(socket));
         assert_eq!(Sockets(vec![socket]).accept_queues(8080), [9]);

@@ -56,7 +56,11 @@ impl Watch {
     }
 
     /// Looks until it is so, and returns what was seen then.
-    pub fn wait_for(&mut self, what: &str, mut is_so: impl FnMut(&Snapshot) -> Result<bool>) -> Result<Snapshot> {
+    pub fn wait_for(
+        &mut self,
+        what: &str,
+        mut is_so: impl FnMut(&Snapshot) -> Result<bool>,
+    ) -> Result<Snapshot> {
         let deadline = Instant::now() + self.patience;
         loop {
             let seen = self.look()?;
