@@ -8,7 +8,12 @@ use serde::Serialize;
 
 use crate::trial::Trial;
 
+mod abort_on_overflow;
 mod backlog_off_by_one;
+mod closing_shard;
+mod ghosts;
+mod syn_flood;
+mod who_dropped_me;
 
 /// One guided experiment.
 #[derive(Debug, Serialize)]
@@ -20,7 +25,7 @@ pub struct Lab {
     /// To be answered before the run.
     pub question: &'static str,
     /// What is done in the run.
-    pub run_text: &'static str,
+    pub setup: &'static str,
     /// What is to be seen and why: functions of the kernel with the files they are in.
     pub why: &'static str,
     /// What to try next.
@@ -33,7 +38,14 @@ pub struct Lab {
 }
 
 /// Every lab there is, in the order in which they are best done.
-pub static LABS: &[Lab] = &[backlog_off_by_one::LAB];
+pub static LABS: &[Lab] = &[
+    backlog_off_by_one::LAB,
+    who_dropped_me::LAB,
+    abort_on_overflow::LAB,
+    ghosts::LAB,
+    syn_flood::LAB,
+    closing_shard::LAB,
+];
 
 /// Finds a lab, or says which there are.
 pub fn expect(name: &str) -> Result<&'static Lab, String> {
@@ -52,7 +64,7 @@ mod tests {
     fn every_row_is_complete_and_names_signals_of_the_plan() {
         for lab in LABS {
             assert_eq!(expect(lab.name).map(|found| found.title), Ok(lab.title));
-            for text in [lab.title, lab.run_text, lab.why, lab.next] {
+            for text in [lab.title, lab.setup, lab.why, lab.next] {
                 assert!(!text.is_empty() && !text.contains('\n'), "{}", lab.name);
             }
             assert!(lab.question.ends_with('?'), "{}", lab.name);

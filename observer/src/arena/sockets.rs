@@ -52,19 +52,38 @@ impl Arena {
 }
 
 impl Sockets {
-    /// Those in a state whose own port is this one.
-    pub fn at(&self, port: u16, state: State) -> impl Iterator<Item = &Socket> {
-        self.0.iter().filter(move |socket| socket.local == port && socket.state == state as u8)
+    /// How many in a state have this port themselves.
+    pub fn at(&self, port: u16, state: State) -> u64 {
+        self.here(port, state).count() as u64
     }
 
-    /// Those in a state whose peer has this port: clients of a server.
-    pub fn towards(&self, port: u16, state: State) -> impl Iterator<Item = &Socket> {
-        self.0.iter().filter(move |socket| socket.remote == port && socket.state == state as u8)
+    /// How many in a state have a peer with this port: clients of a server.
+    pub fn towards(&self, port: u16, state: State) -> u64 {
+        self.0.iter().filter(|socket| socket.remote == port && socket.state == state as u8).count() as u64
     }
 
     /// Depths of the accept queues of the listeners on a port, one for each shard, in the kernel's order.
-    pub fn accept_queues(&self, port: u16) -> Vec<u32> {
-        self.at(port, State::Listen).map(|listener| listener.receive_queue).collect()
+    pub fn accept_queues(&self, port: u16) -> Vec<u64> {
+        self.here(port, State::Listen).map(|listener| listener.receive_queue.into()).collect()
+    }
+
+    /// Connections in all of them.
+    pub fn queued(&self, port: u16) -> u64 {
+        self.accept_queues(port).iter().sum()
+    }
+
+    /// Bytes that nobody has read, on established connections with this port on this side.
+    pub fn unread(&self, port: u16) -> u64 {
+        self.here(port, State::Established).map(|socket| u64::from(socket.receive_queue)).sum()
+    }
+
+    /// Bytes that the peer has not acknowledged, on established connections with this port on this side.
+    pub fn unacknowledged(&self, port: u16) -> u64 {
+        self.here(port, State::Established).map(|socket| u64::from(socket.send_queue)).sum()
+    }
+
+    fn here(&self, port: u16, state: State) -> impl Iterator<Item = &Socket> {
+        self.0.iter().filter(move |socket| socket.local == port && socket.state == state as u8)
     }
 }
 

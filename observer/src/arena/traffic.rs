@@ -6,9 +6,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use demo_server::socket_option::{self, SocketOption};
 use socket2::{Domain, SockRef, Socket, Type};
+
+use super::Arena;
 
 /// A listener on 127.0.0.1, at a port that the kernel chooses.
 pub fn listen(backlog: u32) -> Result<TcpListener> {
@@ -54,13 +56,36 @@ pub fn connect(listener: &TcpListener) -> Result<TcpStream> {
 
 /// Sends a SYN and does not wait for what comes of it.
 pub fn attempt(to: SocketAddr) -> Result<Socket> {
-    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).context("cannot make a socket")?;
-    socket.set_nonblocking(true).context("cannot set O_NONBLOCK")?;
-    match socket.connect(&to.into()) {
-        Ok(()) => Ok(socket),
-        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
-        Err(error) => bail!("cannot begin to connect to {to}: {error}"),
-    }
+    attempt_with(to, |_| Ok(()))
+}
+
+/// The same, with something done to the socket before.
+pub fn attempt_with(to: SocketAddr, prepare: impl FnOnce(&Socket) -> io::Result<()>) -> Result<Socket> {
+    let begin = || -> io::Result<Socket> {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        prepare(&socket)?;
+        socket.set_nonblocking(true)?;
+        match socket.connect(&to.into()) {
+            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+            _ => Ok(socket),
+        }
+    };
+    begin().with_context(|| format!("cannot begin to connect to {to}"))
+}
+
+/// Accepts one connection; it is an error if none comes. The listener does not block afterwards.
+pub fn accept(listener: &TcpListener, arena: &Arena) -> Result<TcpStream> {
+    listener.set_nonblocking(true).context("cannot set O_NONBLOCK")?;
+    let mut accepted = None;
+    arena.until("a connection to accept", || match listener.accept() {
+        Ok((stream, _)) => {
+            accepted = Some(stream);
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error).context("cannot accept"),
+    })?;
+    accepted.context("nothing was accepted")
 }
 
 /// A client and what the server accepted of it. Nobody else may be connecting.

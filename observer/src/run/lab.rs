@@ -77,7 +77,7 @@ fn check<'a>(
 /// Explains, asks, runs, and shows. Only a person at a terminal is waited for.
 fn guide(out: &mut impl Write, lab: &'static Lab, options: &cli::Lab) -> Result<()> {
     writeln!(out, "{}: {}\n", lab.name, lab.title)?;
-    write!(out, "{}", text::wrapped(lab.run_text, ""))?;
+    write!(out, "{}", text::wrapped(lab.setup, ""))?;
     writeln!(out, "\nQuestion")?;
     write!(out, "{}", text::wrapped(lab.question, "  "))?;
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
