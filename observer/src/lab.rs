@@ -10,9 +10,18 @@ use crate::trial::Trial;
 
 mod abort_on_overflow;
 mod backlog_off_by_one;
+mod close_unread;
 mod closing_shard;
+mod connected_not_accepted;
+mod dead_in_queue;
 mod ghosts;
+mod idempotency;
+mod nagle;
+mod slow_reader;
+mod stranded;
 mod syn_flood;
+mod time_wait;
+mod udp_no_backlog;
 mod who_dropped_me;
 
 /// One guided experiment.
@@ -44,7 +53,16 @@ pub static LABS: &[Lab] = &[
     abort_on_overflow::LAB,
     ghosts::LAB,
     syn_flood::LAB,
+    connected_not_accepted::LAB,
+    dead_in_queue::LAB,
+    idempotency::LAB,
+    stranded::LAB,
     closing_shard::LAB,
+    nagle::LAB,
+    slow_reader::LAB,
+    close_unread::LAB,
+    time_wait::LAB,
+    udp_no_backlog::LAB,
 ];
 
 /// Finds a lab, or says which there are.

@@ -1,7 +1,7 @@
 //! Listeners and clients where the exact sequence of calls matters.
 
 use std::{
-    io,
+    io::{self, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     time::Duration,
 };
@@ -93,6 +93,27 @@ pub fn pair(listener: &TcpListener) -> Result<(TcpStream, TcpStream)> {
     let client = connect(listener)?;
     let accepted = listener.accept().context("cannot accept from a listener of our own")?.0;
     Ok((client, accepted))
+}
+
+/// Writes until neither end's kernel takes any more, and returns how many bytes that were. The peer must not read. It
+/// does not block afterwards.
+pub fn fill(arena: &Arena, mut stream: &TcpStream) -> Result<u64> {
+    stream.set_nonblocking(true).context("cannot set O_NONBLOCK")?;
+    let mut taken = 0;
+    let before = arena.counters()?;
+    // A probe of the window is sent only when nothing has moved for a while.
+    arena.until("the window to be closed", || {
+        loop {
+            match stream.write(&[0; 1 << 16]) {
+                Ok(length) => taken += length as u64,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(arena.counted_since(&before)?.of("TCPWinProbe") > Some(0));
+                }
+                Err(error) => return Err(error).context("cannot write"),
+            }
+        }
+    })?;
+    Ok(taken)
 }
 
 /// Closes with a reset.

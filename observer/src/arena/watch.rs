@@ -79,6 +79,22 @@ impl Watch {
         std::mem::take(&mut self.ended)
     }
 
+    /// Waits until so many connections have ended since the last time this was asked, and takes them.
+    pub fn wait_for_ended(&mut self, count: usize) -> Result<Vec<Connection>> {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            self.drain()?;
+            if self.ended.len() >= count {
+                return Ok(self.take_ended());
+            }
+            if Instant::now() > deadline {
+                let seen = self.ended.len();
+                bail!("the observer saw {seen} of {count} connections end in {} s", self.patience.as_secs());
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
     /// Connections that are open now.
     pub fn open(&self) -> Vec<Connection> {
         self.session.open_connections().collect()
