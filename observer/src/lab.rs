@@ -13,13 +13,20 @@ mod backlog_off_by_one;
 mod close_unread;
 mod closing_shard;
 mod connected_not_accepted;
+mod coordinated_omission;
 mod dead_in_queue;
+mod first_in_line;
 mod ghosts;
+mod hidden_queue;
 mod idempotency;
 mod nagle;
+mod second_queue;
 mod slow_reader;
+mod steering;
 mod stranded;
+mod stuck_shard;
 mod syn_flood;
+mod thundering_herd;
 mod time_wait;
 mod udp_no_backlog;
 mod who_dropped_me;
@@ -56,8 +63,15 @@ pub static LABS: &[Lab] = &[
     connected_not_accepted::LAB,
     dead_in_queue::LAB,
     idempotency::LAB,
+    second_queue::LAB,
+    hidden_queue::LAB,
+    thundering_herd::LAB,
+    first_in_line::LAB,
     stranded::LAB,
+    stuck_shard::LAB,
     closing_shard::LAB,
+    steering::LAB,
+    coordinated_omission::LAB,
     nagle::LAB,
     slow_reader::LAB,
     close_unread::LAB,

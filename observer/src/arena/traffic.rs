@@ -1,12 +1,12 @@
 //! Listeners and clients where the exact sequence of calls matters.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use demo_server::socket_option::{self, SocketOption};
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -114,6 +114,34 @@ pub fn fill(arena: &Arena, mut stream: &TcpStream) -> Result<u64> {
         }
     })?;
     Ok(taken)
+}
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: arena\r\nconnection: close\r\n\r\n";
+
+/// Asks demo-server once on a connection of its own; returns when the server has closed it.
+pub fn ask_once(to: SocketAddr) -> Result<()> {
+    let mut answer = Vec::new();
+    let length = Asked::new(to)?.0.read_to_end(&mut answer).context("cannot read demo-server's answer")?;
+    ensure!(answer.starts_with(b"HTTP/1.1 200 "), "demo-server's answer of {length} bytes is none");
+    Ok(())
+}
+
+/// A client that has sent demo-server its request and not read the answer.
+#[derive(Debug)]
+pub struct Asked(TcpStream);
+
+impl Asked {
+    /// Connects and asks.
+    pub fn new(to: SocketAddr) -> Result<Self> {
+        let mut stream = TcpStream::connect(to).context("cannot connect to demo-server")?;
+        stream.write_all(REQUEST).context("cannot ask demo-server")?;
+        Ok(Self(stream))
+    }
+
+    /// Whether an answer, or an end, has come.
+    pub fn is_answered(&self) -> bool {
+        self.0.set_nonblocking(true).is_ok() && self.0.peek(&mut [0]).is_ok()
+    }
 }
 
 /// Closes with a reset.
