@@ -11,16 +11,18 @@ pub mod text;
 use std::{fmt, ops::RangeInclusive, time::Instant};
 
 use anyhow::{Context as _, Result};
+use demo_server::load::Report;
 
 use crate::{
     arena::{
         self, Arena,
+        backend::Load,
         counters::Counters,
         watch::{self, Watch},
     },
     kernel::plan,
     lab::Lab,
-    model::snapshot::Listener,
+    model::snapshot::{Listener, Snapshot},
 };
 use figure::{Expected, Figure};
 
@@ -134,6 +136,23 @@ impl Trial<'_> {
         from: &'static str,
     ) {
         self.figures.push(Figure { what: what.into(), expected, seen: seen.into(), from });
+    }
+
+    /// The kernel's counters now, from which the observer's books on new listeners begin as well.
+    pub fn begin(&mut self) -> Result<Counters> {
+        self.watch.look()?;
+        self.arena.counters()
+    }
+
+    /// Runs a load to its end, looks at what happens meanwhile, and returns what the load reports.
+    pub fn run_load(&mut self, mut load: Load, mut look: impl FnMut(&Snapshot)) -> Result<Report> {
+        let mut report = None;
+        self.watch.wait_for("the load to end", |snapshot| {
+            look(snapshot);
+            report = load.poll()?;
+            Ok(report.is_some())
+        })?;
+        report.context("the load has made no report")
     }
 
     /// What the observer knows of the one listener on a port now.

@@ -37,8 +37,7 @@ pub(super) const LAB: Lab = Lab {
 fn run(trial: &mut Trial<'_>) -> Result<()> {
     let arena = trial.arena;
     arena.set("ipv4.tcp_abort_on_overflow", "1")?;
-    let before = arena.counters()?;
-    let mut crowded = crowd(arena)?;
+    let mut crowded = crowd(trial)?;
     let here = port(&crowded.listener)?;
     let mut reset = 0;
     for client in crowded.clients.iter_mut().skip(QUEUED as usize) {
@@ -48,7 +47,7 @@ fn run(trial: &mut Trial<'_>) -> Result<()> {
             _ => {}
         }
     }
-    let counted = arena.counted_since(&before)?;
+    let counted = arena.counted_since(&crowded.before)?;
     let sockets = arena.sockets()?;
     let ours = trial.listener(here)?;
     trial.exactly("clients that get ECONNRESET", REFUSED, reset, CALLS);

@@ -43,7 +43,7 @@ fn run(trial: &mut Trial<'_>) -> Result<()> {
     let arena = trial.arena;
     let listener = listen(BACKLOG)?;
     let here = port(&listener)?;
-    let before = arena.counters()?;
+    let before = trial.begin()?;
     let mut clients = Vec::new();
     for nth in 1..=CLIENTS {
         clients.push(attempt(address(&listener)?)?);

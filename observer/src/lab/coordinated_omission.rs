@@ -63,19 +63,15 @@ fn measure(trial: &mut Trial<'_>, profile: &str, parameters: Overrides) -> Resul
     let mut backend = trial.arena.serve("single-thread", &Settings { workers: 1, ..Settings::default() })?;
     let here = backend.address().port();
     let parameters = Overrides { duration: Some("3s".into()), ..parameters };
-    let mut load = trial.arena.load(backend.address(), profile, &parameters)?;
+    let load = trial.arena.load(backend.address(), profile, &parameters)?;
     trial.watch.wait_for("the load to begin", |snapshot| {
         Ok(listeners(snapshot, here).any(|listener| listener.accepted > 0))
     })?;
     backend.fault("stall", true, None, Some(STALL_MS))?;
     let mut peak = 0;
-    let mut report = None;
-    trial.watch.wait_for("the load to end", |snapshot| {
+    let report = trial.run_load(load, |snapshot| {
         let peaks = listeners(snapshot, here).map(|listener| u64::from(listener.accept_queue_peak));
         peak = peak.max(peaks.max().unwrap_or(0));
-        report = load.poll()?;
-        Ok(report.is_some())
     })?;
-    let report = report.ok_or_else(|| anyhow::anyhow!("the load has made no report"))?;
     Ok((report, peak))
 }

@@ -50,7 +50,7 @@ fn run(trial: &mut Trial<'_>) -> Result<()> {
     arena.set("ipv4.tcp_syncookies", "2")?;
     let listener = listen(BACKLOG)?;
     let here = port(&listener)?;
-    let before = arena.counters()?;
+    let before = trial.begin()?;
     let to = address(&listener)?;
     let clients = (0..CLIENTS).map(|_| attempt_with(to, defer_accept)).collect::<Result<Vec<Socket>>>()?;
     // Their last ACKs come 200 ms later (TCP_DELACK_MAX).

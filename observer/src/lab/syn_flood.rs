@@ -51,8 +51,8 @@ fn run(trial: &mut Trial<'_>) -> Result<()> {
     arena.set("ipv4.tcp_max_syn_backlog", "2048")?;
 
     arena.set("ipv4.tcp_syncookies", "0")?;
-    let before = arena.counters()?;
     let listener = listen(BACKLOG)?;
+    let before = trial.begin()?;
     let (here, kept) = flood(arena, &listener)?;
     let counted = trial.settled(&before, |counted| counted.of("TCPReqQFullDrop") == Some(ALL - kept))?;
     let ours = trial.listener(here)?;
@@ -72,8 +72,8 @@ fn run(trial: &mut Trial<'_>) -> Result<()> {
 
     for (setting, kept_expected) in [("1", BOUND), ("2", 0..=0)] {
         arena.set("ipv4.tcp_syncookies", setting)?;
-        let before = arena.counters()?;
         let listener = listen(BACKLOG)?;
+        let before = trial.begin()?;
         let (here, kept) = flood(arena, &listener)?;
         let counted = trial.settled(&before, |counted| counted.of("SyncookiesSent") == Some(ALL - kept))?;
         let what = |text: &str| format!("cookies {setting}: {text}");

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use super::Lab;
 use crate::{
     arena::{
-        Arena,
+        counters::Counters,
         sockets::State,
         traffic::{self, address, attempt, connect, defer_accept, listen, listen_with, port},
     },
@@ -52,6 +52,8 @@ const LATE: u64 = CLIENTS - FIT;
 pub(super) struct Crowded {
     pub(super) listener: TcpListener,
     pub(super) clients: Vec<TcpStream>,
+    /// From before they came.
+    pub(super) before: Counters,
 }
 
 /// How many of its clients found no room.
@@ -59,9 +61,11 @@ pub(super) const REFUSED: u64 = LATE;
 /// How many did.
 pub(super) const QUEUED: u64 = FIT;
 
-pub(super) fn crowd(arena: &Arena) -> Result<Crowded> {
+pub(super) fn crowd(trial: &mut Trial<'_>) -> Result<Crowded> {
+    let arena = trial.arena;
     let listener = listen_with(BACKLOG, defer_accept)?;
     let here = port(&listener)?;
+    let before = trial.begin()?;
     let mut clients: Vec<TcpStream> = Vec::new();
     for round in 1..=2 {
         for _ in 0..BACKLOG {
@@ -77,7 +81,7 @@ pub(super) fn crowd(arena: &Arena) -> Result<Crowded> {
             arena.until("the accept queue to fill", || Ok(arena.sockets()?.queued(here) == queued))?;
         }
     }
-    Ok(Crowded { listener, clients })
+    Ok(Crowded { listener, clients, before })
 }
 
 fn clients_before(round: usize) -> usize {
@@ -98,10 +102,9 @@ fn run(trial: &mut Trial<'_>) -> Result<()> {
     trial.exactly("SYNs refused: requests in SYN_RECV", 0, sockets.at(here, State::SynRecv), SOCKETS);
     drop((clients, listener));
 
-    let before = arena.counters()?;
-    let crowded = crowd(arena)?;
+    let crowded = crowd(trial)?;
     let here = port(&crowded.listener)?;
-    let counted = trial.settled(&before, |counted| counted.of("ListenOverflows") >= Some(LATE))?;
+    let counted = trial.settled(&crowded.before, |counted| counted.of("ListenOverflows") >= Some(LATE))?;
     let sockets = arena.sockets()?;
     let ours = trial.listener(here)?;
     let established = sockets.towards(here, State::Established);
