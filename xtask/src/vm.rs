@@ -64,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let kernels = kernels::fetch(&options.kernels)?;
     let guest = Guest::build(&ready.toolchain)?;
     if options.peers {
-        let guest = guest.with(&ready.toolchain, peers::files()?)?;
+        let guest = guest.with(peers::files()?);
         return peers::run(&guest, &kernels, timeout, &interrupt);
     }
     if let Some(line) = &options.exec {

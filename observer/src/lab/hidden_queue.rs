@@ -7,7 +7,7 @@ use crate::{
     arena::traffic::Asked,
     trial::{
         CannotRun, Trial,
-        figure::{OBSERVER, SOCKETS},
+        figure::{CALLS, OBSERVER, SOCKETS},
     },
 };
 
@@ -46,7 +46,7 @@ fn busy(trial: &mut Trial<'_>, pattern: &str, queued: u64, accepted: u64, unread
     let waiting = (0..CLIENTS).map(|_| Asked::new(busy.address())).collect::<Result<Vec<_>>>()?;
     busy.wait_for(trial, queued, unread)?;
     let what = |text: &str| format!("{pattern}: {text}");
-    trial.exactly(what("answers so far"), 0, busy.answers(&waiting), "system calls");
+    trial.exactly(what("answers so far"), 0, busy.answers(&waiting), CALLS);
     trial.exactly(what("in the accept queue"), queued, trial.arena.sockets()?.queued(busy.port()), SOCKETS);
     let ours = trial.listener(busy.port())?;
     trial.exactly(what("in the accept queue"), queued, u64::from(ours.accept_queue), OBSERVER);

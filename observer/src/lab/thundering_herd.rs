@@ -11,7 +11,7 @@ use crate::{
     kernel::tasks,
     trial::{
         Trial,
-        figure::{LOAD, OBSERVER, TASKS},
+        figure::{BACKEND, OBSERVER, TASKS},
     },
 };
 
@@ -71,7 +71,7 @@ fn herd(
     let woken = workers.wakeups()? - before;
     let (seen_wakeups, seen_accepts) = workers.seen(trial)?;
     let answered = backend.state()?.counters.requests - 1;
-    trial.exactly(format!("{pattern}: clients served"), CLIENTS, answered, LOAD);
+    trial.exactly(format!("{pattern}: clients served"), CLIENTS, answered, BACKEND);
     trial.exactly(format!("{pattern}: accepts"), CLIENTS, seen_accepts - seen_before.1, OBSERVER);
     trial.within(format!("{pattern}: wake-ups"), expected.clone(), why, woken, TASKS);
     trial.within(format!("{pattern}: wake-ups"), expected, why, seen_wakeups - seen_before.0, OBSERVER);

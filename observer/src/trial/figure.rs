@@ -12,6 +12,8 @@ pub const CALLS: &str = "system calls";
 pub const OBSERVER: &str = "observer";
 /// demo-server's account of its load.
 pub const LOAD: &str = "load generator";
+/// demo-server's account of itself.
+pub const BACKEND: &str = "demo-server";
 /// Threads in /proc.
 pub const TASKS: &str = "/proc/PID/task";
 

@@ -1,5 +1,5 @@
-//! What runs in the guest: a file system in memory with busybox, the observer and the program of kernel tests, all
-//! linked statically.
+//! What runs in the guest: a file system in memory with busybox, the observer, the backend and the program of kernel
+//! tests, all linked statically.
 
 use std::{
     fs,
@@ -30,6 +30,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// The programs, ready to be packed.
 pub(super) struct Guest {
     observer: PathBuf,
+    backend: PathBuf,
     tests: PathBuf,
     /// More files and directories: where they are here, and in the guest.
     more: Vec<(PathBuf, PathBuf)>,
@@ -48,23 +49,21 @@ impl Guest {
                 Some(program) => Ok(program.path.clone()),
                 None => bail!("cargo built no {what}"),
             };
+        let mut cargo = static_cargo(toolchain, "build");
+        cargo.args(["--package", "demo-server"]);
+        let backends = artifacts::parse(&exec::capture(&mut cargo)?)?;
+        let backend = backends.into_iter().find(|program| program.target == "demo-server" && !program.test);
         Ok(Self {
             observer: find("program observer", |program| program.target == "observer" && !program.test)?,
+            backend: backend.context("cargo built no program demo-server")?.path,
             tests: find("kernel tests", |program| program.target == "kernel" && program.test)?,
             more: Vec::new(),
         })
     }
 
-    /// The same with the backend, and with other files.
-    pub(super) fn with(mut self, toolchain: &BpfToolchain, files: Vec<(PathBuf, PathBuf)>) -> Result<Self> {
-        let mut cargo = static_cargo(toolchain, "build");
-        cargo.args(["--package", "demo-server"]);
-        let programs = artifacts::parse(&exec::capture(&mut cargo)?)?;
-        let backend = programs.into_iter().find(|program| program.target == "demo-server" && !program.test);
-        let backend = backend.context("cargo built no program demo-server")?;
-        self.more = files;
-        self.more.push((backend.path, PathBuf::from("/bin/demo-server")));
-        Ok(self)
+    /// The same with other files.
+    pub(super) fn with(self, files: Vec<(PathBuf, PathBuf)>) -> Self {
+        Self { more: files, ..self }
     }
 
     /// Boots a kernel with them, and runs a line of shell.
@@ -90,11 +89,14 @@ impl Guest {
         let busybox = busybox.context("there is no busybox; the package busybox-static has it")?;
         fs::copy(busybox, root.join("bin/busybox")).with_context(context)?;
         fs::copy(&self.tests, root.join("bin/kernel-tests")).with_context(context)?;
-        // The tests start it by the path that was compiled into them.
-        let inside = root.join(self.observer.strip_prefix("/").unwrap_or(&self.observer));
-        fs::create_dir_all(inside.parent().unwrap_or(root)).with_context(context)?;
-        fs::copy(&self.observer, &inside).with_context(context)?;
-        std::os::unix::fs::symlink(&self.observer, root.join("bin/observer")).with_context(context)?;
+        // The tests start the observer by the path that was compiled into them, and it starts the backend beside it.
+        for program in [&self.observer, &self.backend] {
+            let inside = root.join(program.strip_prefix("/").unwrap_or(program));
+            fs::create_dir_all(inside.parent().unwrap_or(root)).with_context(context)?;
+            fs::copy(program, &inside).with_context(context)?;
+            let name = program.file_name().with_context(context)?;
+            std::os::unix::fs::symlink(program, root.join("bin").join(name)).with_context(context)?;
+        }
         for (number, module) in kernel.modules.iter().enumerate() {
             let inside = root.join(format!("module-{number}"));
             if module.extension().is_some_and(|end| end == "xz") {
