@@ -30,6 +30,8 @@ pub enum Command {
     Stream(Stream),
     /// What this kernel gives: each signal, the hook in use, and why better ones were refused.
     Doctor(Doctor),
+    /// Guided experiments with the kernel's queues; without a name, the list.
+    Lab(Lab),
 }
 
 /// Options of `live`.
@@ -90,6 +92,22 @@ pub struct Doctor {
     /// Sizes and sources that rarely matter.
     #[command(flatten)]
     pub tuning: Tuning,
+}
+
+/// Options of `lab`.
+#[derive(Debug, Clone, Args)]
+pub struct Lab {
+    /// The lab to run.
+    pub name: Option<String>,
+    /// Ask nothing and explain nothing; fail when a figure is outside its expectation. Without a name, all labs.
+    #[arg(long)]
+    pub check: bool,
+    /// Machine-readable: the list, or the figures of each run, one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// How long to wait for what should happen soon; more on a slow machine.
+    #[arg(long, value_name = "DURATION", default_value = "60s", hide_short_help = true, value_parser = duration)]
+    pub patience: Duration,
 }
 
 /// What is watched. Nothing said: every listener on the host. The selection is made in the kernel.

@@ -8,16 +8,21 @@
 //! - [`run`]: the loops that move one to the other
 //! - [`view`], [`terminal`]: the screen, and the terminal it is drawn on
 //! - [`demo`]: the link to the bundled backend
+//! - [`arena`]: a network namespace of its own for an experiment, with a backend, load and an observation in it
+//! - [`lab`], [`trial`]: guided experiments, and one run of one
 //! - [`cli`], [`selection`]: what was typed, and what follows from it
 //! - [`failure`]: errors that have an exit code of their own
 
+pub mod arena;
 pub mod cli;
 pub mod demo;
 pub mod failure;
 pub mod kernel;
+pub mod lab;
 pub mod model;
 pub mod outputs;
 pub mod run;
 pub mod selection;
 pub mod terminal;
+pub mod trial;
 pub mod view;

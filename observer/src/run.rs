@@ -4,9 +4,11 @@
 //! # Layout
 //! - [`meta`]: what does not change while the observer runs
 //! - [`session`]: source and model together, advanced by ticks
+//! - `lab`: guided experiments
 //! - `self_test`: proves each hook with connections of our own
 //! - `stream`, `live`: the loops of the two outputs
 
+mod lab;
 mod live;
 pub mod meta;
 mod self_test;
@@ -30,6 +32,7 @@ pub fn run(cli: Cli) -> Result<()> {
         None => on_runtime(live::run(cli.live)),
         Some(Command::Live(live)) => on_runtime(live::run(live)),
         Some(Command::Stream(stream)) => on_runtime(stream::run(stream)),
+        Some(Command::Lab(options)) => lab::run(&options),
         Some(Command::Doctor(doctor)) => examine(&doctor),
     }
 }

@@ -60,6 +60,8 @@ mod inheritance;
 mod io_uring;
 #[path = "kernel/joined_late.rs"]
 mod joined_late;
+#[path = "kernel/labs.rs"]
+mod labs;
 #[path = "kernel/leftovers.rs"]
 mod leftovers;
 #[path = "kernel/migration.rs"]

@@ -28,7 +28,7 @@ pub fn read(pid: u32) -> Option<HostCounters> {
 }
 
 /// Two lines with the same prefix: names, then values.
-fn table<'a>(text: &'a str, prefix: &str) -> HashMap<&'a str, u64> {
+pub fn table<'a>(text: &'a str, prefix: &str) -> HashMap<&'a str, u64> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(prefix));
     match (lines.next(), lines.next()) {
         (Some(names), Some(values)) => names

@@ -25,6 +25,13 @@ fn parse(status: &str) -> Option<Task> {
     })
 }
 
+/// What a thread does now, by the kernel's letter: R runs, S sleeps until something wakes it.
+pub fn state(pid: u32, tid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+    // The name before it may hold anything, and ends with the last parenthesis.
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
 /// Thread ids of a process; empty when it is gone.
 pub fn threads_of(pid: u32) -> Vec<u32> {
     fs::read_dir(format!("/proc/{pid}/task"))
@@ -62,6 +69,7 @@ mod tests {
         let pid = std::process::id();
         assert!(threads_of(pid).contains(&pid));
         assert!(read(pid, pid).is_some());
+        assert!(state(pid, pid).is_some());
         assert!(exists(pid) && !exists(u32::MAX));
     }
 }

@@ -2,32 +2,67 @@
 
 use super::{Complaints, File};
 
-const PATTERNS: &str = "demo-server/src/pattern.rs";
-const PATTERN_FILES: &str = "demo-server/src/pattern/";
+/// Things of which each is a file and a row in a table.
+struct Kind {
+    /// The file with the table.
+    table: &'static str,
+    /// Where the others are.
+    files: &'static str,
+    /// The constant of each, and the name of the table.
+    row: &'static str,
+    rows: &'static str,
+    /// The field that holds its name.
+    field: &'static str,
+}
 
-/// Every file of a pattern has its row in the table and is named as the pattern is. That every row has its file, the
-/// compiler sees to.
-pub(super) fn patterns_have_rows(files: &[File]) -> Complaints {
-    let Some(table) = files.iter().find(|file| file.path == PATTERNS) else { return Vec::new() };
-    let mut complaints = Vec::new();
-    for file in files {
-        let Some(name) = file.path.strip_prefix(PATTERN_FILES).and_then(|path| path.strip_suffix(".rs"))
-        else {
-            continue;
+const KINDS: [Kind; 2] = [
+    Kind {
+        table: "demo-server/src/pattern.rs",
+        files: "demo-server/src/pattern/",
+        row: "PATTERN",
+        rows: "PATTERNS",
+        field: "id",
+    },
+    Kind {
+        table: "observer/src/lab.rs",
+        files: "observer/src/lab/",
+        row: "LAB",
+        rows: "LABS",
+        field: "name",
+    },
+];
+
+/// Every file of a kind has its row in the table, and what it holds is named as the file is. That every row has its
+/// file, the compiler sees to.
+pub(super) fn files_have_rows(files: &[File]) -> Complaints {
+    KINDS.iter().flat_map(|kind| kind.complaints(files)).collect()
+}
+
+impl Kind {
+    fn complaints(&self, files: &[File]) -> Complaints {
+        let Kind { table, row, rows, field, .. } = self;
+        let Some(text) = files.iter().find(|file| file.path == *table).map(|file| &file.text) else {
+            return Vec::new();
         };
-        if name.contains('/') {
-            continue;
+        let mut complaints = Vec::new();
+        for file in files {
+            let Some(name) = file.path.strip_prefix(self.files).and_then(|path| path.strip_suffix(".rs"))
+            else {
+                continue;
+            };
+            if name.contains('/') {
+                continue;
+            }
+            if !text.contains(&format!(" {name}::{row},")) {
+                complaints.push(format!("{}: add the row `{name}::{row}` to {rows} in {table}", file.path));
+            }
+            let named = format!("{field}: \"{}\"", name.replace('_', "-"));
+            if !file.text.contains(&named) {
+                complaints.push(format!("{}: name what is in it as the file is named, `{named}`", file.path));
+            }
         }
-        if !table.text.contains(&format!(" {name}::PATTERN,")) {
-            complaints
-                .push(format!("{}: add the row `{name}::PATTERN` to PATTERNS in {PATTERNS}", file.path));
-        }
-        let id = format!("id: \"{}\"", name.replace('_', "-"));
-        if !file.text.contains(&id) {
-            complaints.push(format!("{}: its pattern must have the name of its file, `{id}`", file.path));
-        }
+        complaints
     }
-    complaints
 }
 
 /// The lines of `observer stream` are documented as long as they are written.
@@ -50,17 +85,20 @@ mod tests {
     #[test]
     fn a_file_needs_its_row_and_its_name() {
         let files = [
-            file(PATTERNS, "static PATTERNS: &[Pattern] = &[\n    one_thread::PATTERN,\n    odd::PATTERN,\n"),
+            file(
+                KINDS[0].table,
+                "static PATTERNS: &[Pattern] = &[\n    one_thread::PATTERN,\n    odd::PATTERN,\n",
+            ),
             file("demo-server/src/pattern/one_thread.rs", "id: \"one-thread\","),
             file("demo-server/src/pattern/new_one.rs", "id: \"new-one\","),
             file("demo-server/src/pattern/odd.rs", "id: \"even\","),
         ];
         assert_eq!(
-            patterns_have_rows(&files),
+            files_have_rows(&files),
             [
                 "demo-server/src/pattern/new_one.rs: add the row `new_one::PATTERN` to PATTERNS in \
                  demo-server/src/pattern.rs",
-                "demo-server/src/pattern/odd.rs: its pattern must have the name of its file, `id: \"odd\"`",
+                "demo-server/src/pattern/odd.rs: name what is in it as the file is named, `id: \"odd\"`",
             ]
         );
     }

@@ -56,13 +56,11 @@ impl Guest {
             };
         let backend =
             find("program demo-server", |program| program.target == "demo-server" && !program.test)?;
-        let mut more = with_libraries(&COMPARED_WITH)?;
-        more.push((backend.clone(), PathBuf::from("/bin/demo-server")));
         Ok(Self {
             observer: find("program observer", |program| program.target == "observer" && !program.test)?,
             tests: find("kernel tests", |program| program.target == "kernel" && program.test)?,
             backend,
-            more,
+            more: with_libraries(&COMPARED_WITH)?,
         })
     }
 
@@ -95,12 +93,14 @@ impl Guest {
         let busybox = busybox.context("there is no busybox; the package busybox-static has it")?;
         fs::copy(busybox, root.join("bin/busybox")).with_context(context)?;
         fs::copy(&self.tests, root.join("bin/kernel-tests")).with_context(context)?;
-        // The tests start it by the path that was compiled into them, and it looks for the backend beside itself.
-        let inside = root.join(self.observer.strip_prefix("/").unwrap_or(&self.observer));
-        fs::create_dir_all(inside.parent().unwrap_or(root)).with_context(context)?;
-        fs::copy(&self.observer, &inside).with_context(context)?;
-        fs::copy(&self.backend, inside.with_file_name("demo-server")).with_context(context)?;
-        std::os::unix::fs::symlink(&self.observer, root.join("bin/observer")).with_context(context)?;
+        // The tests start the observer by the path that was compiled into them, and it starts the backend beside it.
+        for program in [&self.observer, &self.backend] {
+            let inside = root.join(program.strip_prefix("/").unwrap_or(program));
+            fs::create_dir_all(inside.parent().unwrap_or(root)).with_context(context)?;
+            fs::copy(program, &inside).with_context(context)?;
+            let name = program.file_name().with_context(context)?;
+            std::os::unix::fs::symlink(program, root.join("bin").join(name)).with_context(context)?;
+        }
         for (number, module) in kernel.modules.iter().enumerate() {
             let inside = root.join(format!("module-{number}"));
             if module.extension().is_some_and(|end| end == "xz") {

@@ -1,0 +1,55 @@
+//! Every lab, as `observer lab --check` runs it: the figures of each are checked by the lab itself, against the kernel's
+//! counters, its sockets and what system calls returned.
+
+use std::process::Stdio;
+
+use observer::lab::LABS;
+use serde_json::Value;
+
+use crate::{namespace::isolated, observed::binary, waiting::patience};
+
+#[test]
+fn every_lab_comes_out_as_expected() {
+    isolated(|| {
+        let wrong: Vec<String> = LABS.iter().filter_map(|lab| complaint(lab.name)).collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    });
+}
+
+/// What is wrong with one run.
+fn complaint(lab: &str) -> Option<String> {
+    let output = binary()
+        .args(["lab", lab, "--check", "--json", "--patience", &format!("{}s", patience().as_secs())])
+        .stdin(Stdio::null())
+        .output()
+        .expect("cannot start the observer");
+    let Ok(run) = serde_json::from_slice::<Value>(&output.stdout) else {
+        return Some(format!("{lab}: {}", String::from_utf8_lossy(&output.stderr)));
+    };
+    let failed = run["outcome"] == "failed";
+    assert_eq!(output.status.code(), Some(i32::from(failed)), "{lab}: the exit code against {run}");
+    if run["outcome"] == "skipped" {
+        println!("SKIPPED: labs::{lab}: {}", run["why"].as_str().unwrap_or_default());
+    }
+    let rows = run["figures"].as_array().expect("figures");
+    let wrong: Vec<String> = rows.iter().filter(|row| row["fine"] == false).map(Value::to_string).collect();
+    failed.then(|| format!("{lab}: {} {}", run["why"], wrong.join(" ")))
+}
+
+#[test]
+fn the_list_names_every_lab() {
+    let output = binary().arg("lab").stdin(Stdio::null()).output().expect("cannot start the observer");
+    assert!(output.status.success());
+    let list = String::from_utf8(output.stdout).expect("the list is UTF-8");
+    for lab in LABS {
+        assert!(list.lines().any(|line| line.starts_with(&format!("{} ", lab.name))), "{}: {list}", lab.name);
+    }
+}
+
+#[test]
+fn a_lab_that_is_not_there_is_a_usage_error() {
+    let output = binary().args(["lab", "nothing", "--check"]).output().expect("cannot start the observer");
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("there is no lab `nothing`; there are backlog-off-by-one, "), "{error}");
+}
