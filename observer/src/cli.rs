@@ -133,7 +133,7 @@ pub struct Compare {
     /// Also write a page with plots, in one file that needs no other.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Requests per second, for profiles with a rate, in place of their own.
+    /// Requests per second, in place of the profiles' own; for open loops.
     #[arg(long, value_name = "R")]
     pub rate: Option<f64>,
     /// Threads of the kind that a pattern multiplies [default: 4].

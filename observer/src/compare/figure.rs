@@ -210,8 +210,10 @@ fn per(sum: u64, count: u64) -> Option<f64> {
 pub fn change(from: f64, to: f64) -> String {
     match to / from {
         _ if from == 0.0 => "from nothing".to_owned(),
+        _ if to == 0.0 => "to nothing".to_owned(),
         factor if factor >= 10.0 => format!("×{factor:.0}"),
         factor if factor >= 3.0 => format!("×{factor:.1}"),
+        factor if factor <= 0.1 => format!("÷{:.0}", 1.0 / factor),
         factor => format!("{:+.1} %", (factor - 1.0) * 100.0),
     }
 }
@@ -236,7 +238,9 @@ mod tests {
         assert_eq!(change(100.0, 250.0), "+150.0 %");
         assert_eq!(change(100.0, 420.0), "×4.2");
         assert_eq!(change(1.0, 128.0), "×128");
+        assert_eq!(change(1280.0, 10.0), "÷128");
         assert_eq!(change(0.0, 3.0), "from nothing");
+        assert_eq!(change(3.0, 0.0), "to nothing");
     }
 
     #[test]

@@ -28,6 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks while the load runs: the width of an interval of [`Kernel::queue`].
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How often the books are looked at again if they do not balance at the end.
+const LOOKS_FOR_BALANCE: usize = 50;
+/// Signals of the plan whose lack leaves figures out of a comparison.
+const SIGNALS: [&str; 5] = ["enqueue", "accept", "read", "drop", "queue_depth"];
+
 /// What one run has shown.
 #[derive(Debug)]
 pub struct Measured {
@@ -69,7 +74,15 @@ fn within(arena: &Arena, plan: &Plan, run: &Run) -> Result<Measured> {
         }
     };
     // Whatever was answered was accepted and read before; this look is the first after the last answer.
-    let last = watch.look()?;
+    let mut last = watch.look()?;
+    // A record on its way is a difference of the books for a moment.
+    for _ in 0..LOOKS_FOR_BALANCE {
+        if last.ledger.iter().all(|check| check.difference == 0) {
+            break;
+        }
+        thread::sleep(arena::LOOK);
+        last = watch.look()?;
+    }
     book.take(begun.elapsed(), &last);
     let server_cpu_ns =
         processor::used_ns(backend.pid()).zip(idle).map(|(now, idle)| now.saturating_sub(idle));
@@ -79,10 +92,10 @@ fn within(arena: &Arena, plan: &Plan, run: &Run) -> Result<Measured> {
 }
 
 fn unavailable(meta: &Meta) -> BTreeMap<String, String> {
-    let missing = meta.signals.iter().filter(|(_, hook)| hook.is_none()).map(|(signal, _)| signal);
     let why =
-        |signal: &String| meta.signal_notes.get(signal).cloned().unwrap_or_else(|| "no hook for it".into());
-    missing.map(|signal| (signal.clone(), why(signal))).collect()
+        |signal: &str| meta.signal_notes.get(signal).cloned().unwrap_or_else(|| "no hook for it".into());
+    let missing = SIGNALS.iter().filter(|signal| meta.signals.get(**signal).is_none_or(Option::is_none));
+    missing.map(|signal| ((*signal).to_owned(), why(signal))).collect()
 }
 
 /// What the snapshots of a run come to.
@@ -132,6 +145,7 @@ impl Book {
             *drops.entry(drop.cause).or_default() += drop.count;
         }
         let differences = last.ledger.iter().filter(|check| check.difference != 0);
+        let lost = last.loss.counters.iter().filter(|(_, count)| **count > 0);
         Kernel {
             listeners: self.listeners.len(),
             backlog_limit: self.listeners.values().map(|listener| listener.backlog_limit).max().unwrap_or(0),
@@ -145,7 +159,7 @@ impl Book {
             wakeups: self.wakeups(),
             checks: last.ledger.len(),
             differences: differences.cloned().collect(),
-            lost: last.loss.total,
+            lost: lost.map(|(name, count)| (name.clone(), *count)).collect(),
             workers: self.workers(),
             queue: self.queue,
         }
@@ -173,9 +187,18 @@ impl Book {
         same.then(|| self.threads.iter().map(woken).sum::<Option<u64>>()).flatten()
     }
 
+    /// By name; threads that came or went have one for each kind, since there may be one for each connection.
     fn workers(&self) -> Vec<Worker> {
+        let passing = |mut one: Worker| {
+            one.comm = format!("{}*", one.kind());
+            one
+        };
+        let there = self.threads.iter().map(|(ids, thread)| match self.idle.contains_key(ids) {
+            true => worker(thread),
+            false => passing(worker(thread)),
+        });
         let mut workers: BTreeMap<String, Worker> = BTreeMap::new();
-        for one in self.threads.values().map(worker).chain(self.ended.iter().cloned()) {
+        for one in there.chain(self.ended.iter().cloned().map(passing)) {
             workers.entry(one.comm.clone()).or_default().add(&one);
         }
         workers.into_values().collect()
@@ -195,6 +218,12 @@ fn worker(thread: &Thread) -> Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::plan;
+
+    #[test]
+    fn the_signals_are_of_the_plan() {
+        assert!(SIGNALS.iter().all(|signal| plan::signal(signal).is_some()));
+    }
 
     fn thread(tid: u32, wakeups: u64) -> Thread {
         Thread { pid: 1, tid, comm: "rd-0".into(), accepts: 3, wakeups: Some(wakeups), ..Thread::default() }
@@ -222,6 +251,8 @@ mod tests {
         went.take(LOOK, &of(&[thread(1, 17)]));
         let kernel = went.close(&Snapshot::default());
         assert_eq!(kernel.wakeups, None);
-        assert_eq!((kernel.workers[0].threads, kernel.workers[0].accepts), (2, 6));
+        let names: Vec<_> =
+            kernel.workers.iter().map(|worker| (worker.comm.as_str(), worker.accepts)).collect();
+        assert_eq!(names, [("rd-*", 3), ("rd-0", 3)]);
     }
 }

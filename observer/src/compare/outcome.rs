@@ -83,7 +83,8 @@ pub struct Kernel {
     pub accept_wait_ns: Distribution,
     /// From accept(2) to the first read.
     pub first_read_wait_ns: Distribution,
-    /// What the server's threads did, those of one name together.
+    /// What the server's threads did, those of one name together; those of a kind that came or went under
+    /// load, as `conn-*`.
     pub workers: Vec<Worker>,
     /// Times that a thread of the server slept and was woken; null when threads came or went meanwhile, since what
     /// /proc counts goes with the thread.
@@ -94,8 +95,8 @@ pub struct Kernel {
     pub checks: usize,
     /// See `checks`.
     pub differences: Vec<LedgerCheck>,
-    /// What could not be recorded.
-    pub lost: u64,
+    /// What could not be recorded: each counter of losses that is not zero.
+    pub lost: BTreeMap<String, u64>,
 }
 
 /// Threads of one name.
@@ -186,6 +187,6 @@ impl Worker {
 
     /// What its name has in common with those of its kind: `rd-` of `rd-1`.
     pub fn kind(&self) -> &str {
-        self.comm.trim_end_matches(|c: char| c.is_ascii_digit())
+        self.comm.trim_end_matches(|c: char| c.is_ascii_digit() || c == '*')
     }
 }

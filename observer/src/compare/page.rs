@@ -26,12 +26,8 @@ pub fn draw(comparison: &Comparison) -> String {
     let title = format!("observer compare: {} patterns", comparison.plan.patterns.len());
     let profiles = comparison.plan.profiles.iter().map(|profile| {
         let cells: Vec<&Cell> = comparison.cells.iter().filter(|cell| cell.profile == profile.name).collect();
-        format!(
-            "<h2>Load: {}</h2>\n<p>{}.</p>\n{}",
-            escape(profile.name),
-            escape(profile.line),
-            under_one_load(comparison, &cells)
-        )
+        let under = under_one_load(comparison, &cells);
+        format!("<h2>Load {}</h2>\n{under}", escape(&comparison.load_line(profile)))
     });
     let body = [opening(comparison, &title), profiles.collect(), closing()].concat();
     Page { title: &title, body: &body }.to_string()
@@ -150,12 +146,12 @@ fn summary(comparison: &Comparison, cells: &[&Cell]) -> String {
     }
     let mut words = |title: &str, of: &dyn Fn(&Cell) -> String| {
         let mut row = vec![title.to_owned()];
-        row.extend(cells.iter().map(|cell| escape(&of(cell))));
+        row.extend(cells.iter().map(|cell| format!("<span class=\"words\">{}</span>", escape(&of(cell)))));
         rows.push(row);
     };
     words("accepts by", &|cell| cell.dealt(|worker| worker.accepts).to_string());
     words("reads by", &|cell| cell.dealt(|worker| worker.reads).to_string());
-    words("drops by cause", &Cell::drops);
+    words("drops by cause, all rounds", &Cell::drops);
     words("the observer's books", &Cell::books);
     table(&head, &rows)
         + "<p class=\"soft\">Median, below it the least and the most of the repetitions. ▲ better and ▼ worse than the \
@@ -346,7 +342,8 @@ fn closing() -> String {
 }
 
 fn capital(text: &str) -> String {
-    super::table::capital(text)
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]
@@ -369,7 +366,7 @@ mod tests {
         let page = draw(&fixture::comparison(7));
         assert!(page.contains("▲") && page.contains("▼") && page.contains(", noise"));
         let few = draw(&fixture::comparison(2));
-        assert!(!few.contains("class=\"good\">▲") && few.contains("too few repetitions"));
+        assert!(!few.contains("class=\"good\">▲") && few.contains("Too few repetitions"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use demo_server::{
-    load::{self, Overrides, Profile},
+    load::{self, Mode, Overrides, Profile},
     pattern::{self, PATTERNS, Pattern},
     settings::{Change, Settings},
 };
@@ -95,6 +95,10 @@ impl Plan {
         // Any address of this machine does for the check; the port is not known yet.
         let target = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         for profile in &self.profiles {
+            // A profile of bursts has a rate too, but of bursts.
+            if self.overrides.rate.is_some() && profile.mode == Mode::Burst {
+                return Err(format!("--rate is for open loops, and profile {} has bursts", profile.name));
+            }
             load::Plan::new(target, profile.name, &self.load())
                 .map_err(|why| format!("profile {}: {why}", profile.name))?;
         }
@@ -236,6 +240,7 @@ mod tests {
             ("--pattern 1 --pattern single-thread", "single-thread is there twice"),
             ("--profile burst --profile burst", "burst is there twice"),
             ("--profile churn --rate 100", "churn is a closed loop"),
+            ("--profile steady --profile burst --rate 100", "profile burst has bursts"),
             ("--rate 0", "rate 0 is out of range"),
             ("--workers 0", "workers 0 is out of range"),
             ("--sleep 99999999999", "sleep_us 99999999999 is out of range"),

@@ -2,22 +2,24 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use demo_server::load::Profile;
+
 use super::{
-    figure::{Better, FIGURES, Figure, Witness, change},
-    outcome::{Cell, Comparison},
+    figure::{FIGURES, Figure, Witness, change},
+    outcome::{Cell, Comparison, Repetition, Worker},
     statistics::median,
-    verdict::{Judgement, Verdict, values},
+    verdict::{Judgement, values},
 };
 use crate::{model::chance::Band, view::figures};
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for profile in &self.plan.profiles {
-            writeln!(f, "{}: {}", profile.name, profile.line)?;
+            writeln!(f, "{}", self.load_line(profile))?;
             for (witness, title) in [(Witness::Client, "clients"), (Witness::Kernel, "kernel")] {
-                writeln!(f, "\n{}", self.figures(profile.name, witness, title))?;
+                write!(f, "\n{}", self.figures(profile.name, witness, title))?;
             }
-            writeln!(f, "{}", self.shares_table(profile.name))?;
+            writeln!(f, "\n{}", self.shares_table(profile.name))?;
         }
         let (n, ms) = (self.plan.repetitions, self.plan.duration.as_millis());
         writeln!(
@@ -26,10 +28,10 @@ impl fmt::Display for Comparison {
             figures::plural(n as usize, "repetition"),
             self.verdicts.baseline
         )?;
-        writeln!(f, "{}.", capital(&self.verdicts.method()))?;
+        writeln!(f, "{}.", self.verdicts.method())?;
         writeln!(f, "Order: {}.", self.plan.order())?;
         for sentence in self.differences() {
-            writeln!(f, "  {sentence}")?;
+            writeln!(f, "- {sentence}")?;
         }
         for doubt in self.doubts() {
             writeln!(f, "doubt: {doubt}")?;
@@ -62,82 +64,105 @@ impl Comparison {
     }
 
     fn shares_table(&self, profile: &str) -> String {
-        let head = ["who", "accepts", "reads", "drops by cause", "books"].map(str::to_owned);
+        let head = ["who", "accepts", "reads", "books", "drops by cause, all rounds"].map(str::to_owned);
         let mut rows = vec![head.to_vec()];
         for cell in self.cells.iter().filter(|cell| cell.profile == profile) {
             rows.push(vec![
                 cell.pattern.to_owned(),
                 cell.dealt(|worker| worker.accepts).to_string(),
                 cell.dealt(|worker| worker.reads).to_string(),
-                cell.drops(),
                 cell.books(),
+                cell.drops(),
             ]);
         }
         aligned(&rows)
     }
 
-    /// What differs, a sentence each, the largest change first.
-    pub fn differences(&self) -> Vec<String> {
-        let found = |verdict: &&Verdict| matches!(verdict.judgement, Judgement::Better | Judgement::Worse);
-        let mut found: Vec<&Verdict> = self.verdicts.verdicts.iter().filter(found).collect();
-        let size = |verdict: &Verdict| {
-            let (from, to) = (verdict.baseline.unwrap_or(0.0), verdict.median.unwrap_or(0.0));
-            (to.max(f64::MIN_POSITIVE) / from.max(f64::MIN_POSITIVE)).ln().abs()
-        };
-        found.sort_by(|a, b| size(b).total_cmp(&size(a)));
-        found.into_iter().filter_map(sentence).collect()
+    /// What a load is, with what replaces its own parameters.
+    pub fn load_line(&self, profile: &Profile) -> String {
+        let rate = self.plan.overrides.rate.map(|rate| format!("; here {rate} a second")).unwrap_or_default();
+        format!("{}: {}{rate}", profile.name, profile.line)
     }
 
-    /// What makes figures doubtful, each once.
-    pub fn doubts(&self) -> BTreeSet<String> {
-        let mut doubts = BTreeSet::new();
+    /// What differs and what does not, a sentence for each pattern under each load.
+    pub fn differences(&self) -> Vec<String> {
+        // Where nothing can be told, that was said already.
+        let told = self.verdicts.count(Judgement::TooFew) < self.verdicts.comparisons;
+        let compared = self.cells.iter().filter(|cell| told && cell.pattern != self.verdicts.baseline);
+        compared.map(|cell| self.sentence(cell)).collect()
+    }
+
+    fn sentence(&self, cell: &Cell) -> String {
+        let kinds = [
+            (Judgement::Better, "better"),
+            (Judgement::Worse, "worse"),
+            (Judgement::Noise, "noise"),
+            (Judgement::TooFew, "too few repetitions"),
+            (Judgement::Unknown, "not known"),
+        ];
+        let parts = kinds.iter().filter_map(|(judgement, word)| {
+            let judged = FIGURES.iter().filter_map(|figure| {
+                let verdict = self.verdicts.on(cell.profile, cell.pattern, figure)?;
+                (verdict.judgement == *judgement).then(|| {
+                    match (judgement, verdict.baseline, verdict.median) {
+                        (Judgement::Better | Judgement::Worse, Some(from), Some(to)) => {
+                            format!("{} {}", figure.title, change(from, to))
+                        }
+                        _ => figure.title.to_owned(),
+                    }
+                })
+            });
+            let judged: Vec<String> = judged.collect();
+            match judged.len() {
+                0 => None,
+                n if n == FIGURES.len() => Some(format!("{word}: everything")),
+                _ => Some(format!("{word}: {}", judged.join(", "))),
+            }
+        });
+        let parts: Vec<String> = parts.collect();
+        format!("{} under {}: {}", cell.pattern, cell.profile, parts.join("; "))
+    }
+
+    /// What makes figures doubtful: each doubt once for a pattern under a load, as it first came up, and how often.
+    pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
         for cell in &self.cells {
-            let name = format!("{} under {}", cell.pattern, cell.profile);
-            for one in &cell.repetitions {
-                doubts.extend(one.client.warnings.iter().map(|warning| format!("{name}: {warning}")));
-                for (kind, count) in &one.client.errors {
-                    doubts.insert(format!("{name}, round {}: clients saw {count} × {kind}", one.round));
-                }
-                for check in &one.kernel.differences {
-                    let reason = check.reason.as_deref().unwrap_or("the reason is not known");
-                    let (what, difference) = (check.check, check.difference);
-                    doubts.insert(format!(
-                        "{name}, round {}: {what} differs from the kernel's count by {difference}: {reason}",
-                        one.round
-                    ));
-                }
-                if one.kernel.lost > 0 {
-                    doubts.insert(format!("{name}, round {}: {} records lost", one.round, one.kernel.lost));
+            let mut found: Vec<(String, usize)> = Vec::new();
+            for doubt in cell.repetitions.iter().flat_map(Repetition::doubts) {
+                match found.iter_mut().find(|(known, _)| without_figures(known) == without_figures(&doubt)) {
+                    Some((_, times)) => *times += 1,
+                    None => found.push((doubt, 1)),
                 }
             }
-            if cell.repetitions.iter().any(|one| one.kernel.wakeups.is_none() && one.kernel.accepted > 0) {
-                doubts.insert(format!(
-                    "{name}: wake-ups are not known: threads of the server came or went under load"
-                ));
-            }
+            let all = cell.repetitions.len();
+            doubts.extend(found.into_iter().map(|(doubt, times)| {
+                format!("{} under {}, {times} of {all} repetitions: {doubt}", cell.pattern, cell.profile)
+            }));
         }
         doubts.extend(self.unavailable.iter().map(|(signal, why)| format!("signal {signal}: {why}")));
         doubts
     }
 }
 
-fn sentence(verdict: &Verdict) -> Option<String> {
-    let figure = FIGURES.iter().find(|figure| figure.name == verdict.figure)?;
-    let (from, to) = (verdict.baseline?, verdict.median?);
-    let word = match (verdict.judgement, figure.better) {
-        (Judgement::Better, Better::More) | (Judgement::Worse, Better::Less) => "more",
-        _ => "less",
-    };
-    Some(format!(
-        "{}, {}: {} {word}: {} → {} ({}, p {:.4} corrected)",
-        verdict.profile,
-        verdict.pattern,
-        figure.title,
-        figure.unit.show(from),
-        figure.unit.show(to),
-        change(from, to),
-        verdict.p_corrected?
-    ))
+/// Two doubts that differ in figures only are the same.
+fn without_figures(doubt: &str) -> String {
+    doubt.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+impl Repetition {
+    fn doubts(&self) -> Vec<String> {
+        let mut doubts = self.client.warnings.clone();
+        doubts.extend(self.client.errors.iter().map(|(kind, count)| format!("clients saw {count} × {kind}")));
+        doubts.extend(self.kernel.differences.iter().map(|check| {
+            let reason = check.reason.as_deref().unwrap_or("the reason is not known");
+            format!("{} differs from the kernel's count by {}: {reason}", check.check, check.difference)
+        }));
+        doubts.extend(self.kernel.lost.iter().map(|(what, count)| format!("{count} lost: {what}")));
+        if self.kernel.wakeups.is_none() && self.kernel.accepted > 0 {
+            doubts.push("wake-ups are not known: threads of the server came or went under load".to_owned());
+        }
+        doubts
+    }
 }
 
 /// How something is dealt over the workers that do it.
@@ -151,7 +176,7 @@ pub struct Dealt {
 
 impl Cell {
     /// How accepts or reads are dealt.
-    pub fn dealt(&self, count: fn(&super::outcome::Worker) -> u64) -> Dealt {
+    pub fn dealt(&self, count: fn(&Worker) -> u64) -> Dealt {
         let workers = self.workers();
         let kinds: BTreeSet<&str> =
             workers.iter().filter(|worker| count(worker) > 0).map(|worker| worker.kind()).collect();
@@ -184,7 +209,7 @@ impl Cell {
     pub fn books(&self) -> String {
         let checks: usize = self.repetitions.iter().map(|one| one.kernel.checks).sum();
         let wrong: usize = self.repetitions.iter().map(|one| one.kernel.differences.len()).sum();
-        let lost: u64 = self.repetitions.iter().map(|one| one.kernel.lost).sum();
+        let lost: u64 = self.repetitions.iter().flat_map(|one| one.kernel.lost.values()).sum();
         let books = match (checks, wrong) {
             (0, _) => "no books".to_owned(),
             (_, 0) => "balance".to_owned(),
@@ -199,7 +224,7 @@ impl fmt::Display for Dealt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.shares.as_slice(), self.band) {
             ([], _) => f.write_str("nobody"),
-            ([(name, _)], _) => write!(f, "{name} alone"),
+            ([(name, _)], _) => write!(f, "{name} 100 %"),
             (several, band) => {
                 let of = several.iter().map(|(_, share)| *share);
                 let (least, most) = (of.clone().fold(1.0, f64::min), of.fold(0.0, f64::max));
@@ -242,11 +267,6 @@ fn aligned(rows: &[Vec<String>]) -> String {
     text
 }
 
-pub(super) fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::fixture;
@@ -258,9 +278,14 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         let row = |start: &str| lines.iter().find(|line| line.starts_with(start)).copied().unwrap();
         assert!(row("single-thread ").contains("9.00 ms"));
-        assert!(text.contains("steady, sharding: wake-ups per accept more: 1 → 1.01 (+1.2 %, p "), "{text}");
+        let sentence = row("- sharding under steady: better: accept wait p50 ÷");
+        assert!(
+            sentence.contains("; worse: wake-ups per accept +1.2 %; noise: responses per second, "),
+            "{text}"
+        );
+        assert!(sentence.ends_with("not known: processor time per request"), "{text}");
         assert!(text.contains("4: 23.3-26.4 % (25.0 ± "), "{text}");
-        assert!(text.contains("doubt: sharding under steady: the generator was <busy>"), "{text}");
+        assert!(row("doubt: sharding").ends_with("7 of 7 repetitions: the generator was <busy>"), "{text}");
         assert!(!text.contains("NaN") && !lines.iter().any(|line| line.ends_with(' ')), "{text}");
     }
 

@@ -133,9 +133,9 @@ impl Verdicts {
     pub fn method(&self) -> String {
         let (n, comparisons) = (self.fewest_repetitions, self.comparisons);
         let told = match comparisons {
-            0 => return "there was nothing to compare".to_owned(),
+            0 => return "There was nothing to compare".to_owned(),
             _ if self.count(Judgement::TooFew) == comparisons => format!(
-                "too few repetitions to tell anything apart: with {comparisons} comparisons it takes {n} of each"
+                "Too few repetitions to tell anything apart: with {comparisons} comparisons it takes {n} of each"
             ),
             _ => format!(
                 "{} of {comparisons} comparisons differ, {} are noise",
@@ -201,7 +201,7 @@ mod tests {
         let verdicts = judged(3);
         assert_eq!(on(&verdicts, "accept_wait_p99_ns"), Judgement::TooFew);
         assert!(
-            verdicts.method().starts_with("too few repetitions to tell anything"),
+            verdicts.method().starts_with("Too few repetitions to tell anything"),
             "{}",
             verdicts.method()
         );

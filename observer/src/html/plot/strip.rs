@@ -7,7 +7,9 @@ use super::{WIDTH, axis::Axis, figure, look_of, text};
 const LEFT: f64 = 10.0;
 const RIGHT: f64 = 10.0;
 const ROW: f64 = 34.0;
-const BOTTOM: f64 = 36.0;
+/// Room below the rows, for the names of values, and for what they are.
+const BOTTOM: f64 = 22.0;
+const LABEL: f64 = 14.0;
 
 /// One row.
 #[derive(Debug, Clone)]
@@ -24,18 +26,19 @@ pub struct Row {
 
 /// Draws rows of values.
 pub fn draw(title: &str, note: &str, x: &Axis, rows: &[Row]) -> String {
-    let height = rows.len() as f64 * ROW + BOTTOM;
+    let floor = rows.len() as f64 * ROW;
+    let height = floor + BOTTOM + if x.label.is_empty() { 0.0 } else { LABEL };
     let place = |value: f64| LEFT + x.place(value) * (WIDTH - LEFT - RIGHT);
     let mut svg = String::new();
     for (value, name) in &x.ticks {
         let at = place(*value);
-        let _ = writeln!(svg, "<path class=\"grid\" d=\"M{at:.1} 4V{:.1}\"/>", height - BOTTOM);
+        let _ = writeln!(svg, "<path class=\"grid\" d=\"M{at:.1} 4V{floor:.1}\"/>");
         let class = match at {
             at if at < LEFT + 12.0 => "start",
             at if at > WIDTH - RIGHT - 12.0 => "end",
             _ => "middle",
         };
-        svg += &text(at, height - BOTTOM + 14.0, class, name);
+        svg += &text(at, floor + 14.0, class, name);
     }
     svg += &text(WIDTH / 2.0, height - 5.0, "middle label", &x.label);
     for (index, row) in rows.iter().enumerate() {
