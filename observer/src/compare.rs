@@ -19,7 +19,7 @@ pub mod statistics;
 mod table;
 pub mod verdict;
 
-use std::{collections::BTreeMap, thread};
+use std::{collections::BTreeMap, thread, time::UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 
@@ -57,6 +57,7 @@ pub fn run(plan: Plan, mut begins: impl FnMut(usize, &Run)) -> Result<Comparison
         observer: env!("CARGO_PKG_VERSION").to_owned(),
         kernel: meta::kernel_release(),
         processors: thread::available_parallelism().map_or(1, usize::from),
+        taken_unix_s: UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
         verdicts: Verdicts::of(&cells, baseline),
         plan,
         unavailable,

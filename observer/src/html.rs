@@ -68,6 +68,29 @@ pub fn table(head: &[String], rows: &[Vec<String>]) -> String {
     )
 }
 
+/// An instant of Unix time as people write it, in UTC.
+pub fn date(unix_s: u64) -> String {
+    let (mut days, minutes) = (unix_s / 86_400, unix_s / 60);
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    // A clock may say anything, and nobody reads of that.
+    while days >= 365 + u64::from(is_leap(year)) && year < 9999 {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year}-{month:02}-{:02} {:02}:{:02} UTC", days + 1, minutes / 60 % 24, minutes % 60)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -104,6 +127,21 @@ pub(crate) mod tests {
         assert_eq!(escape("<b a=\"1\">&\u{1b}</b>"), "&lt;b a=&quot;1&quot;&gt;&amp;\u{fffd}&lt;/b&gt;");
         let page = Page { title: "<script>", body: "<p>x</p>" }.to_string();
         check(&page);
+    }
+
+    #[test]
+    fn dates_follow_the_calendar() {
+        for (unix_s, text) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59 UTC"),
+            (951_782_400, "2000-02-29 00:00 UTC"),
+            (1_798_761_599, "2026-12-31 23:59 UTC"),
+            (1_798_761_600, "2027-01-01 00:00 UTC"),
+            (4_107_542_400, "2100-03-01 00:00 UTC"),
+        ] {
+            assert_eq!(date(unix_s), text);
+        }
+        assert!(date(u64::MAX).starts_with("9999-12-"));
     }
 
     #[test]

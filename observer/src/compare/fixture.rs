@@ -37,6 +37,7 @@ pub(super) fn comparison(repetitions: u32) -> Comparison {
         observer: "0.0.0".into(),
         kernel: "6.18.0-test".into(),
         processors: 2,
+        taken_unix_s: 951_782_400,
         verdicts: Verdicts::of(&cells, "single-thread"),
         plan,
         unavailable: BTreeMap::from([("drop".into(), "no hook <works> here".into())]),

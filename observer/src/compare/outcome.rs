@@ -26,6 +26,8 @@ pub struct Comparison {
     pub kernel: String,
     /// Processors that were online.
     pub processors: usize,
+    /// When it ended, Unix time.
+    pub taken_unix_s: u64,
     /// What was run, and in which order.
     pub plan: Plan,
     /// What this kernel does not tell: signal, and why.

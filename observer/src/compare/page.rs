@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     html::{
-        Page, escape,
+        Page, date, escape,
         plot::{
             self,
             axis::{self, Axis},
@@ -42,10 +42,11 @@ fn opening(comparison: &Comparison, title: &str) -> String {
     let settings = plan.settings;
     let rate = plan.overrides.rate.map(|rate| format!("; the rate is {rate} per second")).unwrap_or_default();
     format!(
-        "<h1>{}</h1>\n<p class=\"soft\">observer {} on Linux {}, {}. {} of {} per pattern and load, {}. \
+        "<h1>{}</h1>\n<p class=\"soft\">{}. observer {} on Linux {}, {}. {} of {} per pattern and load, {}. \
          {} workers, backlog {}, {} µs of work and {} µs of sleep per request{rate}.</p>\n<ul>\n{}</ul>\n\
          <h2>What differs</h2>\n{}{}",
         escape(title),
+        date(comparison.taken_unix_s),
         escape(&comparison.observer),
         escape(&comparison.kernel),
         figures::plural(comparison.processors, "processor"),
