@@ -32,6 +32,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Guided experiments with the kernel's queues; without a name, the list.
     Lab(Lab),
+    /// demo-server's patterns under the same loads, and what really differs; docs/compare.md says how to read it.
+    Compare(Compare),
 }
 
 /// Options of `live`.
@@ -108,6 +110,44 @@ pub struct Lab {
     /// How long to wait for what should happen soon; more on a slow machine.
     #[arg(long, value_name = "DURATION", default_value = "60s", hide_short_help = true, value_parser = duration)]
     pub patience: Duration,
+}
+
+/// Options of `compare`.
+#[derive(Debug, Clone, Args)]
+pub struct Compare {
+    /// A pattern, by name or number; the first is what all others are compared with [default: those of the course].
+    #[arg(long = "pattern", value_name = "NAME")]
+    pub patterns: Vec<String>,
+    /// A load under which each of them is put [default: steady].
+    #[arg(long = "profile", value_name = "NAME")]
+    pub profiles: Vec<String>,
+    /// How often each runs [default: the least with which anything can be told from noise].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(crate::compare::plan::MOST_REPETITIONS)))]
+    pub repeat: Option<u32>,
+    /// How long the load runs each time.
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = duration)]
+    pub duration: Duration,
+    /// Machine-readable.
+    #[arg(long)]
+    pub json: bool,
+    /// Also write a page with plots, in one file that needs no other.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Requests per second, in place of the profiles' own; for open loops.
+    #[arg(long, value_name = "R")]
+    pub rate: Option<f64>,
+    /// Threads of the kind that a pattern multiplies [default: 4].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<u32>,
+    /// Backlog passed to listen(2) [default: 128].
+    #[arg(long, value_name = "N")]
+    pub backlog: Option<u32>,
+    /// Processor time that the server burns for each request, in microseconds [default: 0].
+    #[arg(long, value_name = "US")]
+    pub work: Option<u64>,
+    /// Time that the server sleeps for each request, in microseconds [default: 0].
+    #[arg(long, value_name = "US")]
+    pub sleep: Option<u64>,
 }
 
 /// What is watched. Nothing said: every listener on the host. The selection is made in the kernel.

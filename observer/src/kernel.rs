@@ -10,7 +10,7 @@
 //! - [`maps`]: typed reading of the maps
 //! - [`privilege`]: which capabilities there are, and which are missing
 //! - [`host`], [`namespaces`]: the kernel's own counters, per network namespace, and through whom they are read
-//! - [`tasks`]: threads in /proc
+//! - [`tasks`], [`processor`]: threads in /proc, and the processor time of processes
 //! - [`log`]: what the programs log, when asked for
 //! - [`source`]: all of it as a source of events
 
@@ -25,6 +25,7 @@ pub mod namespaces;
 pub mod plan;
 pub mod privilege;
 pub mod probes;
+pub mod processor;
 pub mod refusal;
 pub mod source;
 pub mod tasks;

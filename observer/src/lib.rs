@@ -10,13 +10,17 @@
 //! - [`demo`]: the link to the bundled backend
 //! - [`arena`]: a network namespace of its own for an experiment, with a backend, load and an observation in it
 //! - [`lab`], [`trial`]: guided experiments, and one run of one
+//! - [`compare`]: patterns under the same load, and what really differs
+//! - [`html`]: pages that need no other file
 //! - [`cli`], [`selection`]: what was typed, and what follows from it
 //! - [`failure`]: errors that have an exit code of their own
 
 pub mod arena;
 pub mod cli;
+pub mod compare;
 pub mod demo;
 pub mod failure;
+pub mod html;
 pub mod kernel;
 pub mod lab;
 pub mod model;

@@ -7,8 +7,10 @@
 //! - [`connection`]: from the kernel's record to the one that outputs show
 //! - [`histogram`]: durations and their quantiles
 //! - [`drops`]: what a listener refused, and why
+//! - [`chance`]: how far chance takes shares
 //! - `listener`, `thread`, `host`, `ledger`: one subject each
 
+pub mod chance;
 pub mod connection;
 pub mod drops;
 pub mod event;

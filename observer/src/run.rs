@@ -5,9 +5,11 @@
 //! - [`meta`]: what does not change while the observer runs
 //! - [`session`]: source and model together, advanced by ticks
 //! - `lab`: guided experiments
+//! - `compare`: patterns side by side
 //! - `self_test`: proves each hook with connections of our own
 //! - `stream`, `live`: the loops of the two outputs
 
+mod compare;
 mod lab;
 mod live;
 pub mod meta;
@@ -33,6 +35,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Some(Command::Live(live)) => on_runtime(live::run(live)),
         Some(Command::Stream(stream)) => on_runtime(stream::run(stream)),
         Some(Command::Lab(options)) => lab::run(&options),
+        Some(Command::Compare(options)) => compare::run(&options),
         Some(Command::Doctor(doctor)) => examine(&doctor),
     }
 }

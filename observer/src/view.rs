@@ -19,7 +19,7 @@ mod connection_list;
 mod connections;
 mod demo;
 mod effect;
-mod figures;
+pub(crate) mod figures;
 mod footer;
 mod hand_offs;
 mod header;

@@ -313,12 +313,17 @@ impl Source {
 
 /// Nanoseconds of CLOCK_MONOTONIC, the clock of all times here.
 pub fn now_ns() -> Result<u64> {
+    clock_ns(libc::CLOCK_MONOTONIC).context("cannot read CLOCK_MONOTONIC")
+}
+
+/// Nanoseconds of a clock.
+pub(super) fn clock_ns(clock: libc::clockid_t) -> std::io::Result<u64> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a timespec that lives through the call.
-    #[expect(unsafe_code, reason = "std does not give CLOCK_MONOTONIC's value")]
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    #[expect(unsafe_code, reason = "std does not give the value of a clock")]
+    let result = unsafe { libc::clock_gettime(clock, &mut time) };
     if result != 0 {
-        return Err(std::io::Error::last_os_error()).context("cannot read CLOCK_MONOTONIC");
+        return Err(std::io::Error::last_os_error());
     }
     Ok(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }

@@ -25,6 +25,14 @@ fn what_makes_no_sense_is_usage() {
         (&["stream", "--max-listeners", "0"], &["--max-listeners"]),
         (&["stream", "--max-connections", "4294967295"], &["--max-connections"]),
         (&["stream", "--ring-kib", "5"], &["--ring-kib", "power of two"]),
+        (&["compare", "--pattern", "quantum"], &["unknown pattern 'quantum'", "sharding"]),
+        (&["compare", "--profile", "quantum"], &["unknown profile 'quantum'", "steady"]),
+        (&["compare", "--profile", "churn", "--rate", "5"], &["profile churn", "closed loop"]),
+        (&["compare", "--rate", "NaN"], &["rate NaN is out of range"]),
+        (&["compare", "--repeat", "0"], &["--repeat", "1..=30"]),
+        (&["compare", "--duration", "2h"], &["--duration", "2h"]),
+        (&["compare", "--workers", "4294967295"], &["workers 4294967295 is out of range"]),
+        (&["compare", "--html", "/nowhere/at/all.html"], &["--html /nowhere/at/all.html", "No such file"]),
     ];
     for (arguments, says) in cases {
         run(arguments).refused(2, says);

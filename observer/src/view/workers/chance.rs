@@ -1,10 +1,8 @@
-//! Shares of the accepts, and how far from even chance alone takes them.
-//!
-//! With SO_REUSEPORT the kernel picks a shard by the hash of the addresses, so the number of connections that a shard
-//! gets is binomial: of n connections over k shards, n/k on average, with a standard deviation of √(n·p·(1−p)).
+//! Shares of the accepts, and whether chance alone explains them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::chance::Band;
 use crate::model::snapshot::{Snapshot, Thread};
 use crate::view::screen::Context;
 
@@ -14,28 +12,6 @@ struct Process {
     accepts: u64,
     acceptors: usize,
     shards: usize,
-}
-
-/// The share that is even, and the band around it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Band {
-    /// The even share.
-    pub even: f64,
-    /// Two standard deviations.
-    pub two_sd: f64,
-}
-
-impl Band {
-    /// The band of `accepts` connections dealt over `shards` by chance.
-    fn new(accepts: u64, shards: usize) -> Self {
-        let even = 1.0 / shards.max(1) as f64;
-        Self { even, two_sd: 2.0 * (even * (1.0 - even) / accepts.max(1) as f64).sqrt() }
-    }
-
-    /// Whether chance explains a share.
-    pub(super) fn holds(&self, share: f64) -> bool {
-        (share - self.even).abs() <= self.two_sd
-    }
 }
 
 /// Shares of all processes since the last change.
@@ -88,14 +64,6 @@ fn shards(snapshot: &Snapshot, pid: u32) -> usize {
 mod tests {
     use super::*;
     use crate::model::snapshot::Listener;
-
-    #[test]
-    fn the_band_is_binomial() {
-        // 1000 over 4: 250 ± 27.4, that is 25 % ± 2.74 %.
-        let band = Band::new(1_000, 4);
-        assert!((band.even - 0.25).abs() < 1e-9 && (band.two_sd - 0.02739).abs() < 1e-4);
-        assert!(band.holds(0.263) && band.holds(0.225) && !band.holds(0.29));
-    }
 
     #[test]
     fn only_a_group_alone_is_dealt_by_chance() {

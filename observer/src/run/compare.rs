@@ -1,0 +1,80 @@
+//! `observer compare`: runs the plan, says how far it is, and writes what came out.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    cli,
+    compare::{self, page, plan::Plan},
+    failure::Failure,
+    view::figures,
+};
+
+/// Start and end of a run, beside its load.
+const AROUND: Duration = Duration::from_millis(700);
+
+/// Compares, and writes a table or JSON to stdout and, if asked, a page to a file.
+pub(super) fn run(options: &cli::Compare) -> Result<()> {
+    let plan = Plan::new(options)?;
+    if let Some(path) = &options.html {
+        writable(path).map_err(|error| Failure::Usage(format!("--html {}: {error}", path.display())))?;
+    }
+    let (all, each) = (plan.runs().len(), plan.duration + AROUND);
+    eprintln!("compare: {all} runs of {}; {}", demo_server::duration::show(plan.duration), plan.order());
+    let comparison = compare::run(plan, |number, run| {
+        let left = each * u32::try_from(all + 1 - number).unwrap_or(u32::MAX);
+        eprintln!(
+            "compare: {number} of {all}: round {}, {} under {}; about {} left",
+            run.round,
+            run.pattern.id,
+            run.profile.name,
+            figures::span(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)),
+        );
+    })?;
+    // Before anything else can fail.
+    if let Some(path) = &options.html {
+        fs::write(path, page::draw(&comparison))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        eprintln!("compare: wrote {}", path.display());
+    }
+    let mut out = io::stdout().lock();
+    if options.json {
+        serde_json::to_writer(&mut out, &comparison).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{comparison}")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Whether the file can be written, found out without changing what is in it or leaving one behind.
+fn writable(path: &Path) -> io::Result<()> {
+    let known = path.exists();
+    OpenOptions::new().append(true).create(true).open(path)?;
+    if known { Ok(()) } else { fs::remove_file(path) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_tried_and_left_as_it_was() {
+        let directory = std::env::temp_dir().join(format!("observer-compare-{}", std::process::id()));
+        fs::create_dir(&directory).unwrap();
+        let (old, new) = (directory.join("old.html"), directory.join("new.html"));
+        fs::write(&old, "kept").unwrap();
+        assert!(writable(&old).is_ok() && writable(&new).is_ok());
+        assert!(writable(&directory).is_err() && writable(&directory.join("no/such.html")).is_err());
+        assert_eq!(fs::read_to_string(&old).unwrap(), "kept");
+        assert!(!new.exists());
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}
