@@ -9,11 +9,13 @@
 //! - [`view`], [`terminal`]: the screen, and the terminal it is drawn on
 //! - [`demo`]: the link to the bundled backend
 //! - [`cli`], [`selection`]: what was typed, and what follows from it
+//! - `figures`: quantities as text
 //! - [`failure`]: errors that have an exit code of their own
 
 pub mod cli;
 pub mod demo;
 pub mod failure;
+mod figures;
 pub mod kernel;
 pub mod model;
 pub mod outputs;

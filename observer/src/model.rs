@@ -7,11 +7,14 @@
 //! - [`connection`]: from the kernel's record to the one that outputs show
 //! - [`histogram`]: durations and their quantiles
 //! - [`drops`]: what a listener refused, and why
+//! - [`diagnosis`]: what is wrong, by rules; `evidence`: what the rules judge by
 //! - `listener`, `thread`, `host`, `ledger`: one subject each
 
 pub mod connection;
+pub mod diagnosis;
 pub mod drops;
 pub mod event;
+mod evidence;
 pub mod histogram;
 mod host;
 mod ledger;
@@ -25,6 +28,7 @@ use std::{
     sync::Arc,
 };
 
+use diagnosis::Diagnoses;
 use event::Event;
 use host::Host;
 use ledger::Gone;
@@ -55,6 +59,7 @@ pub struct Model {
     delivered: u64,
     probes: Vec<ProbeCost>,
     demo: Option<Demo>,
+    diagnoses: Diagnoses,
     last_ns: Option<u64>,
     /// Highest number given in each group.
     last_shard: HashMap<(u32, SocketAddr), u32>,
@@ -171,7 +176,7 @@ impl Model {
             })
             .collect();
         sort(&mut listeners);
-        let snapshot = Snapshot {
+        let mut snapshot = Snapshot {
             time_ns,
             interval_ns: self.last_ns.map_or(0, |last| time_ns.saturating_sub(last)),
             meta: Arc::clone(&self.meta),
@@ -182,9 +187,11 @@ impl Model {
             slowest: self.slowest.clone(),
             ledger,
             loss: self.loss(),
+            diagnoses: Vec::new(),
             probes: self.probes.clone(),
             demo: self.demo.clone(),
         };
+        snapshot.diagnoses = self.diagnoses.judge(&snapshot);
         self.forget_closed();
         self.last_ns = Some(time_ns);
         snapshot

@@ -42,6 +42,8 @@ mod waiting;
 mod backlog;
 #[path = "kernel/blocked.rs"]
 mod blocked;
+#[path = "kernel/diagnoses.rs"]
+mod diagnoses;
 #[path = "kernel/endings.rs"]
 mod endings;
 #[path = "kernel/families.rs"]

@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Serialize;
 
 use super::{
+    diagnosis::Diagnosis,
     drops::{Drop, Telling},
     histogram::{Histogram, Quantiles},
 };
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub ledger: Vec<LedgerCheck>,
     /// What could not be recorded.
     pub loss: Loss,
+    /// What is wrong, and why, the most telling first: see [`diagnosis`](super::diagnosis).
+    pub diagnoses: Vec<Diagnosis>,
     /// What the probes cost, if the kernel counts it (`kernel.bpf_stats_enabled`) and how often they ran.
     pub probes: Vec<ProbeCost>,
     /// The bundled backend, when the observer was told of its control socket.
