@@ -21,7 +21,6 @@ the Probes screen say that it cannot tell.
 fn need(need: &Need) -> String {
     match need {
         Need::Signal(name) => format!("`{name}`"),
-        Need::LastAcks => "a hook for `drop` that shows refused last ACKs".to_owned(),
         Need::AllListeners => "all listeners of the namespace (no `--port`, `--pid`, `--cgroup`)".to_owned(),
     }
 }

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    drops::Telling,
     evidence::{Facts, Past, Place},
     snapshot::{Meta, Snapshot},
 };
@@ -71,8 +70,6 @@ pub struct Rule {
 pub enum Need {
     /// This signal.
     Signal(&'static str),
-    /// Each refused last ACK is told from other refusals.
-    LastAcks,
     /// All listeners of a network namespace are watched, so that its counters can be compared with theirs.
     AllListeners,
 }
@@ -86,8 +83,6 @@ impl Need {
                 let there = meta.signals.get(name).is_some_and(Option::is_some);
                 (!there).then(|| format!("signal {name} unavailable"))
             }
-            Self::LastAcks => (meta.telling == Telling::Nothing)
-                .then(|| "the hook for signal drop does not show refused last ACKs".to_owned()),
             Self::AllListeners => {
                 let all = filters.ports.is_empty() && filters.pid.is_none() && filters.cgroup.is_none();
                 (!all).then(|| "not all listeners are watched (--port, --pid or --cgroup)".to_owned())

@@ -16,8 +16,6 @@ pub(super) struct Counts {
     pub(super) accepted: u64,
     /// Refused for a full accept queue, at least.
     pub(super) overflows: u64,
-    /// Part of the refusals: last ACKs, where they are told apart.
-    pub(super) refused_acks: u64,
     /// Reset by their client while queued.
     pub(super) aborted: u64,
     /// Came through a cookie.
@@ -28,12 +26,10 @@ pub(super) struct Counts {
 
 impl Counts {
     fn of(listener: &Listener) -> Self {
-        let acks = |cause: &str| cause == "accept_queue_full_ack";
         Self {
             enqueued: listener.enqueued,
             accepted: listener.accepted,
             overflows: listener.overflows_between.0,
-            refused_acks: listener.drops.iter().filter(|drop| acks(drop.cause)).map(|drop| drop.count).sum(),
             aborted: listener.aborted_queued,
             cookies: listener.cookies,
             first_reads: listener.stages[stage::ACCEPT_TO_READ].total(),
@@ -45,7 +41,6 @@ impl Counts {
             enqueued: join(self.enqueued, other.enqueued),
             accepted: join(self.accepted, other.accepted),
             overflows: join(self.overflows, other.overflows),
-            refused_acks: join(self.refused_acks, other.refused_acks),
             aborted: join(self.aborted, other.aborted),
             cookies: join(self.cookies, other.cookies),
             first_reads: join(self.first_reads, other.first_reads),
@@ -126,6 +121,7 @@ impl Past {
 fn since(now: Host, before: Host) -> Host {
     Host {
         netns: now.netns,
+        listen_overflows: now.listen_overflows.saturating_sub(before.listen_overflows),
         syn_queue_full_drops: now.syn_queue_full_drops.saturating_sub(before.syn_queue_full_drops),
         cookies_sent: now.cookies_sent.saturating_sub(before.cookies_sent),
         cookies_received: now.cookies_received.saturating_sub(before.cookies_received),

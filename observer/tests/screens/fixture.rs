@@ -8,7 +8,7 @@ use demo_server::control::{ActiveLoad, Counters, ListenerState, Settings, State 
 use demo_server::load::Mode;
 use observer::kernel::plan::{SIGNALS, Signal};
 use observer::model::diagnosis::Diagnoses;
-use observer::model::drops::{Drop, Telling};
+use observer::model::drops::Drop;
 use observer::model::histogram::Histogram;
 use observer::model::snapshot::{
     Acceptor, Connection, Demo, End, LedgerCheck, Listener, Loss, Meta, ProbeCost, RECENT, Rates, SLOWEST,
@@ -374,7 +374,6 @@ fn meta() -> Meta {
         boot_time_unix_ns: 1_700_000_000_000_000_000,
         signals: SIGNALS.iter().map(best).collect(),
         quantile_error: 0.0625,
-        telling: Telling::Each,
         ..Meta::default()
     }
 }

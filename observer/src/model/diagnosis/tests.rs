@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{
-    drops::Drop,
-    snapshot::{Acceptor, Connection, End, Host, Listener, Thread, ThreadRates, Via},
-};
+use crate::model::snapshot::{Acceptor, Connection, End, Host, Listener, Thread, ThreadRates, Via};
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 const START: u64 = 100 * SECOND;
@@ -72,10 +69,6 @@ pub(super) fn host(syn_queue_full_drops: u64, cookies_sent: u64, cookies_receive
     Host { netns: NETNS, syn_queue_full_drops, cookies_sent, cookies_received, ..Host::default() }
 }
 
-pub(super) fn acks(count: u64) -> Vec<Drop> {
-    vec![Drop { cause: "accept_queue_full_ack", count }]
-}
-
 /// Everything is available.
 fn meta() -> Arc<Meta> {
     let needs = RULES.iter().flat_map(|rule| rule.needs);
@@ -83,7 +76,7 @@ fn meta() -> Arc<Meta> {
         Need::Signal(name) => Some(((*name).to_owned(), Some("a hook".to_owned()))),
         _ => None,
     });
-    Arc::new(Meta { signals: signals.collect(), telling: Telling::Each, ..Meta::default() })
+    Arc::new(Meta { signals: signals.collect(), ..Meta::default() })
 }
 
 /// What a rule says of a state that has become another within two seconds.
@@ -153,10 +146,8 @@ fn without_its_signal_a_rule_says_nothing_and_says_why() {
 fn a_filter_makes_some_rules_blind() {
     let mut meta = (*meta()).clone();
     meta.filters.ports = vec![80];
-    meta.telling = Telling::Nothing;
     let rule = RULES.iter().find(|rule| rule.name == "cookie-ghosts").unwrap();
-    let expected = "the hook for signal drop does not show refused last ACKs, not all listeners are watched (--port, \
-                    --pid or --cgroup)";
+    let expected = "not all listeners are watched (--port, --pid or --cgroup)";
     assert_eq!(rule.cannot_tell(&meta).as_deref(), Some(expected));
 }
 
