@@ -21,6 +21,7 @@ the Probes screen say that it cannot tell.
 fn need(need: &Need) -> String {
     match need {
         Need::Signal(name) => format!("`{name}`"),
+        Need::Rings => "a hook for `accept` that shows accepts by io_uring".to_owned(),
         Need::AllListeners => "all listeners of the namespace (no `--port`, `--pid`, `--cgroup`)".to_owned(),
     }
 }

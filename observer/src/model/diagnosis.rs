@@ -15,11 +15,14 @@ use super::{
 
 mod accepted_never_read;
 mod acceptor_busy;
+mod backlog_clamped;
 mod backlog_default;
 mod clients_gave_up;
 mod cookie_ghosts;
+mod delayed_ack_stall;
 mod exclusive_pile_up;
 mod load_generator_limit;
+mod ring_hides_queue;
 mod shard_stuck;
 mod stranded_queue;
 mod syn_flood_cookies;
@@ -36,11 +39,14 @@ pub static RULES: &[Rule] = &[
     stranded_queue::RULE,
     shard_stuck::RULE,
     acceptor_busy::RULE,
+    ring_hides_queue::RULE,
     accepted_never_read::RULE,
     syn_flood_refused::RULE,
     cookie_ghosts::RULE,
     clients_gave_up::RULE,
+    backlog_clamped::RULE,
     backlog_default::RULE,
+    delayed_ack_stall::RULE,
     syn_flood_cookies::RULE,
     thundering_herd::RULE,
     exclusive_pile_up::RULE,
@@ -70,6 +76,8 @@ pub struct Rule {
 pub enum Need {
     /// This signal.
     Signal(&'static str),
+    /// The hook for `accept` shows which connections an io_uring accepted.
+    Rings,
     /// All listeners of a network namespace are watched, so that its counters can be compared with theirs.
     AllListeners,
 }
@@ -82,6 +90,11 @@ impl Need {
             Self::Signal(name) => {
                 let there = meta.signals.get(name).is_some_and(Option::is_some);
                 (!there).then(|| format!("signal {name} unavailable"))
+            }
+            Self::Rings => {
+                let hook = meta.signals.get("accept").and_then(Option::as_deref).unwrap_or_default();
+                let told = hook.contains("io_uring_complete");
+                (!told).then(|| "the hook for signal accept does not show accepts by io_uring".to_owned())
             }
             Self::AllListeners => {
                 let all = filters.ports.is_empty() && filters.pid.is_none() && filters.cgroup.is_none();

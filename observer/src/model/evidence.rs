@@ -14,6 +14,8 @@ const APART_NS: u64 = 200_000_000;
 pub(super) struct Counts {
     pub(super) enqueued: u64,
     pub(super) accepted: u64,
+    /// Part of `accepted`: completed by an io_uring.
+    pub(super) accepted_by_ring: u64,
     /// Refused for a full accept queue, at least.
     pub(super) overflows: u64,
     /// Reset by their client while queued.
@@ -22,6 +24,10 @@ pub(super) struct Counts {
     pub(super) cookies: u64,
     /// Read for the first time.
     pub(super) first_reads: u64,
+    /// Within a request.
+    pub(super) pauses: u64,
+    /// Part of them.
+    pub(super) pauses_as_delayed_ack: u64,
 }
 
 impl Counts {
@@ -29,10 +35,13 @@ impl Counts {
         Self {
             enqueued: listener.enqueued,
             accepted: listener.accepted,
+            accepted_by_ring: listener.accepted_by_ring,
             overflows: listener.overflows_between.0,
             aborted: listener.aborted_queued,
             cookies: listener.cookies,
             first_reads: listener.stages[stage::ACCEPT_TO_READ].total(),
+            pauses: listener.pauses,
+            pauses_as_delayed_ack: listener.pauses_as_delayed_ack,
         }
     }
 
@@ -40,10 +49,13 @@ impl Counts {
         Self {
             enqueued: join(self.enqueued, other.enqueued),
             accepted: join(self.accepted, other.accepted),
+            accepted_by_ring: join(self.accepted_by_ring, other.accepted_by_ring),
             overflows: join(self.overflows, other.overflows),
             aborted: join(self.aborted, other.aborted),
             cookies: join(self.cookies, other.cookies),
             first_reads: join(self.first_reads, other.first_reads),
+            pauses: join(self.pauses, other.pauses),
+            pauses_as_delayed_ack: join(self.pauses_as_delayed_ack, other.pauses_as_delayed_ack),
         }
     }
 }
@@ -125,6 +137,7 @@ fn since(now: Host, before: Host) -> Host {
         syn_queue_full_drops: now.syn_queue_full_drops.saturating_sub(before.syn_queue_full_drops),
         cookies_sent: now.cookies_sent.saturating_sub(before.cookies_sent),
         cookies_received: now.cookies_received.saturating_sub(before.cookies_received),
+        delayed_acks: now.delayed_acks.saturating_sub(before.delayed_acks),
         ..Host::default()
     }
 }

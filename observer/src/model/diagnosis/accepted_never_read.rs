@@ -3,7 +3,10 @@
 use super::{Finding, Need, Rule};
 use crate::{
     figures,
-    model::evidence::{Facts, Place},
+    model::{
+        evidence::{Facts, Place},
+        snapshot::Listener,
+    },
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -26,19 +29,27 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
     facts.places.iter().filter_map(|place| unread(facts, place)).collect()
 }
 
-fn unread(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
+/// Unread connections, and how many are read for the first time per second; none unless that is too few.
+pub(super) fn waiting(facts: &Facts<'_>, place: &Place<'_>) -> Option<(u64, f64)> {
     let unread: u64 = place.members.iter().map(|member| member.listener.unread).sum();
     let begun = facts.rate(place.counted().first_reads);
-    if unread < MANY || unread as f64 <= begun * UNDER_WAY_S {
+    (unread >= MANY && unread as f64 > begun * UNDER_WAY_S).then_some((unread, begun))
+}
+
+/// Most of what was ever accepted here was accepted by an io_uring.
+pub(super) fn is_by_ring(place: &Place<'_>) -> bool {
+    let all = |of: fn(&Listener) -> u64| place.members.iter().map(|member| of(member.listener)).sum::<u64>();
+    all(|listener| listener.accepted_by_ring) * 2 > all(|listener| listener.accepted)
+}
+
+fn unread(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
+    let (unread, begun) = waiting(facts, place)?;
+    // Those have a rule of their own.
+    if is_by_ring(place) {
         return None;
     }
     let queued: u32 = place.members.iter().map(|member| member.listener.accept_queue).sum();
-    let pace = if begun > 0.0 {
-        let wait = figures::duration((unread as f64 / begun * 1e9) as u64);
-        format!("{} are begun per second, so the last of them waits about {wait}", figures::rate(begun))
-    } else {
-        format!("none was begun in the last {}", figures::duration(facts.window_ns))
-    };
+    let pace = pace(facts, unread, begun);
     let sentence = format!(
         "{} accepted connections have data that nobody has read, and the accept queue holds {queued}: they wait inside \
          the program; {pace}.",
@@ -53,6 +64,16 @@ fn unread(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     Some(Finding::at(place, unread as f64, sentence, evidence))
 }
 
+/// How long those who wait will wait.
+pub(super) fn pace(facts: &Facts<'_>, unread: u64, begun: f64) -> String {
+    if begun > 0.0 {
+        let wait = figures::duration((unread as f64 / begun * 1e9) as u64);
+        format!("{} are begun per second, so the last of them waits about {wait}", figures::rate(begun))
+    } else {
+        format!("none was begun in the last {}", figures::duration(facts.window_ns))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -63,7 +84,7 @@ mod tests {
     };
     use crate::model::{
         histogram::Histogram,
-        snapshot::{Listener, Snapshot, stage},
+        snapshot::{Snapshot, stage},
     };
 
     fn state(unread: u64, begun: u64) -> Snapshot {
@@ -90,5 +111,14 @@ mod tests {
         assert_eq!(found(&RULE, state(0, 0), state(7, 0)).len(), 0);
         assert_eq!(found(&RULE, state(0, 0), state(10, 200)).len(), 0, "100 ms of what is begun");
         assert_eq!(found(&RULE, state(0, 0), state(11, 200)).len(), 1);
+    }
+
+    #[test]
+    fn what_an_io_uring_accepted_is_told_otherwise() {
+        let mut ring = state(138, 200);
+        ring.listeners[0].accepted_by_ring = 170;
+        assert_eq!(found(&RULE, state(0, 0), ring.clone()).len(), 0);
+        ring.listeners[0].accepted_by_ring = 169;
+        assert_eq!(found(&RULE, state(0, 0), ring).len(), 1, "half of them");
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn host(syn_queue_full_drops: u64, cookies_sent: u64, cookies_receive
 fn meta() -> Arc<Meta> {
     let needs = RULES.iter().flat_map(|rule| rule.needs);
     let signals = needs.filter_map(|need| match need {
-        Need::Signal(name) => Some(((*name).to_owned(), Some("a hook".to_owned()))),
+        Need::Signal(name) => Some(((*name).to_owned(), Some("a hook, io_uring_complete".to_owned()))),
         _ => None,
     });
     Arc::new(Meta { signals: signals.collect(), ..Meta::default() })

@@ -1,6 +1,6 @@
 //! More load than the program takes: who is to blame is named.
 
-use std::time::Duration;
+use std::{io::BufReader, time::Duration};
 
 use demo_server::settings::Settings;
 
@@ -9,6 +9,7 @@ use crate::{
     counters::Counters,
     namespace::isolated,
     observed::Observer,
+    patterns::answer,
     traffic::{connect, send},
     waiting::until,
 };
@@ -104,6 +105,63 @@ fn connections_that_say_nothing_are_not_unread() {
         pass_time(&mut observer);
         drop(clients);
         server.end().expect("the server does not end");
+        assert_eq!(found(&observer.finish()), [""; 0]);
+    });
+}
+
+#[test]
+fn the_queue_is_in_a_completion_ring() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let told =
+            observer.meta()["signals"]["accept"].as_str().is_some_and(|hook| hook.contains("io_uring"));
+        let server = serve("uring-accept", Settings { sleep_us: 20_000, ..Settings::default() });
+        let mut clients = Clients::start(24, server.local(), Duration::ZERO);
+        // Where the hook does not show who accepted, it is an unread connection like any other.
+        let rule = if told { "ring-hides-queue" } else { "accepted-never-read" };
+        let line = wait_for(&mut observer, rule);
+        assert!(line["evidence"]["unread"].as_u64() > Some(10), "{line}");
+        assert!(line["evidence"]["accept_queue"].as_u64() < Some(4), "{line}");
+        assert_eq!(line["listeners"][0], server.state().listeners[0].cookie, "{line}");
+        clients.stop();
+        wait_for_end(&mut observer, rule);
+        server.end().expect("the server does not end");
+    });
+}
+
+/// One client that asks again and again on one connection, each time in two parts, with Nagle or without.
+#[track_caller]
+fn in_two_parts(nodelay: bool) -> Observer {
+    let observer = Observer::start();
+    let server = serve("single-thread", Settings::default());
+    let client = connect(server.local());
+    client.set_nodelay(nodelay).expect("TCP_NODELAY");
+    let mut answers = BufReader::new(&client);
+    // Quick ACKs at the beginning of a connection hide the stall (tcp_enter_quickack_mode).
+    for _ in 0..100 {
+        send(&client, b"GET / HTTP/1.1\r\n");
+        send(&client, b"host: test\r\n\r\n");
+        answer(&mut answers);
+    }
+    drop(client);
+    server.end().expect("the server does not end");
+    observer
+}
+
+#[test]
+fn nagle_waits_for_a_delayed_ack() {
+    isolated(|| {
+        let mut observer = in_two_parts(false);
+        let line = wait_for(&mut observer, "delayed-ack-stall");
+        assert!(line["evidence"]["pauses_as_delayed_ack"].as_u64() >= Some(10), "{line}");
+    });
+}
+
+#[test]
+fn without_nagle_nobody_waits() {
+    isolated(|| {
+        let mut observer = in_two_parts(true);
+        pass_time(&mut observer);
         assert_eq!(found(&observer.finish()), [""; 0]);
     });
 }

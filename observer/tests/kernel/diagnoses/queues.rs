@@ -5,7 +5,7 @@ use std::thread;
 use super::{found, lines_of, pass_time, wait_for, wait_for_end};
 use crate::{
     counters::Counters,
-    namespace::isolated,
+    namespace::{isolated, sysctl},
     observed::Observer,
     traffic::{Server, V4, attempt, reset},
     waiting::{tid, until},
@@ -53,13 +53,13 @@ fn a_queue_from_which_one_is_taken_now_and_then_is_not_stranded() {
     });
 }
 
-/// Fills a queue and has some more refused.
+/// Fills a queue with this limit and has some more refused.
 #[track_caller]
-fn refused_at(backlog: u32) -> Observer {
+fn refused_at(limit: u32, backlog: u32) -> Observer {
     let before = Counters::read();
     let observer = Observer::start();
     let server = Server::listen(V4, backlog);
-    let queued = server.queue(backlog + 1);
+    let queued = server.queue(limit + 1);
     let refused: Vec<_> = (0..7).map(|_| attempt(server.address)).collect();
     until("they are refused", || (Counters::read() - &before).of("ListenOverflows") >= 7);
     let mut observer = observer;
@@ -71,7 +71,7 @@ fn refused_at(backlog: u32) -> Observer {
 #[test]
 fn the_default_backlog_overflows() {
     isolated(|| {
-        let mut observer = refused_at(128);
+        let mut observer = refused_at(128, 128);
         if observer.meta()["signals"]["drop"] == "sample/sk_drops" {
             println!("here overflows are known by bounds only");
         }
@@ -82,7 +82,28 @@ fn the_default_backlog_overflows() {
 
 #[test]
 fn a_backlog_that_somebody_chose_is_no_default() {
-    isolated(|| assert_eq!(lines_of(&refused_at(127), "backlog-default").len(), 0));
+    isolated(|| assert_eq!(lines_of(&refused_at(127, 127), "backlog-default").len(), 0));
+}
+
+#[test]
+fn a_backlog_that_is_cut_to_somaxconn_overflows() {
+    isolated(|| {
+        sysctl("core.somaxconn", "64");
+        let mut observer = refused_at(64, 1000);
+        let line = wait_for(&mut observer, "backlog-clamped");
+        assert_eq!(
+            (&line["evidence"]["backlog_limit"], &line["evidence"]["somaxconn"]),
+            (&64.into(), &64.into())
+        );
+    });
+}
+
+#[test]
+fn a_backlog_that_is_not_cut_is_not_clamped() {
+    isolated(|| {
+        sysctl("core.somaxconn", "64");
+        assert_eq!(lines_of(&refused_at(63, 63), "backlog-clamped").len(), 0);
+    });
 }
 
 /// So many of ten clients reset their connection while it is queued.
