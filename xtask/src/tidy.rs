@@ -35,7 +35,7 @@ const RULES: &[fn(&[File]) -> Complaints] = &[
     text::speaks_of_the_project_alone,
     text::links_lead_somewhere,
     layers::imports_stay_in_their_layer,
-    pairing::patterns_have_rows,
+    pairing::files_have_rows,
     pairing::the_schema_is_documented,
 ];
 

@@ -2,6 +2,8 @@
 
 #[path = "diagnoses/floods.rs"]
 mod floods;
+#[path = "diagnoses/generator.rs"]
+mod generator;
 #[path = "diagnoses/healthy.rs"]
 mod healthy;
 #[path = "diagnoses/overload.rs"]

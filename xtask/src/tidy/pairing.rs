@@ -2,29 +2,53 @@
 
 use super::{Complaints, File};
 
-const PATTERNS: &str = "demo-server/src/pattern.rs";
-const PATTERN_FILES: &str = "demo-server/src/pattern/";
+/// A table, and the files that each have a row in it.
+struct Table {
+    /// Where the table is; the files lie in the directory of the same name.
+    path: &'static str,
+    /// What it is called.
+    name: &'static str,
+    /// What a file calls its row.
+    row: &'static str,
+    /// The field that holds the name.
+    id: &'static str,
+    /// Files there that have none.
+    others: &'static [&'static str],
+}
 
-/// Every file of a pattern has its row in the table and is named as the pattern is. That every row has its file, the
-/// compiler sees to.
-pub(super) fn patterns_have_rows(files: &[File]) -> Complaints {
-    let Some(table) = files.iter().find(|file| file.path == PATTERNS) else { return Vec::new() };
+const TABLES: [Table; 2] = [
+    Table { path: "demo-server/src/pattern.rs", name: "PATTERNS", row: "PATTERN", id: "id", others: &[] },
+    Table {
+        path: "observer/src/model/diagnosis.rs",
+        name: "RULES",
+        row: "RULE",
+        id: "name",
+        others: &["tests"],
+    },
+];
+
+/// Every file of a table has its row and is named as what it holds. That every row has its file, the compiler sees to.
+pub(super) fn files_have_rows(files: &[File]) -> Complaints {
+    TABLES.iter().flat_map(|table| of_table(table, files)).collect()
+}
+
+fn of_table(table: &Table, files: &[File]) -> Complaints {
+    let Table { path, name: table_name, row, id, others } = table;
+    let Some(there) = files.iter().find(|file| file.path == *path) else { return Vec::new() };
     let mut complaints = Vec::new();
     for file in files {
-        let Some(name) = file.path.strip_prefix(PATTERN_FILES).and_then(|path| path.strip_suffix(".rs"))
-        else {
-            continue;
-        };
-        if name.contains('/') {
+        let directory = path.trim_end_matches(".rs");
+        let name = file.path.strip_prefix(directory).and_then(|path| path.strip_prefix('/'));
+        let Some(name) = name.and_then(|path| path.strip_suffix(".rs")) else { continue };
+        if name.contains('/') || others.contains(&name) {
             continue;
         }
-        if !table.text.contains(&format!(" {name}::PATTERN,")) {
-            complaints
-                .push(format!("{}: add the row `{name}::PATTERN` to PATTERNS in {PATTERNS}", file.path));
+        if !there.text.contains(&format!(" {name}::{row},")) {
+            complaints.push(format!("{}: add the row `{name}::{row}` to {table_name} in {path}", file.path));
         }
-        let id = format!("id: \"{}\"", name.replace('_', "-"));
-        if !file.text.contains(&id) {
-            complaints.push(format!("{}: its pattern must have the name of its file, `{id}`", file.path));
+        let wanted = format!("{id}: \"{}\"", name.replace('_', "-"));
+        if !file.text.contains(&wanted) {
+            complaints.push(format!("{}: its row must have the name of its file, `{wanted}`", file.path));
         }
     }
     complaints
@@ -50,19 +74,32 @@ mod tests {
     #[test]
     fn a_file_needs_its_row_and_its_name() {
         let files = [
-            file(PATTERNS, "static PATTERNS: &[Pattern] = &[\n    one_thread::PATTERN,\n    odd::PATTERN,\n"),
+            file(
+                "demo-server/src/pattern.rs",
+                "static PATTERNS: &[Pattern] = &[\n    one_thread::PATTERN,\n    odd::PATTERN,\n",
+            ),
             file("demo-server/src/pattern/one_thread.rs", "id: \"one-thread\","),
             file("demo-server/src/pattern/new_one.rs", "id: \"new-one\","),
             file("demo-server/src/pattern/odd.rs", "id: \"even\","),
         ];
         assert_eq!(
-            patterns_have_rows(&files),
+            files_have_rows(&files),
             [
                 "demo-server/src/pattern/new_one.rs: add the row `new_one::PATTERN` to PATTERNS in \
                  demo-server/src/pattern.rs",
-                "demo-server/src/pattern/odd.rs: its pattern must have the name of its file, `id: \"odd\"`",
+                "demo-server/src/pattern/odd.rs: its row must have the name of its file, `id: \"odd\"`",
             ]
         );
+    }
+
+    #[test]
+    fn rules_have_rows_too() {
+        let table = file("observer/src/model/diagnosis.rs", "    found::RULE,\n");
+        let of = |path: &str, text: &str| file(&format!("observer/src/model/diagnosis/{path}.rs"), text);
+        let files = [table, of("found", "name: \"found\","), of("lost", "name: \"lost\","), of("tests", "")];
+        let complaints = files_have_rows(&files);
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        assert!(complaints[0].contains("`lost::RULE` to RULES"), "{complaints:?}");
     }
 
     #[test]
