@@ -65,6 +65,8 @@ macro_rules! kernel_fields {
             TCP_RCV_NXT = tcp_sock.rcv_nxt;
             MPTCP_FIRST = mptcp_sock.first;
             NET_IPV4 = net.ipv4;
+            NET_CORE = net.core;
+            CORE_SOMAXCONN = netns_core.sysctl_somaxconn;
             IPV4_SYNCOOKIES = netns_ipv4.sysctl_tcp_syncookies;
             SKB_PROTOCOL = sk_buff.protocol;
             SKB_TRANSPORT_HEADER = sk_buff.transport_header;

@@ -214,6 +214,8 @@ pub enum LineType {
     Loss,
     /// What the probes cost.
     Probe,
+    /// What is wrong: it begins, changes or ends.
+    Diagnosis,
     /// demo-server changed.
     Pattern,
 }

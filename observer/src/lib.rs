@@ -13,6 +13,7 @@
 //! - [`compare`]: patterns under the same load, and what really differs
 //! - [`html`]: pages that need no other file
 //! - [`cli`], [`selection`]: what was typed, and what follows from it
+//! - `figures`: quantities as text
 //! - [`failure`]: errors that have an exit code of their own
 
 pub mod arena;
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod compare;
 pub mod demo;
 pub mod failure;
+mod figures;
 pub mod html;
 pub mod kernel;
 pub mod lab;

@@ -8,12 +8,15 @@
 //! - [`histogram`]: durations and their quantiles
 //! - [`drops`]: what a listener refused, and why
 //! - [`chance`]: how far chance takes shares
+//! - [`diagnosis`]: what is wrong, by rules; `evidence`: what the rules judge by
 //! - `listener`, `thread`, `host`, `ledger`: one subject each
 
 pub mod chance;
 pub mod connection;
+pub mod diagnosis;
 pub mod drops;
 pub mod event;
+mod evidence;
 pub mod histogram;
 mod host;
 mod ledger;
@@ -27,6 +30,7 @@ use std::{
     sync::Arc,
 };
 
+use diagnosis::Diagnoses;
 use event::Event;
 use host::Host;
 use ledger::Gone;
@@ -57,6 +61,7 @@ pub struct Model {
     delivered: u64,
     probes: Vec<ProbeCost>,
     demo: Option<Demo>,
+    diagnoses: Diagnoses,
     last_ns: Option<u64>,
     /// Highest number given in each group.
     last_shard: HashMap<(u32, SocketAddr), u32>,
@@ -172,7 +177,7 @@ impl Model {
             })
             .collect();
         sort(&mut listeners);
-        let snapshot = Snapshot {
+        let mut snapshot = Snapshot {
             time_ns,
             interval_ns: self.last_ns.map_or(0, |last| time_ns.saturating_sub(last)),
             meta: Arc::clone(&self.meta),
@@ -183,9 +188,11 @@ impl Model {
             slowest: self.slowest.clone(),
             ledger,
             loss: self.loss(),
+            diagnoses: Vec::new(),
             probes: self.probes.clone(),
             demo: self.demo.clone(),
         };
+        snapshot.diagnoses = self.diagnoses.judge(&snapshot);
         self.forget_closed();
         self.last_ns = Some(time_ns);
         snapshot

@@ -51,12 +51,13 @@ fn on_runtime(command: impl Future<Output = Result<()>>) -> Result<()> {
 
 fn examine(options: &Doctor) -> Result<()> {
     let probes = selection::options(&Selection::default(), &options.tuning)?;
-    let kernel = meta::kernel_release();
-    let report = if options.self_test {
+    let (outcomes, fired) = if options.self_test {
         let proven = self_test::run(&probes)?;
-        doctor::report(&kernel, &proven.outcomes, Some(&proven.fired))
+        (proven.outcomes, Some(proven.fired))
     } else {
-        doctor::report(&kernel, Source::start(&probes, &mut |_| {})?.outcomes(), None)
+        (Source::start(&probes, &mut |_| {})?.outcomes().to_vec(), None)
     };
+    let meta = meta::of(&outcomes, &probes.filters);
+    let report = doctor::report(&meta, &outcomes, fired.as_ref());
     doctor::write(&mut io::stdout().lock(), &report, options.json)
 }

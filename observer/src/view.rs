@@ -11,7 +11,7 @@
 //! - `header`, `footer`, `help`, `timeline`: what stands around and over them
 //! - `history`: what is remembered of earlier snapshots
 //! - `listeners`, `why`, `hand_offs`, `demo`: what is read out of a snapshot
-//! - `widget`, `figures`, `styles`, `ascii`: how it is put on the screen
+//! - `widget`, `styles`, `ascii`: how it is put on the screen
 
 mod app;
 mod ascii;
@@ -19,7 +19,6 @@ mod connection_list;
 mod connections;
 mod demo;
 mod effect;
-pub(crate) mod figures;
 mod footer;
 mod hand_offs;
 mod header;
@@ -38,6 +37,8 @@ mod why;
 mod widget;
 mod words;
 mod workers;
+
+use crate::figures;
 
 pub use app::App;
 pub use effect::Effect;

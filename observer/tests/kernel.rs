@@ -44,6 +44,8 @@ mod backlog;
 mod blocked;
 #[path = "kernel/compare.rs"]
 mod compare;
+#[path = "kernel/diagnoses.rs"]
+mod diagnoses;
 #[path = "kernel/endings.rs"]
 mod endings;
 #[path = "kernel/families.rs"]

@@ -34,8 +34,8 @@ pub(crate) enum From {
     Socket(Address),
     /// The first argument of the system call.
     SystemCall,
-    /// Nothing tells.
-    Unknown,
+    /// Nothing tells: an io_uring completed it.
+    Ring,
 }
 
 impl From {
@@ -45,7 +45,7 @@ impl From {
         let listener = match self {
             Self::Socket(listener) => listener,
             Self::SystemCall => flow_at(sock_of_descriptor(task, system_call_argument(task) & 0xffff_ffff)?)?,
-            Self::Unknown => return None,
+            Self::Ring => return None,
         };
         let cookie: u64 = listener.read(&at::SKC_COOKIE)?;
         LISTENERS.get_ptr(cookie).map(|_| cookie)
@@ -123,7 +123,7 @@ fn ring_completes(ctx: BtfTracePointContext) -> i32 {
     if let Some(child) = sock_of_descriptor(task, result as u64).and_then(flow_at)
         && CONNECTIONS.get_ptr(child.0).is_some()
     {
-        accepted(task, child, From::Unknown, true);
+        accepted(task, child, From::Ring, true);
     }
     0
 }
@@ -181,6 +181,9 @@ fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
         unsafe {
             if before & flag::ACCEPTED == 0 {
                 add(&raw mut (*entry).counters.accepted, 1);
+                if matches!(from, From::Ring) {
+                    add(&raw mut (*entry).counters.accepted_by_ring, 1);
+                }
                 if enqueued != 0 {
                     duration(entry, stage::ACCEPT_WAIT, now.saturating_sub(enqueued));
                 }

@@ -5,7 +5,7 @@
 use observer_ebpf::record::{Connection, flag};
 
 use crate::{
-    books::{add_signed, now, set_bits},
+    books::{add, add_signed, now, set_bits},
     constants as at,
     kernel::{TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_LAST_ACK, Typed},
     maps::{ARRIVAL, CONNECTIONS, LISTENERS},
@@ -41,11 +41,36 @@ fn more_than_fin(sock: Typed, state: i32, bytes_read: u64) -> bool {
     }
 }
 
+/// Shorter gaps within a request are those of a client that is busy.
+const PAUSE_NS: u64 = 5_000_000;
+/// An ACK is delayed by TCP_DELACK_MIN, 40 ms, and up to a tick or two more; the read that a pause is counted from came a
+/// little later than the data.
+const DELAYED_ACK_NS: core::ops::Range<u64> = 36_000_000..52_000_000;
+
+/// The rest of a request came a while after its beginning was read.
+#[inline(always)]
+unsafe fn paused(connection: *mut Connection, time: u64) {
+    unsafe {
+        let read = (*connection).read_unanswered_ns;
+        let pause = time.saturating_sub(read);
+        if read != 0
+            && pause >= PAUSE_NS
+            && let Some(entry) = LISTENERS.get_ptr_mut((*connection).listener)
+        {
+            add(&raw mut (*entry).counters.pauses, 1);
+            if DELAYED_ACK_NS.contains(&pause) {
+                add(&raw mut (*entry).counters.pauses_as_delayed_ack, 1);
+            }
+        }
+    }
+}
+
 #[inline(always)]
 unsafe fn note(connection: *mut Connection, time: u64) {
     unsafe {
         if (*connection).unread_since_ns == 0 {
             (*connection).unread_since_ns = time;
+            paused(connection, time);
         }
         if (*connection).flags & flag::DATA != 0 {
             return;

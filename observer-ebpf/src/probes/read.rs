@@ -76,6 +76,7 @@ fn received(flow: u64, bytes: u64) {
         threads::note(&raw mut connection.readers, tid, &raw mut connection.flags, flag::MORE_READERS);
         let since = connection.unread_since_ns;
         connection.unread_since_ns = 0;
+        connection.read_unanswered_ns = now;
         let waited = if since != 0 { now.saturating_sub(since) } else { 0 };
         if waited > connection.longest_read_wait_ns {
             connection.longest_read_wait_ns = waited;

@@ -12,7 +12,7 @@ use observer_ebpf::{
 use crate::{
     atomic::swap32,
     books::{SAMPLE, lost, now},
-    constants as at,
+    constants::{self as at, exists},
     kernel::Address,
     maps::{LISTENERS, SAMPLES},
 };
@@ -75,8 +75,19 @@ fn sample(cookie: u64, entry: *mut ListenerEntry) -> Option<()> {
         syn_queue_young: queue.read(&at::RSKQ_YOUNG).unwrap_or(0),
         drops: sock.read(&at::SK_DROPS).unwrap_or(0),
         peak: if peak > depth { peak } else { depth },
+        somaxconn: somaxconn(sock).unwrap_or(0),
+        reserved: 0,
         counters,
     });
     slot.submit(NO_WAKEUP);
     Some(())
+}
+
+/// What listen(2) cuts a backlog to in the socket's network namespace.
+#[inline(always)]
+fn somaxconn(sock: Address) -> Option<u32> {
+    if !exists(&at::NET_CORE) || !exists(&at::CORE_SOMAXCONN) || !exists(&at::SKC_NET) {
+        return None;
+    }
+    sock.follow(&at::SKC_NET)?.inner(&at::NET_CORE).read(&at::CORE_SOMAXCONN)
 }

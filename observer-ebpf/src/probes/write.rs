@@ -54,6 +54,7 @@ fn sent(flow: u64, bytes: u64) {
         add(&raw mut connection.bytes_written, bytes);
         add32(&raw mut connection.writes, 1);
         threads::note(&raw mut connection.writers, tid, &raw mut connection.flags, flag::MORE_WRITERS);
+        connection.read_unanswered_ns = 0;
         let first = connection.first_write_ns == 0;
         if first {
             connection.first_write_ns = now;

@@ -34,6 +34,8 @@ pub struct Connection {
     pub destroyed_ns: u64,
     /// Oldest data that no read has come for yet; 0 when there is none.
     pub unread_since_ns: u64,
+    /// Last read, if nothing was written since; 0 otherwise.
+    pub read_unanswered_ns: u64,
     /// Longest wait of data for a read.
     pub longest_read_wait_ns: u64,
     /// Bytes that reads returned.
@@ -89,6 +91,7 @@ impl Connection {
         closed_ns: 0,
         destroyed_ns: 0,
         unread_since_ns: 0,
+        read_unanswered_ns: 0,
         longest_read_wait_ns: 0,
         bytes_read: 0,
         bytes_written: 0,
@@ -111,4 +114,4 @@ impl Connection {
     };
 }
 
-plain!(Connection = 2 * 4 + 13 * 8 + 6 * 4 + COMM + 8 * NAMED_THREADS + 32 + 3 * 2 + 2);
+plain!(Connection = 2 * 4 + 14 * 8 + 6 * 4 + COMM + 8 * NAMED_THREADS + 32 + 3 * 2 + 2);

@@ -41,6 +41,8 @@ pub struct ListenerCounters {
     pub accepted: u64,
     /// Part of `accepted`: by a path that no probe sees, so without time or acceptor.
     pub accepted_unseen: u64,
+    /// Part of `accepted`: completed by an io_uring, where a hook shows it.
+    pub accepted_by_ring: u64,
     /// Connections destroyed in the queue, never accepted.
     pub dropped_queued: u64,
     /// Connections that came through a SYN cookie.
@@ -71,6 +73,10 @@ pub struct ListenerCounters {
     pub discarded: u64,
     /// Segments discarded for other reasons, of which it is not known whether they raised `sk_drops`.
     pub discarded_other: u64,
+    /// Data that came 5 ms or more after a read, with no write in between: the request was not whole.
+    pub pauses: u64,
+    /// Those of them that lasted as long as the kernel delays an ACK, about 40 ms.
+    pub pauses_as_delayed_ack: u64,
     /// Accepted, data waiting, never read, now. Signed, because its two halves are counted on different processors.
     pub unread: i64,
     /// Depth of the accept queue when watching began.
@@ -89,6 +95,7 @@ impl ListenerCounters {
         enqueued: 0,
         accepted: 0,
         accepted_unseen: 0,
+        accepted_by_ring: 0,
         dropped_queued: 0,
         cookies: 0,
         cookies_sent: 0,
@@ -104,6 +111,8 @@ impl ListenerCounters {
         refused_syn_queue: 0,
         discarded: 0,
         discarded_other: 0,
+        pauses: 0,
+        pauses_as_delayed_ack: 0,
         unread: 0,
         queued_at_start: 0,
         drops_at_start: 0,
@@ -166,15 +175,19 @@ pub struct Sample {
     pub drops: u32,
     /// Deepest accept queue since the sample before.
     pub peak: u32,
+    /// `net.core.somaxconn` of its network namespace; 0 when it cannot be read.
+    pub somaxconn: u32,
+    /// Unused; keeps the size a multiple of eight.
+    pub reserved: u32,
     /// Counters at the same instant.
     pub counters: ListenerCounters,
 }
 
 plain!(ListenerIdentity = 4 * 8 + 3 * 4 + 2 * 2 + 16 + COMM);
-plain!(ListenerCounters = 19 * 8 + 4 * 4);
+plain!(ListenerCounters = 22 * 8 + 4 * 4);
 plain!(
     ListenerEntry =
         size_of::<ListenerIdentity>() + size_of::<ListenerCounters>() + stage::STAGES * (8 + 4 * BUCKETS)
 );
 plain!(ListenerEvent = 2 * 4 + 2 * 8);
-plain!(Sample = 2 * 4 + 2 * 8 + 6 * 4 + size_of::<ListenerCounters>());
+plain!(Sample = 2 * 4 + 2 * 8 + 8 * 4 + size_of::<ListenerCounters>());

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::outcome::Repetition;
-use crate::view::figures;
+use crate::figures;
 
 /// One figure of a repetition.
 #[derive(Serialize)]

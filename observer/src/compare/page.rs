@@ -7,6 +7,7 @@ use super::{
     verdict::{Judgement, values},
 };
 use crate::{
+    figures,
     html::{
         Page, date, escape,
         plot::{
@@ -18,7 +19,6 @@ use crate::{
         },
         table,
     },
-    view::figures,
 };
 
 /// The whole page.

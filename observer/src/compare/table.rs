@@ -10,7 +10,7 @@ use super::{
     statistics::median,
     verdict::{Judgement, values},
 };
-use crate::{model::chance::Band, view::figures};
+use crate::{figures, model::chance::Band};
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

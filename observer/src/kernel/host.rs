@@ -24,6 +24,7 @@ pub fn read(pid: u32) -> Option<HostCounters> {
         migration_failures: of(&extended, "TCPMigrateReqFailure"),
         embryonic_resets: of(&extended, "EmbryonicRsts"),
         deferred_acks: of(&extended, "TCPDeferAcceptDrop"),
+        delayed_acks: of(&extended, "DelayedACKs"),
     })
 }
 

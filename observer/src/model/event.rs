@@ -83,4 +83,6 @@ pub struct HostCounters {
     pub embryonic_resets: u64,
     /// `LINUX_MIB_TCPDEFERACCEPTDROP`: bare ACKs that TCP_DEFER_ACCEPT ignored.
     pub deferred_acks: u64,
+    /// `LINUX_MIB_DELAYEDACKS`: ACKs that were sent late because there was no data to send them with.
+    pub delayed_acks: u64,
 }

@@ -67,6 +67,7 @@ impl Host {
             migration_failures: self.since(|counters| counters.migration_failures),
             embryonic_resets: self.since(|counters| counters.embryonic_resets),
             deferred_acks: self.since(|counters| counters.deferred_acks),
+            delayed_acks: self.since(|counters| counters.delayed_acks),
         }
     }
 

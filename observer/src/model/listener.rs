@@ -263,6 +263,7 @@ impl Watched {
             closed_ns: self.closed_ns.or(self.shut_since(&sample)),
             state: self.state(&sample, &rates, telling, between.1),
             backlog_limit: sample.limit,
+            somaxconn: (sample.somaxconn != 0).then_some(sample.somaxconn),
             accept_queue: sample.accept_queue,
             accept_queue_peak: self.peak.max(sample.accept_queue),
             syn_queue: sample.syn_queue,
@@ -270,6 +271,7 @@ impl Watched {
             enqueued: counters.enqueued,
             accepted: counters.accepted,
             accepted_unseen: counters.accepted_unseen,
+            accepted_by_ring: counters.accepted_by_ring,
             dropped_queued: counters.dropped_queued,
             aborted_queued: counters.aborted_queued,
             migrated: counters.migrated,
@@ -285,6 +287,8 @@ impl Watched {
             cookies_failed: meta.cookies.failed.then_some(counters.cookies_failed),
             synack_retransmits: counters.synack_retransmits,
             unread: counters.unread.max(0) as u64,
+            pauses: counters.pauses,
+            pauses_as_delayed_ack: counters.pauses_as_delayed_ack,
             ended: counters.ended,
             accept_wait_ns: self.stages[stage::ACCEPT_WAIT].quantiles(),
             accept_wait_interval_ns: self.interval[stage::ACCEPT_WAIT].quantiles(),
@@ -310,6 +314,8 @@ fn last_sample(entry: &ListenerEntry, time_ns: u64) -> Sample {
         syn_queue_young: 0,
         drops: entry.counters.drops_at_start,
         peak: entry.counters.peak,
+        somaxconn: 0,
+        reserved: 0,
         counters: entry.counters,
     }
 }

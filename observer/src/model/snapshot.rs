@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Serialize;
 
 use super::{
+    diagnosis::Diagnosis,
     drops::{Drop, Telling},
     histogram::{Histogram, Quantiles},
 };
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub ledger: Vec<LedgerCheck>,
     /// What could not be recorded.
     pub loss: Loss,
+    /// What is wrong, and why, the most telling first: see [`diagnosis`](super::diagnosis).
+    pub diagnoses: Vec<Diagnosis>,
     /// What the probes cost, if the kernel counts it (`kernel.bpf_stats_enabled`) and how often they ran.
     pub probes: Vec<ProbeCost>,
     /// The bundled backend, when the observer was told of its control socket.
@@ -157,6 +160,8 @@ pub struct Listener {
     pub state: State,
     /// `sk_max_ack_backlog`; the accept queue is full at this + 1.
     pub backlog_limit: u32,
+    /// `net.core.somaxconn` of its network namespace, to which listen(2) cuts a backlog; null when unknown.
+    pub somaxconn: Option<u32>,
     /// Connections in the accept queue now.
     pub accept_queue: u32,
     /// Most connections in the accept queue since the last line; exact, not sampled.
@@ -171,6 +176,8 @@ pub struct Listener {
     pub accepted: u64,
     /// Part of `accepted` that went by a path which no probe sees.
     pub accepted_unseen: u64,
+    /// Part of `accepted` that an io_uring completed; 0 where the hook does not show it.
+    pub accepted_by_ring: u64,
     /// Connections destroyed in the accept queue.
     pub dropped_queued: u64,
     /// Connections that their peer reset while they waited in the accept queue; accept(2) returns them all the same.
@@ -204,6 +211,10 @@ pub struct Listener {
     pub synack_retransmits: u64,
     /// Accepted connections with data waiting that were never read, now.
     pub unread: u64,
+    /// Times that the rest of a request came 5 ms or more after its beginning was read.
+    pub pauses: u64,
+    /// Those of them that lasted 36 to 52 ms, about as long as an ACK is delayed.
+    pub pauses_as_delayed_ack: u64,
     /// Followed connections that have ended.
     pub ended: u64,
     /// Accept-queue wait, since start.
@@ -297,6 +308,8 @@ pub struct Host {
     pub embryonic_resets: u64,
     /// `TCPDeferAcceptDrop`: bare ACKs that TCP_DEFER_ACCEPT ignored.
     pub deferred_acks: u64,
+    /// `DelayedACKs`: ACKs that were sent late, because there was no data to send them with.
+    pub delayed_acks: u64,
 }
 
 /// One check of our figures against the kernel's; the `ledger` line.

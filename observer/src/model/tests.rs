@@ -56,6 +56,8 @@ fn sample(cookie: u64, time_ns: u64, depth: u32, counters: ListenerCounters) -> 
         syn_queue_young: 0,
         drops: 0,
         peak: depth,
+        somaxconn: 0,
+        reserved: 0,
         counters,
     })
 }

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, io::Write};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::kernel::{choice::Outcome, plan::Hook};
+use crate::{
+    kernel::{choice::Outcome, plan::Hook},
+    model::{diagnosis::RULES, snapshot::Meta},
+};
 
 /// The report.
 #[derive(Serialize)]
@@ -16,6 +19,19 @@ pub struct Report<'a> {
     pub version: &'a str,
     /// One for each signal of the plan.
     pub signals: Vec<Row>,
+    /// One for each rule.
+    pub diagnoses: Vec<RuleRow>,
+}
+
+/// Whether a rule can tell here.
+#[derive(Serialize)]
+pub struct RuleRow {
+    /// Name of the rule.
+    pub rule: &'static str,
+    /// What it finds.
+    pub what: &'static str,
+    /// Why it cannot tell; null when it can.
+    pub cannot_tell: Option<String>,
 }
 
 /// What became of one signal.
@@ -60,7 +76,7 @@ pub struct RefusedRow {
 }
 
 /// Makes the report; `fired` names the signals that a self-test has proved.
-pub fn report<'a>(kernel: &'a str, outcomes: &[Outcome], fired: Option<&BTreeSet<&str>>) -> Report<'a> {
+pub fn report<'a>(meta: &'a Meta, outcomes: &[Outcome], fired: Option<&BTreeSet<&str>>) -> Report<'a> {
     let signals = outcomes
         .iter()
         .map(|outcome| Row {
@@ -81,7 +97,11 @@ pub fn report<'a>(kernel: &'a str, outcomes: &[Outcome], fired: Option<&BTreeSet
             hooks: outcome.signal.hooks.iter().map(|hook| hook_row(outcome, hook)).collect(),
         })
         .collect();
-    Report { kernel, version: env!("CARGO_PKG_VERSION"), signals }
+    let diagnoses = RULES
+        .iter()
+        .map(|rule| RuleRow { rule: rule.name, what: rule.what, cannot_tell: rule.cannot_tell(meta) })
+        .collect();
+    Report { kernel: &meta.kernel, version: env!("CARGO_PKG_VERSION"), signals, diagnoses }
 }
 
 fn hook_row(outcome: &Outcome, hook: &Hook) -> HookRow {
@@ -125,6 +145,12 @@ fn table(out: &mut impl Write, report: &Report<'_>) -> std::io::Result<()> {
             writeln!(out, "{:signals$}    not {}: {}", "", refused.hook, refused.reason)?;
             writeln!(out, "{:signals$}    do: {}", "", refused.remedy)?;
         }
+    }
+    let blind = || report.diagnoses.iter().filter_map(|row| Some((row.rule, row.cannot_tell.as_ref()?)));
+    let all = report.diagnoses.len();
+    writeln!(out, "\nDIAGNOSES: {} of {all} rules can tell here", all - blind().count())?;
+    for (rule, reason) in blind() {
+        writeln!(out, "  {rule}: cannot tell: {reason}")?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! NDJSON: one object a line, each with `type` and `time_ns`; docs/stream.md describes them.
 
+mod findings;
 mod refusals;
 
 use std::{collections::HashMap, sync::Arc};
@@ -7,6 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use findings::Findings;
 use refusals::Told;
 
 use super::Output;
@@ -23,6 +25,8 @@ pub struct Stream {
     deeds: HashMap<(u32, u32), [u64; 4]>,
     /// Refusals of each listener that were told.
     refused: HashMap<u64, Told>,
+    /// What is known to be wrong by whoever reads the lines.
+    findings: Findings,
     /// The next lines are the last.
     last: bool,
     /// When the last change of the backend that was written happened.
@@ -61,6 +65,7 @@ impl Stream {
             only,
             deeds: HashMap::new(),
             refused: HashMap::new(),
+            findings: Findings::default(),
             last: false,
             changed_ns: 0,
         }
@@ -170,6 +175,11 @@ impl Output for Stream {
         if self.wants(LineType::Probe) {
             for probe in &snapshot.probes {
                 self.write("probe", time_ns, probe)?;
+            }
+        }
+        if self.wants(LineType::Diagnosis) {
+            for line in self.findings.next(&snapshot.diagnoses) {
+                self.write("diagnosis", time_ns, &line)?;
             }
         }
         if let Some(demo) = snapshot.demo.as_ref().filter(|_| self.wants(LineType::Pattern)) {

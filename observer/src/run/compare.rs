@@ -13,7 +13,7 @@ use crate::{
     cli,
     compare::{self, page, plan::Plan},
     failure::Failure,
-    view::figures,
+    figures,
 };
 
 /// Start and end of a run, beside its load.

@@ -6,6 +6,7 @@ use ratatui::text::Span;
 use super::screen::{Answer, Context, Help, View};
 use super::widget::{list::List, paragraph::wrap, pen::Pen};
 use super::{figures, header::signed, words};
+use crate::model::diagnosis::RULES;
 
 type Line = Vec<Span<'static>>;
 
@@ -20,6 +21,7 @@ impl View for Probes {
     fn draw(&mut self, context: &Context<'_>, pen: &mut Pen<'_>) {
         let mut lines = Vec::new();
         signals(context, &mut lines, pen.width());
+        rules(context, &mut lines);
         loss(context, &mut lines);
         ledger(context, &mut lines);
         cost(context, &mut lines);
@@ -82,6 +84,22 @@ fn signals(context: &Context<'_>, lines: &mut Vec<Line>, width: u16) {
         for part in wrap(note.map_or("", String::as_str), width.saturating_sub(28)) {
             lines.push(vec![Span::raw(" ".repeat(24)), Span::styled(part, styles.plain)]);
         }
+    }
+}
+
+/// Which diagnoses this kernel gives the figures for.
+fn rules(context: &Context<'_>, lines: &mut Vec<Line>) {
+    let styles = context.styles;
+    let meta = &context.snapshot().meta;
+    let blind: Vec<_> = RULES.iter().filter_map(|rule| Some((rule.name, rule.cannot_tell(meta)?))).collect();
+    let detail = format!("{} of {} rules can tell", RULES.len() - blind.len(), RULES.len());
+    section(context, lines, "Diagnoses", detail);
+    for (name, reason) in blind {
+        lines.push(vec![
+            Span::styled("! ", styles.bad),
+            Span::styled(format!("{name:<22}"), styles.plain),
+            Span::styled(format!("cannot tell: {reason}"), styles.plain),
+        ]);
     }
 }
 

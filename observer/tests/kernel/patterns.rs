@@ -94,7 +94,7 @@ fn client(address: SocketAddr, requests: usize) -> Client {
 }
 
 /// Reads one answer; returns its length in bytes.
-fn answer(stream: &mut BufReader<&TcpStream>) -> u64 {
+pub(crate) fn answer(stream: &mut BufReader<&TcpStream>) -> u64 {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         assert_ne!(

@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use demo_server::control::{ActiveLoad, Counters, ListenerState, Settings, State as DemoState};
 use demo_server::load::Mode;
+use observer::kernel::plan::{SIGNALS, Signal};
+use observer::model::diagnosis::Diagnoses;
 use observer::model::drops::Drop;
 use observer::model::histogram::Histogram;
 use observer::model::snapshot::{
@@ -45,6 +47,7 @@ pub(crate) struct Scene {
     pub(crate) probes: Vec<ProbeCost>,
     pub(crate) app: App,
     time_ns: u64,
+    diagnoses: Diagnoses,
     recent: Vec<Arc<Connection>>,
     slowest: Vec<Arc<Connection>>,
     turn: usize,
@@ -62,6 +65,7 @@ impl Scene {
             probes: probes(),
             app: App::new(options),
             time_ns: START_NS,
+            diagnoses: Diagnoses::default(),
             recent: Vec::new(),
             slowest: Vec::new(),
             turn: 0,
@@ -189,7 +193,7 @@ impl Scene {
                 reason: None,
             });
         }
-        Snapshot {
+        let mut snapshot = Snapshot {
             time_ns: self.time_ns,
             interval_ns: TICK_NS,
             meta: Arc::new(self.meta.clone()),
@@ -200,9 +204,12 @@ impl Scene {
             slowest: self.slowest.clone(),
             ledger,
             loss: self.loss.clone(),
+            diagnoses: Vec::new(),
             probes: self.probes.clone(),
             demo: self.demo.clone(),
-        }
+        };
+        snapshot.diagnoses = self.diagnoses.judge(&snapshot);
+        snapshot
     }
 
     fn advance(&mut self, index: usize) {
@@ -221,6 +228,7 @@ impl Scene {
         listener.accepted += u64::from(accepted);
         listener.ended += u64::from(accepted);
         listener.listen_drops += u64::from(dropped);
+        listener.overflows_between = (listener.listen_drops, listener.listen_drops);
         if listener.listen_drops > 0 {
             listener.drops = vec![Drop { cause: "accept_queue_full_syn", count: listener.listen_drops }];
         }
@@ -357,26 +365,14 @@ fn count(stages: &mut [Histogram; stage::STAGES], connection: &Connection) {
 }
 
 fn meta() -> Meta {
-    let hooks = [
-        ("accept", "fexit/inet_csk_accept"),
-        ("accept_queue", "fexit/inet_csk_reqsk_queue_add"),
-        ("data_queued", "tp_btf/sk_data_ready"),
-        ("ended", "tp_btf/tcp_destroy_sock"),
-        ("listen", "tp_btf/inet_sock_set_state"),
-        ("read", "tp/sys_exit_read"),
-        ("reset", "tp_btf/tcp_send_reset"),
-        ("synack_retransmit", "tp_btf/tcp_retransmit_synack"),
-        ("write", "tp/sys_exit_write"),
-    ];
+    let best =
+        |signal: &Signal| (signal.name.to_owned(), signal.hooks.first().map(|hook| hook.name.to_owned()));
     Meta {
         schema: 1,
         version: "0.1.0".to_owned(),
         kernel: "6.18.0".to_owned(),
         boot_time_unix_ns: 1_700_000_000_000_000_000,
-        signals: hooks
-            .iter()
-            .map(|(signal, hook)| ((*signal).to_owned(), Some((*hook).to_owned())))
-            .collect(),
+        signals: SIGNALS.iter().map(best).collect(),
         quantile_error: 0.0625,
         ..Meta::default()
     }

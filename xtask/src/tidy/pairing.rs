@@ -2,67 +2,57 @@
 
 use super::{Complaints, File};
 
-/// Things of which each is a file and a row in a table.
-struct Kind {
-    /// The file with the table.
-    table: &'static str,
-    /// Where the others are.
-    files: &'static str,
-    /// The constant of each, and the name of the table.
+/// A table, and the files that each have a row in it.
+struct Table {
+    /// Where the table is; the files lie in the directory of the same name.
+    path: &'static str,
+    /// What it is called.
+    name: &'static str,
+    /// What a file calls its row.
     row: &'static str,
-    rows: &'static str,
-    /// The field that holds its name.
-    field: &'static str,
+    /// The field that holds the name.
+    id: &'static str,
+    /// Files there that have none.
+    others: &'static [&'static str],
 }
 
-const KINDS: [Kind; 2] = [
-    Kind {
-        table: "demo-server/src/pattern.rs",
-        files: "demo-server/src/pattern/",
-        row: "PATTERN",
-        rows: "PATTERNS",
-        field: "id",
-    },
-    Kind {
-        table: "observer/src/lab.rs",
-        files: "observer/src/lab/",
-        row: "LAB",
-        rows: "LABS",
-        field: "name",
+const TABLES: [Table; 3] = [
+    Table { path: "demo-server/src/pattern.rs", name: "PATTERNS", row: "PATTERN", id: "id", others: &[] },
+    Table { path: "observer/src/lab.rs", name: "LABS", row: "LAB", id: "name", others: &[] },
+    Table {
+        path: "observer/src/model/diagnosis.rs",
+        name: "RULES",
+        row: "RULE",
+        id: "name",
+        others: &["tests"],
     },
 ];
 
-/// Every file of a kind has its row in the table, and what it holds is named as the file is. That every row has its
-/// file, the compiler sees to.
+/// Every file of a table has its row and is named as what it holds. That every row has its file, the compiler sees to.
 pub(super) fn files_have_rows(files: &[File]) -> Complaints {
-    KINDS.iter().flat_map(|kind| kind.complaints(files)).collect()
+    TABLES.iter().flat_map(|table| of_table(table, files)).collect()
 }
 
-impl Kind {
-    fn complaints(&self, files: &[File]) -> Complaints {
-        let Kind { table, row, rows, field, .. } = self;
-        let Some(text) = files.iter().find(|file| file.path == *table).map(|file| &file.text) else {
-            return Vec::new();
-        };
-        let mut complaints = Vec::new();
-        for file in files {
-            let Some(name) = file.path.strip_prefix(self.files).and_then(|path| path.strip_suffix(".rs"))
-            else {
-                continue;
-            };
-            if name.contains('/') {
-                continue;
-            }
-            if !text.contains(&format!(" {name}::{row},")) {
-                complaints.push(format!("{}: add the row `{name}::{row}` to {rows} in {table}", file.path));
-            }
-            let named = format!("{field}: \"{}\"", name.replace('_', "-"));
-            if !file.text.contains(&named) {
-                complaints.push(format!("{}: name what is in it as the file is named, `{named}`", file.path));
-            }
+fn of_table(table: &Table, files: &[File]) -> Complaints {
+    let Table { path, name: table_name, row, id, others } = table;
+    let Some(there) = files.iter().find(|file| file.path == *path) else { return Vec::new() };
+    let mut complaints = Vec::new();
+    for file in files {
+        let directory = path.trim_end_matches(".rs");
+        let name = file.path.strip_prefix(directory).and_then(|path| path.strip_prefix('/'));
+        let Some(name) = name.and_then(|path| path.strip_suffix(".rs")) else { continue };
+        if name.contains('/') || others.contains(&name) {
+            continue;
         }
-        complaints
+        if !there.text.contains(&format!(" {name}::{row},")) {
+            complaints.push(format!("{}: add the row `{name}::{row}` to {table_name} in {path}", file.path));
+        }
+        let wanted = format!("{id}: \"{}\"", name.replace('_', "-"));
+        if !file.text.contains(&wanted) {
+            complaints.push(format!("{}: its row must have the name of its file, `{wanted}`", file.path));
+        }
     }
+    complaints
 }
 
 /// The lines of `observer stream` are documented as long as they are written.
@@ -86,7 +76,7 @@ mod tests {
     fn a_file_needs_its_row_and_its_name() {
         let files = [
             file(
-                KINDS[0].table,
+                "demo-server/src/pattern.rs",
                 "static PATTERNS: &[Pattern] = &[\n    one_thread::PATTERN,\n    odd::PATTERN,\n",
             ),
             file("demo-server/src/pattern/one_thread.rs", "id: \"one-thread\","),
@@ -98,9 +88,19 @@ mod tests {
             [
                 "demo-server/src/pattern/new_one.rs: add the row `new_one::PATTERN` to PATTERNS in \
                  demo-server/src/pattern.rs",
-                "demo-server/src/pattern/odd.rs: name what is in it as the file is named, `id: \"odd\"`",
+                "demo-server/src/pattern/odd.rs: its row must have the name of its file, `id: \"odd\"`",
             ]
         );
+    }
+
+    #[test]
+    fn rules_have_rows_too() {
+        let table = file("observer/src/model/diagnosis.rs", "    found::RULE,\n");
+        let of = |path: &str, text: &str| file(&format!("observer/src/model/diagnosis/{path}.rs"), text);
+        let files = [table, of("found", "name: \"found\","), of("lost", "name: \"lost\","), of("tests", "")];
+        let complaints = files_have_rows(&files);
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        assert!(complaints[0].contains("`lost::RULE` to RULES"), "{complaints:?}");
     }
 
     #[test]

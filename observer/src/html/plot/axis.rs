@@ -1,6 +1,6 @@
 //! Axes: from values to places, and what is written along them.
 
-use crate::view::figures;
+use crate::figures;
 
 /// How values are spread along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

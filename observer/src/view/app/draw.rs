@@ -4,7 +4,7 @@ use ratatui::Frame;
 
 use super::{App, Overlay};
 use crate::view::widget::pen::Pen;
-use crate::view::{VIEWS, ascii, demo, footer, header, help, timeline};
+use crate::view::{VIEWS, ascii, demo, footer, header, help, timeline, why};
 
 /// The smallest terminal on which the screens say what they should.
 const LEAST: (u16, u16) = (64, 16);
@@ -47,6 +47,7 @@ impl App {
         header::draw(&mut pen.rows(0, header::ROWS), self.shown(), self.frozen.is_some(), &self.styles);
         if rule > 0 {
             pen.rule(header::ROWS, "─", self.styles.dim);
+            self.finding(&mut pen.rows(header::ROWS, rule));
         }
         self.body(&mut pen.rows(top, body));
         self.tabs_row = pen.area().y + top + body;
@@ -56,6 +57,17 @@ impl App {
             let notice = self.notice.as_ref().map(|(notice, _)| notice);
             let demo = demo::state(&self.shown().snapshot).is_some();
             self.tabs = footer::draw(&mut below, self.current, screen, notice, demo, &self.styles);
+        }
+    }
+
+    /// What is wrong with the chosen listener; the first screen says it at length.
+    fn finding(&self, pen: &mut Pen<'_>) {
+        let context = self.context();
+        let (Some(target), true) = (context.target, self.current > 0) else { return };
+        let listeners: Vec<_> = target.listeners(context.snapshot()).collect();
+        if let Some(found) = why::diagnoses(context.snapshot(), &listeners).next() {
+            let room = pen.width().saturating_sub(2);
+            pen.text(1, 0, room, &format!(" ▴ {} ", found.sentence), self.styles.warn);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a change has done: the time since the last one beside the times before it, in the same units.
 
-use crate::view::figures;
+use crate::figures;
 use crate::view::history::eras::Era;
 use crate::view::screen::Context;
 use crate::view::widget::pen::Pen;

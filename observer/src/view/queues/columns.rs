@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use crate::view::figures;
+use crate::figures;
 use crate::view::listeners::{Figures, Row};
 use crate::view::screen::Context;
 use crate::view::styles::state_words;

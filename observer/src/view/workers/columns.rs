@@ -1,8 +1,8 @@
 //! The columns of the list of threads, and what stands in each.
 
 use super::chance::Shares;
+use crate::figures;
 use crate::model::snapshot::Thread;
-use crate::view::figures;
 use crate::view::screen::Context;
 use crate::view::widget::bar::{Bar, bar};
 use crate::view::widget::pen::Pen;

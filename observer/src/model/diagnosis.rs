@@ -1,0 +1,283 @@
+//! What is wrong, why, and what to do: rules over snapshots, a file each and a row each in [`RULES`].
+//!
+//! A rule is a pure function: facts in, findings out. It says no more than its figures do, and where a signal that it
+//! needs is missing it says nothing. What a rule finds is shown when it has been so for a second, and goes when it has
+//! not been so for three: a figure that swings about a threshold must not make sentences flicker.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    evidence::{Facts, Past, Place},
+    snapshot::{Meta, Snapshot},
+};
+
+mod accepted_never_read;
+mod acceptor_busy;
+mod backlog_clamped;
+mod backlog_default;
+mod clients_gave_up;
+mod cookie_ghosts;
+mod delayed_ack_stall;
+mod exclusive_pile_up;
+mod load_generator_limit;
+mod ring_hides_queue;
+mod shard_stuck;
+mod stranded_queue;
+mod syn_flood_cookies;
+mod syn_flood_refused;
+mod thundering_herd;
+
+/// A finding is shown once it has been so for this long.
+const BEGINS_NS: u64 = 1_000_000_000;
+/// It goes when it has not been so for this long.
+const ENDS_NS: u64 = 3_000_000_000;
+
+/// Every rule, those first that explain most.
+pub static RULES: &[Rule] = &[
+    stranded_queue::RULE,
+    shard_stuck::RULE,
+    acceptor_busy::RULE,
+    ring_hides_queue::RULE,
+    accepted_never_read::RULE,
+    syn_flood_refused::RULE,
+    cookie_ghosts::RULE,
+    clients_gave_up::RULE,
+    backlog_clamped::RULE,
+    backlog_default::RULE,
+    delayed_ack_stall::RULE,
+    syn_flood_cookies::RULE,
+    thundering_herd::RULE,
+    exclusive_pile_up::RULE,
+    load_generator_limit::RULE,
+];
+
+/// One rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its name, in kebab case.
+    pub name: &'static str,
+    /// What it finds, in a few words.
+    pub what: &'static str,
+    /// The condition, with its thresholds.
+    pub when: &'static str,
+    /// Why that is so in the kernel.
+    pub why: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+    /// What it cannot do without.
+    pub needs: &'static [Need],
+    judge: fn(&Facts<'_>) -> Vec<Finding>,
+}
+
+/// Something that a rule cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// This signal.
+    Signal(&'static str),
+    /// The hook for `accept` shows which connections an io_uring accepted.
+    Rings,
+    /// All listeners of a network namespace are watched, so that its counters can be compared with theirs.
+    AllListeners,
+}
+
+impl Need {
+    /// What is missing; none when it is there.
+    fn missing(self, meta: &Meta) -> Option<String> {
+        let filters = &meta.filters;
+        match self {
+            Self::Signal(name) => {
+                let there = meta.signals.get(name).is_some_and(Option::is_some);
+                (!there).then(|| format!("signal {name} unavailable"))
+            }
+            Self::Rings => {
+                let hook = meta.signals.get("accept").and_then(Option::as_deref).unwrap_or_default();
+                let told = hook.contains("io_uring_complete");
+                (!told).then(|| "the hook for signal accept does not show accepts by io_uring".to_owned())
+            }
+            Self::AllListeners => {
+                let all = filters.ports.is_empty() && filters.pid.is_none() && filters.cgroup.is_none();
+                (!all).then(|| "not all listeners are watched (--port, --pid or --cgroup)".to_owned())
+            }
+        }
+    }
+}
+
+impl Rule {
+    /// Why it cannot tell here; none when it can.
+    pub fn cannot_tell(&self, meta: &Meta) -> Option<String> {
+        let missing: Vec<String> = self.needs.iter().filter_map(|need| need.missing(meta)).collect();
+        (!missing.is_empty()).then(|| missing.join(", "))
+    }
+}
+
+/// One figure of the evidence.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Figure {
+    /// A count, exact.
+    Count(u64),
+    /// Per second, or a part of one.
+    Rate(f64),
+    /// A name.
+    Name(String),
+}
+
+impl From<u64> for Figure {
+    fn from(count: u64) -> Self {
+        Self::Count(count)
+    }
+}
+
+impl From<u32> for Figure {
+    fn from(count: u32) -> Self {
+        Self::Count(count.into())
+    }
+}
+
+impl From<f64> for Figure {
+    fn from(rate: f64) -> Self {
+        // Three digits after the point; more would be noise.
+        Self::Rate((rate * 1000.0).round() / 1000.0)
+    }
+}
+
+impl From<String> for Figure {
+    fn from(name: String) -> Self {
+        Self::Name(name)
+    }
+}
+
+/// Name → figure.
+pub type Evidence = BTreeMap<&'static str, Figure>;
+
+/// What a rule found in one snapshot.
+#[derive(Debug, Clone, PartialEq)]
+struct Finding {
+    place: String,
+    netns: u32,
+    listeners: Vec<u64>,
+    sentence: String,
+    evidence: Evidence,
+    /// How bad it is; twice or half of it is a change worth telling.
+    extent: f64,
+}
+
+impl Finding {
+    /// One about all listeners of a place.
+    fn at<const N: usize>(
+        place: &Place<'_>,
+        extent: f64,
+        sentence: String,
+        evidence: [(&'static str, Figure); N],
+    ) -> Self {
+        Self {
+            place: place.name.to_owned(),
+            netns: place.netns,
+            listeners: place.members.iter().map(|member| member.listener.cookie).collect(),
+            sentence,
+            evidence: evidence.into(),
+            extent,
+        }
+    }
+}
+
+/// What is wrong at one place; the `diagnosis` line.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Diagnosis {
+    /// Name of the rule.
+    pub rule: &'static str,
+    /// The address on which its listeners listen, or the network namespace.
+    pub place: String,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// Cookies of the listeners that it is about; none when it is about the namespace.
+    pub listeners: Vec<u64>,
+    /// It has been so since.
+    pub since_ns: u64,
+    /// It was so when last looked at: the figures are of then.
+    pub seen_ns: u64,
+    /// The counts in it were taken over this long.
+    pub window_ns: u64,
+    /// What is wrong, with the figures.
+    pub sentence: String,
+    /// The figures.
+    pub evidence: Evidence,
+    /// What to do.
+    pub remedy: &'static str,
+    /// How bad it is, in the unit of the rule.
+    #[serde(skip)]
+    pub extent: f64,
+}
+
+/// Which rule, where.
+type Key = (usize, u32, String);
+
+/// What has been found, and since when.
+#[derive(Debug, Default)]
+pub struct Diagnoses {
+    past: Past,
+    courses: BTreeMap<Key, Course>,
+}
+
+/// A finding over time.
+#[derive(Debug)]
+struct Course {
+    diagnosis: Diagnosis,
+    shown: bool,
+}
+
+impl Diagnoses {
+    /// Judges a snapshot by what came before it.
+    pub fn judge(&mut self, snapshot: &Snapshot) -> Vec<Diagnosis> {
+        let now = snapshot.time_ns;
+        let facts = self.past.facts(snapshot);
+        // A finding is about the time since the snapshot before.
+        let begun = now.saturating_sub(snapshot.interval_ns.min(facts.window_ns));
+        for (index, rule) in RULES.iter().enumerate() {
+            if facts.window_ns == 0 || rule.cannot_tell(&snapshot.meta).is_some() {
+                continue;
+            }
+            for found in (rule.judge)(&facts) {
+                let key = (index, found.netns, found.place.clone());
+                let since_ns = self.courses.get(&key).map_or(begun, |course| course.diagnosis.since_ns);
+                let shown = self.courses.get(&key).is_some_and(|course| course.shown);
+                let course = Course {
+                    shown: shown || now.saturating_sub(since_ns) >= BEGINS_NS,
+                    diagnosis: found.diagnosis(rule, since_ns, now, facts.window_ns),
+                };
+                self.courses.insert(key, course);
+            }
+        }
+        self.past.keep(snapshot);
+        // What was never shown ends at once.
+        self.courses.retain(|_, course| {
+            let seen = course.diagnosis.seen_ns;
+            seen == now || course.shown && now.saturating_sub(seen) < ENDS_NS
+        });
+        let shown = self.courses.values().filter(|course| course.shown);
+        shown.map(|course| course.diagnosis.clone()).collect()
+    }
+}
+
+impl Finding {
+    fn diagnosis(self, rule: &Rule, since_ns: u64, seen_ns: u64, window_ns: u64) -> Diagnosis {
+        Diagnosis {
+            rule: rule.name,
+            place: self.place,
+            netns: self.netns,
+            listeners: self.listeners,
+            since_ns,
+            seen_ns,
+            window_ns,
+            sentence: self.sentence,
+            evidence: self.evidence,
+            remedy: rule.remedy,
+            extent: self.extent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! What the rules judge by: a snapshot, and what was counted in the seconds before it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use super::snapshot::{Host, Listener, Snapshot, Thread, stage};
+
+/// Counts are taken over this long, or since the start if that is shorter.
+const WINDOW_NS: u64 = 2_000_000_000;
+/// Two kept instants are at least this far apart, so that their number is bounded however often snapshots are made.
+const APART_NS: u64 = 200_000_000;
+
+/// Totals of one listener, or what was counted in between two instants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) enqueued: u64,
+    pub(super) accepted: u64,
+    /// Part of `accepted`: completed by an io_uring.
+    pub(super) accepted_by_ring: u64,
+    /// Refused for a full accept queue, at least.
+    pub(super) overflows: u64,
+    /// Reset by their client while queued.
+    pub(super) aborted: u64,
+    /// Came through a cookie.
+    pub(super) cookies: u64,
+    /// Read for the first time.
+    pub(super) first_reads: u64,
+    /// Within a request.
+    pub(super) pauses: u64,
+    /// Part of them.
+    pub(super) pauses_as_delayed_ack: u64,
+}
+
+impl Counts {
+    fn of(listener: &Listener) -> Self {
+        Self {
+            enqueued: listener.enqueued,
+            accepted: listener.accepted,
+            accepted_by_ring: listener.accepted_by_ring,
+            overflows: listener.overflows_between.0,
+            aborted: listener.aborted_queued,
+            cookies: listener.cookies,
+            first_reads: listener.stages[stage::ACCEPT_TO_READ].total(),
+            pauses: listener.pauses,
+            pauses_as_delayed_ack: listener.pauses_as_delayed_ack,
+        }
+    }
+
+    fn with(self, other: Self, join: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            enqueued: join(self.enqueued, other.enqueued),
+            accepted: join(self.accepted, other.accepted),
+            accepted_by_ring: join(self.accepted_by_ring, other.accepted_by_ring),
+            overflows: join(self.overflows, other.overflows),
+            aborted: join(self.aborted, other.aborted),
+            cookies: join(self.cookies, other.cookies),
+            first_reads: join(self.first_reads, other.first_reads),
+            pauses: join(self.pauses, other.pauses),
+            pauses_as_delayed_ack: join(self.pauses_as_delayed_ack, other.pauses_as_delayed_ack),
+        }
+    }
+}
+
+/// What had been counted at one instant.
+#[derive(Debug, Default)]
+struct Totals {
+    time_ns: u64,
+    listeners: HashMap<u64, (Counts, u32)>,
+    hosts: HashMap<u32, Host>,
+}
+
+/// What had been counted at the instants of the last seconds.
+#[derive(Debug, Default)]
+pub(super) struct Past(VecDeque<Totals>);
+
+impl Past {
+    /// Keeps the totals of a snapshot.
+    pub(super) fn keep(&mut self, snapshot: &Snapshot) {
+        let since = |past: &Totals| snapshot.time_ns.saturating_sub(past.time_ns);
+        if self.0.back().is_some_and(|last| since(last) < APART_NS) {
+            return;
+        }
+        self.0.push_back(Totals {
+            time_ns: snapshot.time_ns,
+            listeners: snapshot
+                .listeners
+                .iter()
+                .map(|listener| (listener.cookie, (Counts::of(listener), listener.accept_queue)))
+                .collect(),
+            hosts: snapshot.hosts.iter().map(|host| (host.netns, *host)).collect(),
+        });
+    }
+
+    /// A snapshot, and what was counted before it.
+    pub(super) fn facts<'a>(&mut self, snapshot: &'a Snapshot) -> Facts<'a> {
+        // Keeps one that is a whole window old, if there is one.
+        let is_old = |past: &Totals| snapshot.time_ns.saturating_sub(past.time_ns) >= WINDOW_NS;
+        while self.0.get(1).is_some_and(is_old) {
+            self.0.pop_front();
+        }
+        let then = self.0.front();
+        let mut places: BTreeMap<(u32, &str), Place<'a>> = BTreeMap::new();
+        for listener in snapshot.listeners.iter().filter(|listener| listener.closed_ns.is_none()) {
+            let begun = then.is_some_and(|then| listener.opened_ns.is_some_and(|ns| ns >= then.time_ns));
+            let before = then.and_then(|then| then.listeners.get(&listener.cookie).copied());
+            // What was counted of one that nobody had looked at before cannot be put into these seconds.
+            let Some((before, depth_before)) = before.or(begun.then(Default::default)) else { continue };
+            places
+                .entry((listener.netns, listener.addr.as_str()))
+                .or_insert_with(|| Place { name: &listener.addr, netns: listener.netns, members: Vec::new() })
+                .members
+                .push(Member {
+                    listener,
+                    counted: Counts::of(listener).with(before, u64::saturating_sub),
+                    depth_before,
+                });
+        }
+        let hosts = snapshot
+            .hosts
+            .iter()
+            .filter_map(|host| Some((*host, *then?.hosts.get(&host.netns)?)))
+            .map(|(now, before)| (now.netns, since(now, before)))
+            .collect();
+        Facts {
+            snapshot,
+            window_ns: then.map_or(0, |then| snapshot.time_ns.saturating_sub(then.time_ns)),
+            places: places.into_values().collect(),
+            hosts,
+        }
+    }
+}
+
+/// Those counters of a namespace that rules ask for.
+fn since(now: Host, before: Host) -> Host {
+    Host {
+        netns: now.netns,
+        listen_overflows: now.listen_overflows.saturating_sub(before.listen_overflows),
+        syn_queue_full_drops: now.syn_queue_full_drops.saturating_sub(before.syn_queue_full_drops),
+        cookies_sent: now.cookies_sent.saturating_sub(before.cookies_sent),
+        cookies_received: now.cookies_received.saturating_sub(before.cookies_received),
+        delayed_acks: now.delayed_acks.saturating_sub(before.delayed_acks),
+        ..Host::default()
+    }
+}
+
+/// A listener, and what was counted of it.
+#[derive(Debug, Clone)]
+pub(super) struct Member<'a> {
+    pub(super) listener: &'a Listener,
+    pub(super) counted: Counts,
+    /// Depth of its accept queue when counting began.
+    pub(super) depth_before: u32,
+}
+
+impl Member<'_> {
+    /// Its accept queue is full, or was when somebody was refused.
+    pub(super) fn is_saturated(&self) -> bool {
+        self.counted.overflows > 0 || self.listener.accept_queue > self.listener.backlog_limit
+    }
+}
+
+/// An address on which one or several listeners listen.
+#[derive(Debug, Clone)]
+pub(super) struct Place<'a> {
+    pub(super) name: &'a str,
+    pub(super) netns: u32,
+    pub(super) members: Vec<Member<'a>>,
+}
+
+impl Place<'_> {
+    /// What was counted at all of its listeners.
+    pub(super) fn counted(&self) -> Counts {
+        let all = self.members.iter().map(|member| member.counted);
+        all.fold(Counts::default(), |sum, counts| sum.with(counts, u64::saturating_add))
+    }
+
+    /// One of its accept queues is full, or was when somebody was refused.
+    pub(super) fn is_saturated(&self) -> bool {
+        self.members.iter().any(Member::is_saturated)
+    }
+
+    fn has(&self, cookie: u64) -> bool {
+        self.members.iter().any(|member| member.listener.cookie == cookie)
+    }
+}
+
+/// What a rule judges by.
+#[derive(Debug)]
+pub(super) struct Facts<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    /// Counts were taken over this long.
+    pub(super) window_ns: u64,
+    pub(super) places: Vec<Place<'a>>,
+    hosts: HashMap<u32, Host>,
+}
+
+impl<'a> Facts<'a> {
+    /// What a namespace counted; none when it is not known.
+    pub(super) fn host(&self, netns: u32) -> Option<&Host> {
+        self.hosts.get(&netns)
+    }
+
+    /// Counts per second.
+    pub(super) fn rate(&self, count: u64) -> f64 {
+        if self.window_ns == 0 { 0.0 } else { count as f64 * 1e9 / self.window_ns as f64 }
+    }
+
+    /// Threads that accept from a place, the busiest first: those of the process that listens, and whoever was seen to
+    /// accept a connection of it.
+    pub(super) fn acceptors(&self, place: &Place<'_>) -> Vec<&'a Thread> {
+        let holds = |pid: u32| place.members.iter().any(|member| member.listener.pid == pid);
+        // A process with other listeners has other acceptors; those of this one show in the connections that ended.
+        let others = self.snapshot.listeners.iter().filter(|other| !place.has(other.cookie));
+        let shared = others.into_iter().any(|other| holds(other.pid));
+        let seen: BTreeSet<u32> = self
+            .snapshot
+            .recent
+            .iter()
+            .chain(&self.snapshot.slowest)
+            .filter(|connection| connection.listener.is_some_and(|cookie| place.has(cookie)))
+            .filter_map(|connection| Some(connection.acceptor.as_ref()?.tid))
+            .collect();
+        let own = |thread: &Thread| holds(thread.pid) && (!shared || seen.is_empty());
+        let mut found: Vec<&Thread> = self
+            .snapshot
+            .threads
+            .iter()
+            .filter(|thread| !thread.exited && thread.accepts > 0)
+            .filter(|thread| seen.contains(&thread.tid) || own(thread))
+            .collect();
+        found.sort_by(|one, other| other.rates.accepts.total_cmp(&one.rates.accepts));
+        found
+    }
+}
+
+/// A thread as sentences name it.
+pub(super) fn name(thread: &Thread) -> String {
+    format!("{}/{}", thread.comm, thread.tid)
+}
