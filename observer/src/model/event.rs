@@ -5,20 +5,27 @@ use observer_ebpf::{
     record::{Connection, ListenerEntry, Sample, ThreadEntry, ThreadKey},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::snapshot::{Demo, ProbeCost};
 
-/// One thing that happened, or that was read.
-#[derive(Debug, Clone)]
+/// One thing that happened, or that was read. The kernel's records are recorded as they are, all else by serde.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Event {
     /// A listener is watched from now on, or its histograms were read again.
+    #[serde(skip)]
     Listener(Box<ListenerEntry>),
     /// A listener's socket is gone; these are its last figures.
+    #[serde(skip)]
     ListenerClosed(Box<ListenerEntry>),
     /// Queue depths of a listener.
+    #[serde(skip)]
     Sample(Sample),
     /// A connection ended.
+    #[serde(skip)]
     Connection(Box<Connection>),
     /// What a thread did so far.
+    #[serde(skip)]
     Thread(ThreadKey, ThreadEntry),
     /// What /proc tells of a thread; `None` when it is gone.
     Task {
@@ -46,6 +53,8 @@ pub enum Event {
         /// Inode number of the namespace.
         netns: u32,
     },
+    /// So many connections ended, and that is all that a recording tells of them.
+    Unrecorded(u64),
     /// Loss counters of the kernel half.
     Loss([u64; loss::COUNTERS as usize]),
     /// What the probes cost.
@@ -56,7 +65,8 @@ pub enum Event {
 
 /// Counters of `/proc/PID/net/netstat` and `snmp` since the namespace was made. On loopback they count both ends of a
 /// connection.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HostCounters {
     /// `LINUX_MIB_LISTENOVERFLOWS`.
     pub listen_overflows: u64,
