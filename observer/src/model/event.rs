@@ -4,8 +4,7 @@ use observer_ebpf::{
     loss,
     record::{Connection, ListenerEntry, Sample, ThreadEntry, ThreadKey},
 };
-
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::snapshot::{Demo, ProbeCost};
 
@@ -56,11 +55,19 @@ pub enum Event {
     /// So many connections ended, and that is all that a recording tells of them.
     Unrecorded(u64),
     /// Loss counters of the kernel half.
-    Loss([u64; loss::COUNTERS as usize]),
+    Loss(#[serde(deserialize_with = "as_many_as_there_were")] [u64; loss::COUNTERS as usize]),
     /// What the probes cost.
     Probes(Vec<ProbeCost>),
     /// News of the bundled backend.
     Demo(Box<Demo>),
+}
+
+/// A counter that was not there yet had counted nothing.
+fn as_many_as_there_were<'de, const N: usize, D: Deserializer<'de>>(from: D) -> Result<[u64; N], D::Error> {
+    let mut counters = [0; N];
+    let there = Vec::<u64>::deserialize(from)?;
+    counters.iter_mut().zip(there).for_each(|(counter, count)| *counter = count);
+    Ok(counters)
 }
 
 /// Counters of `/proc/PID/net/netstat` and `snmp` since the namespace was made. On loopback they count both ends of a

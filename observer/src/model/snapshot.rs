@@ -79,7 +79,7 @@ pub struct Meta {
 }
 
 /// Which of a listener's cookies are counted on this kernel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CookiesTold {
     /// Those that were sent.
     pub sent: bool,

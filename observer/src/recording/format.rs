@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result, bail};
 use observer_ebpf::record::{Connection, ListenerEntry, Sample, ThreadEntry, ThreadKey};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{drops::Telling, snapshot::Meta};
+use crate::model::{
+    drops::Telling,
+    snapshot::{CookiesTold, Meta},
+};
 
 /// The first bytes of a recording: one that is no text, a name, and a line end that a transfer as text would change.
 pub const MAGIC: [u8; 8] = *b"\x89OBSREC\n";
@@ -32,6 +35,8 @@ pub struct Description {
     pub meta: Meta,
     /// Part of it that no output shows.
     pub telling: Telling,
+    /// Another such part.
+    pub cookies: CookiesTold,
     /// When the recording began.
     pub begun_ns: u64,
     /// Whether ended connections are in it, each.
@@ -43,8 +48,20 @@ pub struct Description {
 impl Description {
     /// Of a recording that begins now.
     pub fn new(meta: &Meta, begun_ns: u64, connections: bool) -> Self {
-        let telling = meta.telling;
-        Self { meta: meta.clone(), telling, begun_ns, connections, records: records() }
+        // Field by field, so that one that is not in the lines cannot be forgotten here.
+        let Meta {
+            schema: _,
+            version: _,
+            kernel: _,
+            boot_time_unix_ns: _,
+            signals: _,
+            signal_notes: _,
+            filters: _,
+            quantile_error: _,
+            telling,
+            cookies,
+        } = *meta;
+        Self { meta: meta.clone(), telling, cookies, begun_ns, connections, records: records() }
     }
 
     /// The beginning of the file.
@@ -66,6 +83,7 @@ impl Description {
             bail!("the kernel's records in it are laid out in another way: {:?}", description.records);
         }
         description.meta.telling = description.telling;
+        description.meta.cookies = description.cookies;
         Ok(description)
     }
 }

@@ -38,6 +38,7 @@ pub(super) async fn run(options: cli::Replay) -> Result<()> {
         app: App::new(looks(options.ascii)),
         speed: options.speed,
         plays: !options.paused,
+        damage: None,
         keys: Keys::read()?,
         terminal: Terminal::take()?,
     };
@@ -46,9 +47,11 @@ pub(super) async fn run(options: cli::Replay) -> Result<()> {
         replay.app.tell(Err(remark.clone()));
     }
     let outcome = replay.run(&mut signals).await;
+    let damage = replay.damage.take();
+    // What is said from here on stands on the terminal as it was before.
     drop(replay);
     remarks.iter().for_each(|remark| eprintln!("observer: {remark}"));
-    outcome
+    outcome.and(damage.map_or(Ok(()), Err))
 }
 
 struct Replay {
@@ -58,6 +61,8 @@ struct Replay {
     due_ns: u64,
     speed: u16,
     plays: bool,
+    /// Why it cannot be played any further.
+    damage: Option<anyhow::Error>,
     // Before the terminal in the order of drop: the reading thread must be gone when the terminal is put back.
     keys: Keys,
     terminal: Terminal,
@@ -125,11 +130,14 @@ impl Replay {
                 self.app.update(Arc::new(snapshot));
             }
             Ok(None) => self.plays = false,
-            Err(error) => {
-                self.plays = false;
-                self.app.tell(Err(format!("{error:#}")));
-            }
+            Err(error) => self.damaged(error),
         }
+    }
+
+    fn damaged(&mut self, error: anyhow::Error) {
+        self.plays = false;
+        self.app.tell(Err(format!("{error:#}")));
+        self.damage = Some(error);
     }
 
     fn step_forward(&mut self) {
@@ -144,8 +152,7 @@ impl Replay {
         }
         let Self { player, app, .. } = self;
         if let Err(error) = player.seek(time_ns, &mut |snapshot| app.update(Arc::new(snapshot))) {
-            self.plays = false;
-            self.app.tell(Err(format!("{error:#}")));
+            self.damaged(error);
         }
         let (first, last) = self.player.span_ns();
         self.due_ns = time_ns.clamp(first, last);

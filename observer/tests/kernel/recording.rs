@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::Instant,
 };
 
@@ -255,17 +255,6 @@ fn a_full_disk_ends_the_recording_and_nothing_else() {
 }
 
 #[test]
-fn what_cannot_be_written_is_known_before_the_probes() {
-    // Without any privilege the file is what is complained about.
-    for (file, says) in [("/nowhere/at/all", "No such file"), ("/proc/version", "is there already")] {
-        let output = binary().args(["record", file]).output().expect("cannot start the observer");
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(file) || said.contains(says), "{said}");
-    }
-}
-
-#[test]
 fn begun_in_the_middle_it_has_all_that_was_there() {
     isolated(|| {
         let directory = Directory::new();
@@ -324,24 +313,5 @@ fn begun_in_the_middle_it_has_all_that_was_there() {
             snapshot.threads.iter().map(|thread| (thread.tid, thread.accepts, thread.reads)).collect()
         };
         assert_eq!(deeds(&there), deeds(&live));
-    });
-}
-
-#[test]
-fn the_binary_needs_no_privilege_to_replay() {
-    isolated(|| {
-        let directory = Directory::new();
-        let file = directory.file("a");
-        let recording = Recording::start(&file, "50ms", &[]);
-        kill_process(Pid::from_child(&recording.0), Signal::INT).expect("cannot send SIGINT");
-        assert_eq!(recording.ended().0, Some(0));
-        let mut command = Command::new("setpriv");
-        command.args(["--bounding-set=-all", "--inh-caps=-all"]).arg(env!("CARGO_BIN_EXE_observer"));
-        let output = command.args(["stream", "--replay", &file]).output();
-        let Ok(output) = output else {
-            println!("SKIPPED: recording::the_binary_needs_no_privilege_to_replay: setpriv is not here");
-            return;
-        };
-        assert_eq!(output.status.code(), Some(0), "{output:?}");
     });
 }

@@ -78,6 +78,7 @@ pub(super) fn story(seed: u64, seconds: u64) -> Vec<Step> {
         bytes_read: 0,
         bytes_written: 0,
         last_ns: 0,
+        sleeps: 3,
         comm: *b"acceptor\0\0\0\0\0\0\0\0",
     };
     let mut produced = 0;
@@ -106,7 +107,7 @@ pub(super) fn story(seed: u64, seconds: u64) -> Vec<Step> {
             tell(Event::Sample(sample(entry, time_ns, chance.below(9) as u32)));
         }
         tell(Event::Thread(ThreadKey { pid: 6, tid: 7, started_ns: 5 }, thread));
-        tell(Event::Task { pid: 6, tid: 7, task: Some(("änd so on".into(), 3 * second)) });
+        tell(Event::Task { pid: 6, tid: 7, task: Some(("änd so on".into(), Some(3 * second))) });
         tell(Event::Task { pid: 6, tid: 8, task: None });
         tell(Event::ThreadsRead { time_ns });
         let counters = HostCounters { passive_opens: produced, ..HostCounters::default() };
