@@ -8,7 +8,7 @@
 //! - [`App`]: what is shown and what was chosen; [`Options`], [`Effect`]
 //! - `VIEWS`: the screens, a row each; `screen` says what a screen is
 //! - `queues`, `journey`, `workers`, `connections`, `pattern`, `probes`: the screens
-//! - `header`, `footer`, `help`, `timeline`: what stands around and over them
+//! - `header`, `footer`, `playback`, `help`, `timeline`: what stands around and over them
 //! - `history`: what is remembered of earlier snapshots
 //! - `listeners`, `why`, `hand_offs`, `demo`: what is read out of a snapshot
 //! - `widget`, `styles`, `ascii`: how it is put on the screen
@@ -28,6 +28,7 @@ mod journey;
 mod listeners;
 mod options;
 mod pattern;
+mod playback;
 mod probes;
 mod queues;
 mod screen;
@@ -43,6 +44,7 @@ use crate::figures;
 pub use app::App;
 pub use effect::Effect;
 pub use options::Options;
+pub use playback::{Origin, Playback};
 
 /// One row of the table of screens.
 struct Screen {

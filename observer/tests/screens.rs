@@ -13,6 +13,8 @@ mod fixture;
 mod keys;
 #[path = "screens/oddities.rs"]
 mod oddities;
+#[path = "screens/playback.rs"]
+mod playback;
 #[path = "screens/scenes.rs"]
 mod scenes;
 

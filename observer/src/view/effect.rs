@@ -11,6 +11,8 @@ pub enum Effect {
     Demo(Request),
     /// Ask the terminal for mouse events, or no longer.
     Mouse(bool),
+    /// Record from now on, or end the recording, and tell [`App::tell`](super::App::tell) what came of it.
+    Record,
     /// Draw everything anew, because something else may have written to the terminal.
     Redraw,
 }

@@ -11,6 +11,7 @@ const KEYS: &[(&str, &str)] = &[
     ("Enter, Esc", "open, back"),
     ("space", "pause: the screen stands still, recording goes on"),
     ("p 1-5", "switch the backend's pattern (with demo-server)"),
+    ("R", "record into a file from now on, or end the recording; observer replay FILE shows it"),
     ("m", "mouse on or off"),
     ("Ctrl-L", "draw everything anew"),
     ("q, Ctrl-C", "quit"),
