@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How often the books are looked at again if they do not balance at the end.
-const LOOKS_FOR_BALANCE: usize = 50;
+const LOOKS_FOR_BALANCE: usize = 200;
 /// Signals of the plan whose lack leaves figures out of a comparison.
 const SIGNALS: [&str; 5] = ["enqueue", "accept", "read", "drop", "queue_depth"];
 
