@@ -24,6 +24,7 @@ use std::{collections::BTreeMap, thread, time::UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 
 use crate::run::meta;
+use figure::FIGURES;
 use outcome::{Cell, Comparison, Repetition, VERSION};
 use plan::{Plan, Run};
 use verdict::Verdicts;
@@ -61,6 +62,7 @@ pub fn run(plan: Plan, mut begins: impl FnMut(usize, &Run)) -> Result<Comparison
         verdicts: Verdicts::of(&cells, baseline),
         plan,
         unavailable,
+        figures: FIGURES,
         cells,
     })
 }

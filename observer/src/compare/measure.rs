@@ -87,8 +87,15 @@ fn within(arena: &Arena, plan: &Plan, run: &Run) -> Result<Measured> {
     let server_cpu_ns =
         processor::used_ns(backend.pid()).zip(idle).map(|(now, idle)| now.saturating_sub(idle));
     let (round, place) = (run.round, run.place);
-    let repetition = Repetition { round, place, client, kernel: book.close(&last), server_cpu_ns };
-    Ok(Measured { repetition, unavailable: unavailable(watch.meta()) })
+    let repetition = Repetition {
+        round,
+        place,
+        client,
+        kernel: book.close(&last),
+        server_cpu_ns,
+        figures: BTreeMap::new(),
+    };
+    Ok(Measured { repetition: repetition.figured(), unavailable: unavailable(watch.meta()) })
 }
 
 fn unavailable(meta: &Meta) -> BTreeMap<String, String> {

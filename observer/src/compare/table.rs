@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use demo_server::load::Profile;
+use demo_server::load::{Mode, Profile};
 
 use super::{
     figure::{FIGURES, Figure, Witness, change},
@@ -81,7 +81,11 @@ impl Comparison {
     /// What a load is, and what replaces its own parameters.
     pub fn load_line(&self, profile: &Profile) -> String {
         let rate = self.plan.overrides.rate.map(|rate| format!("; here {rate} a second")).unwrap_or_default();
-        format!("{}{rate}", profile.line)
+        let pace = match profile.mode {
+            Mode::Closed => "; a slower server gets fewer requests",
+            Mode::Open | Mode::Burst => "",
+        };
+        format!("{}{rate}{pace}", profile.line)
     }
 
     /// What differs and what does not, a sentence for each pattern under each load.

@@ -60,8 +60,12 @@ fn both_sides_agree(repetition: &Value) {
     assert_eq!(deepest, Some(peak), "the deepest of all intervals");
     // Every connection was in the queue for a moment.
     assert!(peak >= 1 && peak <= number(&kernel["backlog_limit"]) + 1, "{peak}");
-    assert!(number(&kernel["wakeups"]) > 0);
+    let woken = number(&kernel["wakeups"]);
+    assert!(woken > 0);
+    assert_eq!(repetition["figures"]["wakeups_per_accept"], woken as f64 / connections as f64);
     assert!(number(&repetition["server_cpu_ns"]) > 0);
+    let known = repetition["figures"].as_object().expect("figures by name");
+    assert!(!known.is_empty() && known.values().all(Value::is_number), "{known:?}");
 }
 
 #[test]
