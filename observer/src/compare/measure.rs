@@ -3,12 +3,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::{
     outcome::{Depth, Distribution, Kernel, Repetition, Worker},
@@ -42,15 +45,15 @@ pub struct Measured {
     pub unavailable: BTreeMap<String, String>,
 }
 
-/// Runs it.
+/// Runs it, unless and until `stop` is set.
 ///
 /// # Errors
-/// When there is no namespace, no server, no load or no observation to be had.
-pub fn repetition(plan: &Plan, run: &Run) -> Result<Measured> {
-    arena::run(PATIENCE, |arena| within(arena, plan, run))
+/// When there is no namespace, no server, no load or no observation to be had, or it was stopped.
+pub fn repetition(plan: &Plan, run: &Run, stop: &AtomicBool) -> Result<Measured> {
+    arena::run(PATIENCE, |arena| within(arena, plan, run, stop))
 }
 
-fn within(arena: &Arena, plan: &Plan, run: &Run) -> Result<Measured> {
+fn within(arena: &Arena, plan: &Plan, run: &Run, stop: &AtomicBool) -> Result<Measured> {
     let mut watch = Watch::start(arena)?;
     let mut backend = arena.serve(run.pattern.id, &plan.settings)?;
     let threads = backend.state()?.threads;
@@ -66,6 +69,7 @@ fn within(arena: &Arena, plan: &Plan, run: &Run) -> Result<Measured> {
     let mut load = arena.load(backend.address(), run.profile.name, &plan.load())?;
     let client = loop {
         thread::sleep(LOOK);
+        ensure!(!stop.load(Ordering::Relaxed), "interrupted");
         book.take(begun.elapsed(), &watch.look()?);
         // They are counted; each by itself is not needed.
         watch.take_ended();
