@@ -54,8 +54,10 @@ fn advice(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], row
     let remedy = why::remedy(context.snapshot(), listeners, row)
         .map(|remedy| wrap(&remedy, width))
         .unwrap_or_default();
-    let reason = wrap(&why::why(context.snapshot(), listeners, row), width);
-    let reason_rows = reason.len().min(rows.saturating_sub(remedy.len().min(1)));
+    let most = rows.saturating_sub(remedy.len().min(1));
+    let fits = |text: &str| wrap(text, width).len() <= most;
+    let reason = wrap(&why::why(context.snapshot(), listeners, row, fits), width);
+    let reason_rows = reason.len().min(most);
     pen.text(1, 0, LABEL, "WHY", styles.state(row.state));
     for (y, line) in reason.iter().take(reason_rows).enumerate() {
         pen.text(LABEL, y as u16, u16::MAX, line, styles.plain);
