@@ -32,6 +32,8 @@ pub enum Command {
     Record(Record),
     /// The screen, fed from a recording: play, pause, seek, step. Needs no privilege.
     Replay(Replay),
+    /// A recording as one page with plots, for any browser: no network, no script.
+    Report(Report),
     /// What this kernel gives: each signal, the hook in use, and why better ones were refused.
     Doctor(Doctor),
     /// Guided experiments with the kernel's queues; without a name, the list.
@@ -136,6 +138,17 @@ pub struct Replay {
     /// Draw with ASCII characters only.
     #[arg(long)]
     pub ascii: bool,
+}
+
+/// Options of `report`.
+#[derive(Debug, Clone, Args)]
+pub struct Report {
+    /// The recording.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where to; otherwise to stdout.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Options of `doctor`.

@@ -8,6 +8,7 @@
 //! - `compare`: patterns side by side
 //! - `self_test`: proves each hook with connections of our own
 //! - `stream`, `live`, `record`, `replay`: the loops of the outputs
+//! - `report`: a recording as a page
 
 mod compare;
 mod lab;
@@ -15,6 +16,7 @@ mod live;
 pub mod meta;
 mod record;
 mod replay;
+mod report;
 mod self_test;
 pub mod session;
 mod stream;
@@ -40,6 +42,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Some(Command::Replay(replay)) => on_runtime(replay::run(replay)),
         Some(Command::Lab(options)) => lab::run(&options),
         Some(Command::Compare(options)) => compare::run(&options),
+        Some(Command::Report(options)) => report::run(&options),
         Some(Command::Doctor(doctor)) => examine(&doctor),
     }
 }

@@ -19,6 +19,7 @@ use crate::model::{
     event::Event,
     snapshot::{Connection, Meta, Snapshot},
 };
+use crate::outputs::{Output as _, report::Report};
 use story::{Step, story};
 
 /// A file of this test alone, gone with it.
@@ -211,6 +212,21 @@ fn connections_that_are_open_at_the_end() {
         })
         .unwrap();
     assert_eq!(open, [(OPEN_NS, 99)]);
+}
+
+#[test]
+fn a_report_of_it_is_a_page() {
+    let file = TestFile::holding(&recorded(&story(13, 60), true));
+    let mut player = Player::open(&file.0).unwrap();
+    let mut report = Report::default();
+    while let Some(snapshot) = player.advance(&mut |connection| report.connection(connection)).unwrap() {
+        report.snapshot(&snapshot.into()).unwrap();
+    }
+    let page = report.draw(&[]);
+    crate::html::tests::check(&page);
+    for part in ["änd so on/7", "demo-server/6", "full at", "Longest waits", "passive_opens"] {
+        assert!(page.contains(part), "{part}");
+    }
 }
 
 #[test]

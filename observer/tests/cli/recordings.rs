@@ -38,16 +38,17 @@ fn lines(text: &str) -> Vec<Value> {
 #[test]
 fn the_bundled_recording_shows_all_five_patterns_and_balanced_books() {
     let run = run_with_only(CapabilitySet::empty(), &["stream", "--replay", BUNDLED]);
-    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "`cargo xtask demo --record` makes it anew");
     let lines = lines(&run.stdout);
     assert_eq!(lines[0]["type"], "meta");
     let changes: Vec<&str> = lines.iter().filter_map(|line| line["change"].as_str()).collect();
-    for pattern in ["single-thread", "acceptor-readers", "acceptor-workers", "shared-accept", "sharding"] {
-        assert!(
-            changes.iter().any(|change| change.ends_with(&format!("→ {pattern}"))),
-            "{pattern}: {changes:?}"
-        );
-    }
+    let expected = [
+        "pattern single-thread → acceptor-readers",
+        "pattern acceptor-readers → acceptor-workers",
+        "pattern acceptor-workers → shared-accept",
+        "pattern shared-accept → sharding",
+    ];
+    assert_eq!(changes, expected);
     let loss = lines.iter().rfind(|line| line["type"] == "loss").expect("a loss line");
     assert_eq!(loss["total"], 0, "{loss}");
     let connections = lines.iter().filter(|line| line["type"] == "connection").count();
@@ -77,6 +78,21 @@ fn a_recording_that_is_damaged_in_the_middle() {
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     assert!(run.stderr.contains("damaged") && run.stderr.contains("byte"), "{}", run.stderr);
     assert!(lines(&run.stdout).len() > 100, "what came before the damage is there");
+}
+
+#[test]
+fn a_report_is_one_page_with_all_five_patterns() {
+    let run = run_with_only(CapabilitySet::empty(), &["report", BUNDLED]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert!(run.stdout.starts_with("<!DOCTYPE html>") && run.stdout.ends_with("</html>\n"));
+    for pattern in ["acceptor-readers", "acceptor-workers", "shared-accept", "sharding"] {
+        assert!(run.stdout.contains(pattern), "{pattern}");
+    }
+    let output = TestFile::holding("page", b"");
+    let quiet = crate::run(&["report", BUNDLED, "-o", output.name()]);
+    assert_eq!((quiet.code, quiet.stdout.as_str()), (Some(0), ""));
+    assert_eq!(fs::read_to_string(&output.0).unwrap(), run.stdout);
+    crate::run(&["report", BUNDLED, "-o", "/nowhere/at/all"]).refused(1, &["cannot write /nowhere/at/all"]);
 }
 
 #[test]

@@ -87,25 +87,19 @@ fn compare(release: &Release, interrupt: &Interrupt) -> Result<()> {
     let mut stream = Stream::start(&release.observer, &Privilege::Root, None, &["--replay", &file])?;
     stream.meta(interrupt)?;
     let mut comparison = Comparison::default();
-    let mut current: Option<(String, Window)> = None;
+    let (mut running, mut window) = (None, Window::default());
     while let Some(line) = stream.next(Duration::from_secs(30), interrupt)? {
         let change = line["change"].as_str().and_then(|change| change.strip_prefix("pattern "));
-        let begins = change.map(|change| change.rsplit(' ').next().unwrap_or(change).to_owned());
-        match (begins, &mut current) {
-            (Some(pattern), _) => {
-                let before = current.take();
-                let window = before.as_ref().map(|(_, window)| window.next()).unwrap_or_default();
-                if let Some((pattern, window)) = before {
-                    comparison.add(&pattern, window);
-                }
-                current = Some((pattern, window));
-            }
-            (None, Some((_, window))) => window.take(&line)?,
-            (None, None) => {}
+        if let Some((from, to)) = change.and_then(|change| change.split_once(" → ")) {
+            let next = window.next();
+            comparison.add(from, std::mem::replace(&mut window, next));
+            running = Some(to.to_owned());
+        } else {
+            window.take(&line)?;
         }
     }
     stream.finish(interrupt)?;
-    if let Some((pattern, window)) = current {
+    if let Some(pattern) = running {
         comparison.add(&pattern, window);
     }
     print!("{comparison}");
@@ -116,9 +110,7 @@ fn compare(release: &Release, interrupt: &Interrupt) -> Result<()> {
 pub(super) fn make(release: &Release, privilege: &Privilege, patterns: &[String]) -> Result<()> {
     let (file, interrupt) = (file(), Interrupt::catch()?);
     let first = patterns.first().context("demo-server knows no pattern")?;
-    let last = patterns.last().unwrap_or(first);
-    // From the last to the first is a change too, and so the first has a line.
-    let flags = [&["--pattern", last.as_str()][..], SERVER].concat();
+    let flags = [&["--pattern", first.as_str()][..], SERVER].concat();
     let mut backend = Backend::start(&release.demo_server, &flags, &interrupt)?;
     fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))
         .context("could not make a directory for it")?;
@@ -142,8 +134,9 @@ pub(super) fn make(release: &Release, privilege: &Privilege, patterns: &[String]
     let duration = format!("{}s", EACH.as_secs() * patterns.len() as u64 + 5);
     for (number, pattern) in patterns.iter().enumerate() {
         eprintln!("demo: recording {pattern} for {} s", EACH.as_secs());
-        backend.request(json!({"cmd": "set", "pattern": pattern}))?;
-        if number == 0 {
+        if number > 0 {
+            backend.request(json!({"cmd": "set", "pattern": pattern}))?;
+        } else {
             backend
                 .request(json!({"cmd": "load", "profile": "steady", "rate": RATE, "duration": duration}))?;
         }

@@ -168,7 +168,7 @@ fn sample(entry: &ListenerEntry, time_ns: u64, depth: u32) -> Sample {
         syn_queue_young: 0,
         drops: 0,
         peak: depth,
-        somaxconn: 0,
+        somaxconn: 4096,
         reserved: 0,
         counters: entry.counters,
     }
