@@ -20,6 +20,7 @@
 //! - [`server`]: all of that together, with live switching
 //! - [`control`]: the socket through which the server is watched and changed, and a client for it
 //! - [`load`]: the load generator
+//! - [`namespace`]: a place for floods, from which nothing can leave
 //! - [`journal`]: one line for each ended connection, for tests
 //! - [`wake`], [`signals`], [`socket_option`], [`descriptors`], [`duration`]: the small things underneath
 
@@ -35,6 +36,8 @@ pub mod http;
 pub mod journal;
 pub mod listener;
 pub mod load;
+pub mod namespace;
+mod netlink;
 pub mod pattern;
 pub mod process;
 pub mod server;

@@ -21,6 +21,7 @@ use super::exchange::{self, Step};
 use super::measure::Measure;
 use super::plan::Plan;
 use super::profile::{Manner, Mode};
+use super::progress::{self, Progress};
 use super::report::{Report, Usage};
 use super::schedule::Schedule;
 use crate::socket_option::{self, SocketOption};
@@ -71,7 +72,7 @@ impl<'a> Engine<'a> {
             plan,
             epoll,
             request: format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", plan.target).into_bytes(),
-            sources: plan.sources(),
+            sources: plan.source_addresses(),
             next_source: 0,
             clients: HashMap::new(),
             idle: Vec::new(),
@@ -93,8 +94,10 @@ impl<'a> Engine<'a> {
                 self.open(self.start);
             }
         }
+        let mut progress = Progress::new(self.plan, self.start);
         while let Some(timeout) = self.step() {
-            self.poll(timeout)?;
+            self.poll(timeout.min(progress::INTERVAL))?;
+            progress.show(&self.measure, self.in_flight());
         }
         for _ in 0..self.in_flight() {
             self.measure.error("unfinished");
@@ -372,6 +375,7 @@ fn pauses(manner: Manner, phase: Phase) -> bool {
     }
 }
 
-fn processor_time() -> Duration {
+/// Processor time of the calling thread.
+pub(super) fn processor_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use super::client::{Client, Phase};
 use super::measure::Measure;
+use super::report::NO_PORT;
 
 /// What comes of going on with a client.
 pub(super) enum Step {
@@ -111,7 +112,8 @@ pub(super) fn kind(error: &io::Error) -> &'static str {
         ErrorKind::ConnectionRefused => "connection refused",
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => "connection reset",
         ErrorKind::TimedOut => "timed out",
-        ErrorKind::AddrNotAvailable => "no free port",
+        // Without an address of its own a socket gets EADDRNOTAVAIL from connect(2), with one EADDRINUSE.
+        ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse => NO_PORT,
         _ => match Errno::from_io_error(error) {
             Some(Errno::MFILE | Errno::NFILE) => "no free descriptor",
             _ => "other",

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::channel::{Channel, Frame};
 use super::{Assignment, FromWorker, ToWorker};
 use crate::connection::Connection;
+use crate::fault::Fault;
 use crate::listener::Listener;
 use crate::stage::Member;
 
@@ -148,6 +149,11 @@ fn attend(member: &Member<'_>, channel: &Channel) -> io::Result<Option<Option<St
             FromWorker::Leaked => {
                 if !stage.service().keep(frame.descriptor()?) {
                     stage.service().count_closed(1);
+                }
+                // It may have been mended while the socket was on its way; looked at after it is kept, so that either
+                // this or the mending closes it.
+                if !stage.service().board.faults.on(Fault::Leak) {
+                    stage.service().close_leaked();
                 }
             }
             // What else it may begin to say is cut off by its end.

@@ -6,6 +6,7 @@
 
 mod control;
 mod faults;
+mod flood;
 mod http;
 mod load;
 mod more_faults;
