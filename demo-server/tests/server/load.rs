@@ -240,28 +240,37 @@ fn slow_clients_are_served_to_their_last_byte() {
     }
 }
 
-#[test]
-fn ports_that_run_out_are_named_with_the_remedy_and_more_addresses_have_more() {
+/// 23 clients that hold their connections, where each address has seven ports; in a namespace of its own, so that no
+/// port is in TIME-WAIT from before.
+fn seven_ports(sources: Option<u32>, check: impl FnOnce(Report) + Send) {
     isolated("load::ports_that_run_out_are_named_with_the_remedy_and_more_addresses_have_more", || {
         let test = TestServer::start(pattern("single-thread"), Settings::default());
-        // Seven ports for each address, in this namespace alone, and not the server's.
+        // Not the server's.
         let first = if test.address().port() < 40_000 { 50_000 } else { 30_000 };
         std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", format!("{first} {}", first + 6)).unwrap();
         let overrides = Overrides {
             connections: Some(23),
             total_connections: Some(23),
             duration: Some("200ms".to_owned()),
+            sources,
             ..Overrides::default()
         };
-        let report = load(test.address(), "holders", &overrides);
+        check(load(test.address(), "holders", &overrides));
+        test.server.end().unwrap();
+    });
+}
+
+#[test]
+fn ports_that_run_out_are_named_with_the_remedy_and_more_addresses_have_more() {
+    seven_ports(None, |report| {
         assert_eq!(report.connections_established, 7, "{report}");
         assert!(report.errors["no free port"] >= 16, "{report}");
         let warning = report.warnings.iter().find(|warning| warning.contains("found no free port")).unwrap();
         assert!(warning.contains("an address has 7") && warning.contains("--sources"), "{warning}");
-        let report = load(test.address(), "holders", &Overrides { sources: Some(4), ..overrides });
+    });
+    seven_ports(Some(4), |report| {
         assert!(report.errors.is_empty(), "{report}");
         assert_eq!(report.connections_established, 23);
-        test.server.end().unwrap();
     });
 }
 
