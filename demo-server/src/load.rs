@@ -17,6 +17,8 @@ pub mod plan;
 pub mod profile;
 
 mod client;
+mod clients;
+mod dialer;
 mod engine;
 mod exchange;
 mod measure;

@@ -3,10 +3,9 @@
 //! Edge-triggered, registered once for both directions: a connection then costs one epoll_ctl, and a read that
 //! returned less than it asked for has emptied the socket (epoll(7)).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -14,9 +13,11 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::SockRef;
 
 use super::client::{Client, Phase, ResponseReader};
+use super::clients::Clients;
+use super::dialer::Dialer;
 use super::exchange::{self, Step};
 use super::measure::Measure;
 use super::plan::Plan;
@@ -24,7 +25,6 @@ use super::profile::{Manner, Mode};
 use super::progress::{self, Progress};
 use super::report::{Report, Usage};
 use super::schedule::Schedule;
-use crate::socket_option::{self, SocketOption};
 
 /// How long requests that are under way at the end may still take: long enough for a SYN to be sent a second time.
 const GRACE: Duration = Duration::from_millis(1500);
@@ -32,8 +32,6 @@ const GRACE: Duration = Duration::from_millis(1500);
 const PAUSE: Duration = Duration::from_millis(10);
 /// What a slow reader reads in one piece.
 const SIP: usize = 512;
-/// What it asks for as its receive buffer; the kernel doubles it (`SO_RCVBUF`).
-const SMALL_BUFFER: usize = 4096;
 /// How long a client of a closed loop waits after an error: a server that is down is not asked a million times.
 const RETRY_AFTER: Duration = Duration::from_millis(10);
 const STOP: u64 = u64::MAX;
@@ -45,11 +43,8 @@ pub(super) struct Engine<'a> {
     plan: &'a Plan,
     epoll: OwnedFd,
     request: Vec<u8>,
-    sources: Vec<Ipv4Addr>,
-    next_source: usize,
-    clients: HashMap<RawFd, Client>,
-    /// Open connections on which nothing is due, the one used last at the end.
-    idle: Vec<RawFd>,
+    dialer: Dialer,
+    clients: Clients,
     /// When clients that have failed try again, in order.
     retries: VecDeque<Instant>,
     /// When slow clients go on, in order.
@@ -72,10 +67,8 @@ impl<'a> Engine<'a> {
             plan,
             epoll,
             request: format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", plan.target).into_bytes(),
-            sources: plan.source_addresses(),
-            next_source: 0,
-            clients: HashMap::new(),
-            idle: Vec::new(),
+            dialer: Dialer::new(plan),
+            clients: Clients::default(),
             retries: VecDeque::new(),
             pauses: VecDeque::new(),
             schedule: Schedule::of(plan),
@@ -173,7 +166,7 @@ impl<'a> Engine<'a> {
             }
             self.pauses.pop_front();
             // Should another client have got the descriptor meanwhile, it goes on a little early, and that is all.
-            if let Some(client) = self.clients.get_mut(&fd) {
+            if let Some(client) = self.clients.get_mut(fd) {
                 client.paused = false;
             }
             self.go_on(fd);
@@ -192,9 +185,9 @@ impl<'a> Engine<'a> {
             self.measure.dropped += 1;
             return;
         }
-        match self.idle.pop() {
+        match self.clients.wake() {
             Some(fd) => {
-                if let Some(client) = self.clients.get_mut(&fd) {
+                if let Some(client) = self.clients.get_mut(fd) {
                     client.intended = due;
                     client.phase = Phase::Sending(0);
                 }
@@ -210,7 +203,7 @@ impl<'a> Engine<'a> {
             return;
         }
         let began = Instant::now();
-        let opened = self.connect().and_then(|socket| {
+        let opened = self.dialer.dial().and_then(|socket| {
             let fd = socket.as_raw_fd();
             let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
             epoll::add(&self.epoll, &socket, EventData::new_u64(u64::from(fd.unsigned_abs())), flags)?;
@@ -235,31 +228,10 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn connect(&mut self) -> io::Result<TcpStream> {
-        let target = self.plan.target;
-        let kind = Type::STREAM.nonblocking().cloexec();
-        let socket = Socket::new_raw(Domain::for_address(target), kind, Some(Protocol::TCP))?;
-        if !self.sources.is_empty() {
-            let source = self.sources[self.next_source % self.sources.len()];
-            self.next_source += 1;
-            socket_option::set(&socket, SocketOption::BindAddressOnly)?;
-            socket.bind(&SocketAddr::from((source, 0)).into())?;
-        }
-        if self.plan.manner == Manner::ReadSlowly {
-            // Before connect(2): the window is announced in the handshake.
-            socket.set_recv_buffer_size(SMALL_BUFFER)?;
-        }
-        match socket.connect(&target.into()) {
-            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
-            other => other?,
-        }
-        Ok(socket.into())
-    }
-
     /// Goes on with a client whose socket has something to say, as far as it can.
     fn go_on(&mut self, fd: RawFd) {
         loop {
-            let Some(client) = self.clients.get_mut(&fd).filter(|client| !client.paused) else { return };
+            let Some(client) = self.clients.get_mut(fd).filter(|client| !client.paused) else { return };
             let step = match client.phase {
                 Phase::Connecting => exchange::connected(client, &mut self.measure),
                 Phase::Sending(_) => {
@@ -276,7 +248,7 @@ impl<'a> Engine<'a> {
                 Ok(Step::On) if client.phase == Phase::Sending(0) && self.plan.manner == Manner::Hold => {
                     // Connected, and that is all.
                     client.phase = Phase::Idle;
-                    self.idle.push(fd);
+                    self.clients.rest(fd);
                 }
                 Ok(Step::On) if pauses(self.plan.manner, client.phase) => {
                     client.paused = true;
@@ -295,12 +267,11 @@ impl<'a> Engine<'a> {
                     }
                 }
                 Ok(Step::Gone) => {
-                    self.idle.retain(|&idle| idle != fd);
-                    self.clients.remove(&fd);
+                    self.clients.remove_idle(fd);
                     return;
                 }
                 Err(kind) => {
-                    self.clients.remove(&fd);
+                    self.clients.remove(fd);
                     self.failed(kind);
                     return;
                 }
@@ -310,10 +281,10 @@ impl<'a> Engine<'a> {
 
     /// After a whole response: the next request at once (true), or later, or never on this connection (false).
     fn answered(&mut self, fd: RawFd, closes: bool) -> bool {
-        let Some(client) = self.clients.get_mut(&fd) else { return false };
+        let Some(client) = self.clients.get_mut(fd) else { return false };
         client.answered += 1;
         if closes || client.answered >= self.plan.requests_per_connection || self.give_up.is_some() {
-            self.clients.remove(&fd);
+            self.clients.remove(fd);
             if self.plan.mode == Mode::Closed && self.give_up.is_none() {
                 self.open(Instant::now());
             }
@@ -321,7 +292,7 @@ impl<'a> Engine<'a> {
         }
         if self.plan.mode == Mode::Open {
             client.phase = Phase::Idle;
-            self.idle.push(fd);
+            self.clients.rest(fd);
             return false;
         }
         client.intended = Instant::now();
@@ -331,7 +302,7 @@ impl<'a> Engine<'a> {
 
     /// Resets a connection: with a linger time of 0 close(2) sends RST and forgets what is unsent (`tcp_close`).
     fn abort(&mut self, fd: RawFd) {
-        if let Some(client) = self.clients.remove(&fd) {
+        if let Some(client) = self.clients.remove(fd) {
             let reset = SockRef::from(&client.socket).set_linger(Some(Duration::ZERO));
             match reset {
                 Ok(()) => self.measure.aborted += 1,
@@ -351,14 +322,14 @@ impl<'a> Engine<'a> {
     fn wind_down(&mut self, now: Instant) {
         if self.give_up.is_none() {
             self.give_up = Some(now + GRACE);
-            for fd in self.idle.drain(..) {
-                self.clients.remove(&fd);
+            while let Some(fd) = self.clients.wake() {
+                self.clients.remove(fd);
             }
         }
     }
 
     fn in_flight(&self) -> usize {
-        self.clients.len() - self.idle.len()
+        self.clients.in_flight()
     }
 
     fn used_up(&self) -> bool {
