@@ -2,7 +2,8 @@
 //!
 //! Which thread accepts, which reads and which works is all that differs between the patterns; what the kernel then
 //! does with the connections is what the observer shows. Everything else is shared, small and plain: blocking or
-//! polled sockets and threads, no runtime, so that each call the kernel sees stands in this code.
+//! polled sockets and threads, so that each call the kernel sees stands in this code. The one pattern that is a runtime
+//! leaves to it only who waits for which socket.
 //!
 //! # Layout
 //!

@@ -44,6 +44,8 @@ pub(super) struct Engine<'a> {
     epoll: OwnedFd,
     request: Vec<u8>,
     dialer: Dialer,
+    /// Whether a request is sent without waiting for the news that its connection is established.
+    sends_at_once: bool,
     clients: Clients,
     /// When clients that have failed try again, in order.
     retries: VecDeque<Instant>,
@@ -68,6 +70,10 @@ impl<'a> Engine<'a> {
             epoll,
             request: format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", plan.target).into_bytes(),
             dialer: Dialer::new(plan),
+            // Not in a burst, all of whose connections are to be begun before any is completed.
+            sends_at_once: plan.manner == Manner::Ask
+                && plan.requests_per_connection == 1
+                && plan.mode != Mode::Burst,
             clients: Clients::default(),
             retries: VecDeque::new(),
             pauses: VecDeque::new(),
@@ -203,28 +209,37 @@ impl<'a> Engine<'a> {
             return;
         }
         let began = Instant::now();
-        let opened = self.dialer.dial().and_then(|socket| {
-            let fd = socket.as_raw_fd();
-            let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-            epoll::add(&self.epoll, &socket, EventData::new_u64(u64::from(fd.unsigned_abs())), flags)?;
-            Ok((fd, socket))
-        });
-        match opened {
-            Ok((fd, socket)) => {
-                self.measure.opened += 1;
-                let client = Client {
-                    socket,
-                    phase: Phase::Connecting,
-                    began,
-                    intended,
-                    sent: began,
-                    answered: 0,
-                    paused: false,
-                    reader: ResponseReader::default(),
-                };
-                self.clients.insert(fd, client);
+        let socket = match self.dialer.dial() {
+            Ok(socket) => socket,
+            Err(error) => return self.failed(exchange::kind(&error)),
+        };
+        self.measure.opened += 1;
+        let fd = socket.as_raw_fd();
+        let mut client = Client {
+            socket,
+            phase: Phase::Connecting,
+            began,
+            intended,
+            sent: began,
+            answered: 0,
+            paused: false,
+            reader: ResponseReader::default(),
+        };
+        let mut flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
+        if !self.sends_at_once {
+            flags |= EventFlags::OUT;
+        } else {
+            match exchange::send_at_once(&mut client, &self.request, &mut self.measure) {
+                // The only request of its connection: room to write is not waited for any more.
+                Ok(true) => {}
+                Ok(false) => flags |= EventFlags::OUT,
+                Err(kind) => return self.failed(kind),
             }
-            Err(error) => self.failed(exchange::kind(&error)),
+        }
+        let data = EventData::new_u64(u64::from(fd.unsigned_abs()));
+        match epoll::add(&self.epoll, &client.socket, data, flags) {
+            Ok(()) => self.clients.insert(fd, client),
+            Err(error) => self.failed(exchange::kind(&error.into())),
         }
     }
 

@@ -1,8 +1,9 @@
 //! `cargo xtask bench load`: does the load generator keep up with what others reach against the same server?
 //!
 //! Against wrk with kept connections, and against the least that a program can do, a loop of connect, write, read and
-//! close on as many threads as the generator has clients. In turn, in one run: what comes first finds the machine in
-//! another state than what comes second, so they change places, and the median of the ratios counts.
+//! close. All on one thread, for on a machine that is busy more threads get more of it. In turn, in one run: what comes
+//! first finds the machine in another state than what comes second, so they change places, and the median of the ratios
+//! counts.
 
 use std::{
     fmt::Write as _,
@@ -10,19 +11,17 @@ use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, TcpStream},
     path::Path,
-    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::host;
 use crate::{artifacts::Release, backend::Backend, exec, interrupt::Interrupt, table::Table};
 
-/// Clients of wrk and of the profile `keepalive`; of the loop and of the profile `churn`.
+/// Clients of the profile `keepalive`, and so of wrk.
 const KEPT: usize = 32;
-const CHURNING: usize = 16;
 /// What the generator is to reach of the other.
 const GOAL: f64 = 0.9;
 
@@ -116,32 +115,19 @@ fn wrk(port: u16, round: Duration) -> Result<f64> {
     rate.with_context(|| format!("wrk says no `Requests/sec`:\n{text}"))
 }
 
-/// As many connections as go, each with one request, on threads that do nothing else.
+/// As many connections as go, one after the other, each with one request.
 fn bare_loop(port: u16, round: Duration) -> Result<f64> {
-    let start = Instant::now();
-    let counts: Vec<Result<u64>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..CHURNING)
-            .map(|_| {
-                scope.spawn(move || {
-                    let (mut count, mut buffer) = (0, [0; 4096]);
-                    while start.elapsed() < round {
-                        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-                            .context("the bare loop cannot connect; are all ports in TIME-WAIT?")?;
-                        stream.write_all(b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n")?;
-                        if stream.read(&mut buffer)? == 0 {
-                            bail!("the server closed before it answered");
-                        }
-                        count += 1;
-                    }
-                    Ok(count)
-                })
-            })
-            .collect();
-        let failed = |_| Err(anyhow!("a thread of the bare loop has panicked"));
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(failed)).collect()
-    });
-    let total: u64 = counts.into_iter().sum::<Result<u64>>()?;
-    Ok(total as f64 / start.elapsed().as_secs_f64())
+    let (start, mut count, mut buffer) = (Instant::now(), 0_u32, [0; 4096]);
+    while start.elapsed() < round {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .context("the bare loop cannot connect; are all ports in TIME-WAIT?")?;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n")?;
+        if stream.read(&mut buffer)? == 0 {
+            bail!("the server closed before it answered");
+        }
+        count += 1;
+    }
+    Ok(f64::from(count) / start.elapsed().as_secs_f64())
 }
 
 /// Sorts them and takes the one in the middle.
