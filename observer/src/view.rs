@@ -9,6 +9,7 @@
 //! - `VIEWS`: the screens, a row each; `screen` says what a screen is
 //! - `queues`, `journey`, `workers`, `connections`, `pattern`, `probes`: the screens
 //! - `header`, `footer`, `help`, `timeline`: what stands around and over them
+//! - `filter`, `order`: what of a list is shown, and in which order
 //! - `history`: what is remembered of earlier snapshots
 //! - `listeners`, `why`, `hand_offs`, `demo`: what is read out of a snapshot
 //! - `widget`, `styles`, `ascii`: how it is put on the screen
@@ -19,6 +20,7 @@ mod connection_list;
 mod connections;
 mod demo;
 mod effect;
+mod filter;
 mod footer;
 mod hand_offs;
 mod header;
@@ -27,6 +29,7 @@ mod history;
 mod journey;
 mod listeners;
 mod options;
+mod order;
 mod pattern;
 mod probes;
 mod queues;

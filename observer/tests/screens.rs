@@ -51,6 +51,14 @@ fn press(scene: &mut Scene, keys: &[KeyCode]) {
     }
 }
 
+/// Types text; `\n` is Enter.
+fn type_in(scene: &mut Scene, text: &str) {
+    for letter in text.chars() {
+        let key = if letter == '\n' { KeyCode::Enter } else { KeyCode::Char(letter) };
+        scene.app.key(key.into());
+    }
+}
+
 /// Compares a screen with its file, at every size.
 #[track_caller]
 fn check(name: &str, scene: &mut Scene) {

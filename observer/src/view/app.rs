@@ -28,6 +28,8 @@ pub struct App {
     frozen: Option<Box<History>>,
     views: Vec<Box<dyn View + Send>>,
     current: usize,
+    /// The screens from which somebody went on to this one.
+    back: Vec<usize>,
     rows: Vec<Row>,
     unfolded: BTreeSet<Target>,
     /// What somebody chose; until then, the worst is shown.
@@ -77,6 +79,7 @@ impl App {
             frozen: None,
             views: VIEWS.iter().map(|row| (row.new)()).collect(),
             current: 0,
+            back: Vec::new(),
             rows: Vec::new(),
             unfolded: BTreeSet::new(),
             chosen: None,
@@ -131,8 +134,15 @@ impl App {
     /// Puts the rows in order and finds the target among them, after anything that may have changed them.
     fn settle(&mut self) {
         let snapshot = Arc::clone(&self.shown().snapshot);
-        self.rows = listeners::rows(&snapshot, &self.unfolded);
-        self.target = listeners::resolve(&snapshot, &self.rows, self.chosen.as_ref(), self.target.as_ref());
+        let all = listeners::rows(&snapshot, &self.unfolded);
+        let mut rows = all.clone();
+        for view in &self.views {
+            view.arrange(self.shown(), &mut rows);
+        }
+        // Where nothing is listed, the other screens still have something to show.
+        let candidates = if rows.is_empty() { &all } else { &rows };
+        self.target = listeners::resolve(&snapshot, candidates, self.chosen.as_ref(), self.target.as_ref());
+        self.rows = rows;
         let cookies = self.target.as_ref().map(|target| target.cookies(&snapshot)).unwrap_or_default();
         self.history.window.watch(cookies);
     }

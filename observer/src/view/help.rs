@@ -8,7 +8,7 @@ use super::{screen::Help, styles::Styles, widget::paragraph::wrap, widget::pen::
 const KEYS: &[(&str, &str)] = &[
     ("1-6, Tab, Shift-Tab", "another screen"),
     ("arrows, hjkl, g, G, PgUp, PgDn", "move"),
-    ("Enter, Esc", "open, back"),
+    ("Enter, Esc", "open or go on to what is behind it, back"),
     ("space", "pause: the screen stands still, recording goes on"),
     ("p 1-5", "switch the backend's pattern (with demo-server)"),
     ("m", "mouse on or off"),

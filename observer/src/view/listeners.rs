@@ -192,7 +192,8 @@ pub(crate) fn resolve(
     chosen: Option<&Target>,
     shown: Option<&Target>,
 ) -> Option<Target> {
-    let worst = rows.first()?;
+    // The first of the worst: the rows may be in another order.
+    let worst = rows.iter().rev().max_by_key(|row| rank(snapshot, &row.members))?;
     let listed = |target: &Target| rows.iter().find(|row| row.target == *target);
     if let Some(row) = chosen.and_then(|chosen| successor(snapshot, chosen)).as_ref().and_then(listed) {
         return Some(row.target.clone());

@@ -3,7 +3,7 @@
 use observer::view::Effect;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use crate::{PLAIN, check_size, press, scenes, text};
+use crate::{PLAIN, check_size, press, scenes, text, type_in};
 
 #[test]
 fn a_group_unfolds() {
@@ -105,4 +105,86 @@ fn a_click_on_a_tab_shows_its_screen_and_a_click_on_a_row_chooses_it() {
     assert!(text(&mut scene.app, (80, 24)).contains("accept queue of [::]:22"));
     scene.app.mouse(click(14, 22));
     assert!(text(&mut scene.app, (80, 24)).contains("STAGE"));
+}
+
+#[test]
+fn a_filter_leaves_listeners_away_on_every_screen() {
+    let mut scene = scenes::overflowing(PLAIN);
+    type_in(&mut scene, "/port:22");
+    check_size("queues-filter-typing-80x24", &mut scene, (80, 24));
+    press(&mut scene, &[KeyCode::Enter]);
+    let queues = text(&mut scene.app, (80, 24));
+    assert!(queues.contains("1 of 2") && !queues.contains("OVERFLOWING"), "{queues}");
+    press(&mut scene, &[KeyCode::Char('2')]);
+    assert!(text(&mut scene.app, (80, 24)).contains("[::]:22"));
+    press(&mut scene, &[KeyCode::Char('1'), KeyCode::Esc]);
+    assert!(text(&mut scene.app, (80, 24)).contains("OVERFLOWING"));
+    // What nothing passes is said, and the other screens keep what they show.
+    type_in(&mut scene, "/comm:nobody\n");
+    assert!(text(&mut scene.app, (80, 24)).contains("no listener passes the filter"));
+    press(&mut scene, &[KeyCode::Char('2')]);
+    assert!(text(&mut scene.app, (80, 24)).contains("STAGE"));
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_says_why_where_it_is() {
+    let mut scene = scenes::handed_over(PLAIN);
+    type_in(&mut scene, "4/tid:4130 wait>10");
+    check_size("connections-filter-wrong-80x24", &mut scene, (80, 24));
+    // Enter does not take it, and every key still goes to it.
+    type_in(&mut scene, "\nq");
+    assert!(text(&mut scene.app, (80, 24)).contains("wait>10q▏"));
+    press(&mut scene, &[KeyCode::Esc]);
+    assert!(text(&mut scene.app, (80, 24)).contains("newest first"));
+    assert!(!text(&mut scene.app, (80, 24)).contains("tid:4130"));
+}
+
+#[test]
+fn connections_are_filtered_by_what_happened_to_them() {
+    let mut scene = scenes::handed_over(PLAIN);
+    type_in(&mut scene, "4/tid:4130 state:answered\n");
+    check_size("connections-filtered-80x24", &mut scene, (80, 24));
+    type_in(&mut scene, "/ wait>1h");
+    assert!(text(&mut scene.app, (80, 24)).contains("`1h` is no duration"));
+    press(&mut scene, &[KeyCode::Backspace, KeyCode::Char('s')]);
+    assert!(text(&mut scene.app, (80, 24)).contains("0 of 256"));
+}
+
+#[test]
+fn any_column_sorts_and_its_title_says_so() {
+    let mut scene = scenes::handed_over(PLAIN);
+    type_in(&mut scene, "4");
+    text(&mut scene.app, (80, 24));
+    type_in(&mut scene, "sss");
+    let sorted = text(&mut scene.app, (80, 24));
+    assert!(sorted.contains(" by MET ") && sorted.contains("▾MET"), "{sorted}");
+    type_in(&mut scene, "S");
+    assert!(text(&mut scene.app, (80, 24)).contains("by MET, reversed"));
+    let mut scene = scenes::overflowing(PLAIN);
+    text(&mut scene.app, (80, 24));
+    // By name: [::]:22 comes after 127.0.0.1:8080, and before it the other way round.
+    let first = |text: &str| text.find("[::]:22").unwrap() < text.find("127.0.0.1:8080").unwrap();
+    type_in(&mut scene, "s");
+    assert!(!first(&text(&mut scene.app, (80, 24))));
+    type_in(&mut scene, "S");
+    assert!(first(&text(&mut scene.app, (80, 24))));
+}
+
+#[test]
+fn enter_goes_on_and_escape_comes_back() {
+    let mut scene = scenes::overflowing(PLAIN);
+    text(&mut scene.app, (80, 24));
+    press(&mut scene, &[KeyCode::Enter]);
+    assert!(text(&mut scene.app, (80, 24)).contains("STAGE"));
+    press(&mut scene, &[KeyCode::Enter]);
+    assert!(text(&mut scene.app, (80, 24)).contains("INSTANT"));
+    press(&mut scene, &[KeyCode::Esc, KeyCode::Esc]);
+    assert!(text(&mut scene.app, (80, 24)).contains("LISTENER"));
+    type_in(&mut scene, "3\n");
+    let drilled = text(&mut scene.app, (80, 24));
+    assert!(drilled.contains("/ tid:4127"), "{drilled}");
+    press(&mut scene, &[KeyCode::Esc]);
+    assert!(text(&mut scene.app, (80, 24)).contains("THREAD"));
+    type_in(&mut scene, "4");
+    assert!(!text(&mut scene.app, (80, 24)).contains("tid:"));
 }

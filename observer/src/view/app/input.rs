@@ -35,6 +35,9 @@ impl App {
                     self.close(key);
                     return Vec::new();
                 }
+                if !typing && key.code == KeyCode::Esc && self.go_back() {
+                    return Vec::new();
+                }
                 let answer = self.ask_view(|view, context| view.key(context, key));
                 self.obey(answer)
             }
@@ -99,8 +102,29 @@ impl App {
 
     fn show(&mut self, index: usize) {
         self.current = index;
+        self.back.clear();
         self.open = None;
         self.overlay = Overlay::None;
+    }
+
+    /// Goes on to another screen, and remembers the way back.
+    fn drill(&mut self, title: &str, filter: &str) {
+        let Some(index) = VIEWS.iter().position(|row| row.title == title) else { return };
+        if let Some(view) = self.views.get_mut(index) {
+            view.look_for(filter);
+        }
+        self.back.push(self.current);
+        self.current = index;
+    }
+
+    /// Back to the screen from which somebody went on to this one; false if nobody did.
+    fn go_back(&mut self) -> bool {
+        let Some(index) = self.back.pop() else { return false };
+        if let Some(view) = self.views.get_mut(self.current) {
+            view.look_for("");
+        }
+        self.current = index;
+        true
     }
 
     fn help_key(&mut self, key: KeyEvent, scroll: usize, furthest: usize) -> Vec<Effect> {
@@ -148,7 +172,8 @@ impl App {
 
     fn obey(&mut self, answer: Answer) -> Vec<Effect> {
         match answer {
-            Answer::NotMine | Answer::Done => {}
+            Answer::NotMine => {}
+            Answer::Done => self.settle(),
             Answer::Effect(effect) => {
                 if let Effect::Demo(request) = &effect {
                     let asked = demo::describe(request);
@@ -174,6 +199,7 @@ impl App {
                 self.settle();
             }
             Answer::Open(connection) => self.open = Some(connection),
+            Answer::Drill(title, filter) => self.drill(title, &filter),
         }
         Vec::new()
     }

@@ -3,6 +3,7 @@
 use ratatui::style::Style;
 
 use crate::figures;
+use crate::view::filter::Value;
 use crate::view::listeners::{Figures, Row};
 use crate::view::screen::Context;
 use crate::view::styles::state_words;
@@ -12,7 +13,7 @@ use crate::view::widget::table::{Column, Slot, cell, left, right};
 
 /// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Id {
+pub(crate) enum Id {
     Name,
     State,
     Syn,
@@ -87,6 +88,28 @@ pub(super) fn for_width(width: u16) -> &'static [Column<Id>] {
 const DEPTH: u16 = 9;
 /// Columns of the figure beside the bar of the SYN queue.
 const SYN: u16 = 5;
+
+/// What a column is sorted by; none when it is unknown.
+pub(super) fn value(id: Id, figures: Figures) -> Option<Value> {
+    let count = |count: Option<u64>| count.map(|count| Value::Number(count as f64));
+    match id {
+        Id::Name => Some(Value::Text(figures.name)),
+        Id::State => Some(Value::Number(f64::from(figures.state as u8))),
+        Id::Syn | Id::SynQueue => Some(Value::Number(figures.syn_queue.into())),
+        Id::AcceptQueue => Some(Value::Number(f64::from(figures.depth) / full(&figures))),
+        // The last minute is sorted by the highest of its last second.
+        Id::Trend => Some(Value::Number(f64::from(figures.peak) / full(&figures))),
+        Id::In => Some(Value::Number(figures.enqueued)),
+        Id::Out => Some(Value::Number(figures.accepted)),
+        Id::P50 => count(figures.wait_p50_ns),
+        Id::P99 => count(figures.wait_p99_ns),
+        Id::Drops => Some(Value::Number(figures.dropped)),
+        Id::Unread => count(Some(figures.unread)),
+        Id::Cookies => count(Some(figures.cookies)),
+        Id::Resent => count(Some(figures.retransmits)),
+        Id::Process => Some(Value::Text(figures.process)),
+    }
+}
 
 /// Draws one row.
 pub(super) fn draw(
