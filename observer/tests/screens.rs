@@ -11,6 +11,8 @@ mod document;
 mod fixture;
 #[path = "screens/keys.rs"]
 mod keys;
+#[path = "screens/machine.rs"]
+mod machine;
 #[path = "screens/oddities.rs"]
 mod oddities;
 #[path = "screens/scenes.rs"]
@@ -105,6 +107,27 @@ fn queues() {
 }
 
 #[test]
+fn a_closed_listener_stays_for_a_minute() {
+    let mut scene = scenes::overflowing(PLAIN);
+    // The place of a listener that was chosen is taken by whoever listens there next.
+    text(&mut scene.app, (80, 24));
+    press(&mut scene, &[KeyCode::Home]);
+    scene.listener(40, "127.0.0.1:8080", 64, 100, 400);
+    scene.run(1);
+    scene.close(17);
+    scene.run(3);
+    let after = text(&mut scene.app, (80, 24));
+    assert!(after.contains("▶127.0.0.1:8080  ✓ healthy"), "{after}");
+    press(&mut scene, &[KeyCode::End]);
+    scene.run(1);
+    check("queues-closed", &mut scene);
+    scene.run(54);
+    assert!(text(&mut scene.app, (80, 24)).contains("closed"));
+    scene.run(3);
+    assert!(!text(&mut scene.app, (80, 24)).contains("closed"));
+}
+
+#[test]
 fn journey() {
     let mut scene = scenes::overflowing(PLAIN);
     press(&mut scene, &[KeyCode::Char('2')]);
@@ -121,6 +144,9 @@ fn workers() {
     let mut scene = scenes::sharded(PLAIN);
     press(&mut scene, &[KeyCode::Char('3')]);
     check("workers-sharded", &mut scene);
+    let mut scene = scenes::prefork(PLAIN);
+    press(&mut scene, &[KeyCode::Char('3')]);
+    check("workers-prefork", &mut scene);
 }
 
 #[test]

@@ -134,6 +134,9 @@ impl App {
     /// Puts the rows in order and finds the target among them, after anything that may have changed them.
     fn settle(&mut self) {
         let snapshot = Arc::clone(&self.shown().snapshot);
+        if let Some(heir) = self.chosen.as_ref().and_then(|chosen| listeners::heir(&snapshot, chosen)) {
+            self.chosen = Some(heir);
+        }
         let all = listeners::rows(&snapshot, &self.unfolded);
         let mut rows = all.clone();
         for view in &self.views {

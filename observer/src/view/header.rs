@@ -30,7 +30,10 @@ fn target<'a>(snapshot: &Snapshot, width: u16, styles: &Styles) -> Vec<Span<'a>>
     let Some(running) = demo::running(snapshot) else {
         let what = match snapshot.demo.as_ref().and_then(|demo| demo.error.as_ref()) {
             Some(_) => Span::styled("! demo-server does not answer", styles.bad),
-            None => Span::raw(figures::plural(snapshot.listeners.len(), "listener")),
+            None => {
+                let open = snapshot.listeners.iter().filter(|listener| listener.closed_ns.is_none()).count();
+                Span::raw(figures::plural(open, "listener"))
+            }
         };
         spans.push(what);
         if width >= 70 && !snapshot.meta.kernel.is_empty() {

@@ -3,11 +3,15 @@
 //! All of it is bounded, and fed with nothing but snapshots, so that a replay shows what live showed.
 //!
 //! # Layout
+//! - [`closed`]: listeners that closed a moment ago
+//! - [`places`]: who accepts from which listener
 //! - [`samples`]: depth, peak and rates of each listener over time
 //! - [`eras`]: the time between two changes of pattern, load or fault, as sums that can be compared
 //! - [`window`]: the stages of the chosen listener over the last seconds
 
+pub(crate) mod closed;
 pub(crate) mod eras;
+pub(crate) mod places;
 pub(crate) mod samples;
 pub(crate) mod window;
 
@@ -26,6 +30,8 @@ pub(crate) struct History {
     pub samples: samples::Samples,
     /// See [`eras`].
     pub eras: eras::Eras,
+    /// See [`places`].
+    pub places: places::Places,
     /// See [`window`].
     pub window: window::Window,
     updates: u64,
@@ -33,13 +39,15 @@ pub(crate) struct History {
 
 impl History {
     /// Adds a snapshot.
-    pub(crate) fn record(&mut self, snapshot: Arc<Snapshot>) {
+    pub(crate) fn record(&mut self, mut snapshot: Arc<Snapshot>) {
+        closed::keep(&self.snapshot, &mut snapshot);
         if self.updates == 0 {
             self.started_ns = snapshot.time_ns;
         }
         self.updates += 1;
         self.samples.record(&snapshot);
         self.eras.record(&self.snapshot, &snapshot);
+        self.places.record(&snapshot);
         self.window.record(&snapshot);
         self.snapshot = snapshot;
     }

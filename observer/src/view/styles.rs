@@ -78,7 +78,7 @@ impl Styles {
         }
     }
 
-    /// The style of a listener's state.
+    /// The style of a listener's state; that of a closed one is idle.
     pub(crate) fn state(&self, state: State) -> Style {
         match state {
             State::Idle => self.dim,
@@ -98,8 +98,9 @@ impl Styles {
 }
 
 /// A state as a glyph and a word; those that need somebody to act are in capitals.
-pub(crate) fn state_words(state: State) -> (&'static str, &'static str) {
+pub(crate) fn state_words(state: State, closed: bool) -> (&'static str, &'static str) {
     match state {
+        _ if closed => ("✗", "closed"),
         State::Idle => ("·", "idle"),
         State::Healthy => ("✓", "healthy"),
         State::Filling => ("▴", "filling"),

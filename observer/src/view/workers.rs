@@ -181,7 +181,11 @@ const HELP: Help = Help {
             "ACC/s READ/s WRITE/s",
             "Accepts, reads that returned bytes and writes that took bytes, over the last second.",
         ),
-        ("SHARE", "Of the accepts of its process since the last change of pattern, load or fault."),
+        (
+            "SHARE",
+            "Of all accepts from the listener or group that it accepts from, since the last change of pattern, load or \
+          fault. The processes of a prefork server share one listener, so their shares add up to 100 %.",
+        ),
         (
             "CHANCE",
             "With SO_REUSEPORT the kernel deals by hash: an even share, and the band of two standard deviations \

@@ -30,11 +30,13 @@ struct Sample {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Samples {
     listeners: HashMap<u64, VecDeque<Sample>>,
+    now_ns: u64,
 }
 
 impl Samples {
     /// Adds what `snapshot` says of each listener, and forgets the listeners that it no longer knows.
     pub(crate) fn record(&mut self, snapshot: &Snapshot) {
+        self.now_ns = snapshot.time_ns;
         let most = (MOST / snapshot.listeners.len().max(1)).max(LEAST_EACH);
         if self.listeners.len() > snapshot.listeners.len() {
             let known: std::collections::HashSet<u64> =
@@ -43,7 +45,11 @@ impl Samples {
         }
         for listener in &snapshot.listeners {
             let samples = self.listeners.entry(listener.cookie).or_default();
-            add(samples, Sample::of(listener, snapshot));
+            let before = snapshot.time_ns.saturating_sub(snapshot.interval_ns);
+            // One that has closed has no depth any more.
+            if listener.closed_ns.is_none_or(|closed_ns| closed_ns >= before) {
+                add(samples, Sample::of(listener, snapshot));
+            }
             let oldest = snapshot.time_ns.saturating_sub(SPAN_NS);
             while samples.len() > most || samples.front().is_some_and(|sample| sample.until_ns < oldest) {
                 samples.pop_front();
@@ -66,9 +72,8 @@ impl Samples {
 
     /// Samples of the last second, newest first.
     fn held(&self, cookie: u64) -> impl Iterator<Item = &Sample> {
-        let samples = self.listeners.get(&cookie);
-        let now = samples.and_then(|samples| samples.back()).map_or(0, |sample| sample.until_ns);
-        samples.into_iter().flatten().rev().take_while(move |sample| sample.until_ns + HELD_NS > now)
+        let samples = self.listeners.get(&cookie).into_iter().flatten().rev();
+        samples.take_while(|sample| sample.until_ns + HELD_NS > self.now_ns)
     }
 
     /// `columns` points of the `span_ns` before `now_ns`, oldest first; of several listeners the fullest.

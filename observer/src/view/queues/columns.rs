@@ -94,6 +94,7 @@ pub(super) fn value(id: Id, figures: Figures) -> Option<Value> {
     let count = |count: Option<u64>| count.map(|count| Value::Number(count as f64));
     match id {
         Id::Name => Some(Value::Text(figures.name)),
+        Id::State if figures.closed_ns.is_some() => Some(Value::Number(-1.0)),
         Id::State => Some(Value::Number(f64::from(figures.state as u8))),
         Id::Syn | Id::SynQueue => Some(Value::Number(figures.syn_queue.into())),
         Id::AcceptQueue => Some(Value::Number(f64::from(figures.depth) / full(&figures))),
@@ -132,7 +133,7 @@ pub(super) fn draw(
                 if selected { styles.selected } else { styles.plain },
             ),
             Id::State => {
-                let (glyph, word) = state_words(figures.state);
+                let (glyph, word) = state_words(figures.state, figures.closed_ns.is_some());
                 (format!("{glyph} {word}"), styles.state(figures.state))
             }
             Id::Syn => (figures::short(u64::from(figures.syn_queue)), quiet(context, figures.syn_queue > 0)),

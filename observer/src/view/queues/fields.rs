@@ -99,7 +99,6 @@ pub(super) const FIELDS: &[Field<Listener>] = &[
 ];
 
 fn states(listener: &Listener) -> impl Iterator<Item = &'static str> {
-    let (_, word) = state_words(listener.state);
-    let word = if listener.closed_ns.is_some() { "closed" } else { word };
+    let (_, word) = state_words(listener.state, listener.closed_ns.is_some());
     [Some(word), (listener.accept_queue > 0).then_some("queued")].into_iter().flatten()
 }
