@@ -107,6 +107,16 @@ fn queues() {
 }
 
 #[test]
+fn earlier_moments() {
+    let mut scene = scenes::overflowing(PLAIN);
+    // From 44 s in the overload to 33 s, when there was none.
+    press(&mut scene, &[KeyCode::Char('['); 11]);
+    check("queues-earlier", &mut scene);
+    press(&mut scene, &[KeyCode::Char('2')]);
+    check("journey-earlier", &mut scene);
+}
+
+#[test]
 fn a_closed_listener_stays_for_a_minute() {
     let mut scene = scenes::overflowing(PLAIN);
     // The place of a listener that was chosen is taken by whoever listens there next.

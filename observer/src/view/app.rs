@@ -146,8 +146,6 @@ impl App {
         let candidates = if rows.is_empty() { &all } else { &rows };
         self.target = listeners::resolve(&snapshot, candidates, self.chosen.as_ref(), self.target.as_ref());
         self.rows = rows;
-        let cookies = self.target.as_ref().map(|target| target.cookies(&snapshot)).unwrap_or_default();
-        self.history.window.watch(cookies);
     }
 
     /// Stands still, or goes on with what is there by now.
@@ -156,6 +154,15 @@ impl App {
             Some(_) => None,
             None => Some(Box::new(self.history.clone())),
         };
+        self.settle();
+    }
+
+    /// Shows an earlier moment or a later one; stands still from then on.
+    fn step(&mut self, by: isize) {
+        if self.history.is_empty() {
+            return;
+        }
+        self.frozen.get_or_insert_with(|| Box::new(self.history.clone())).step(by);
         self.settle();
     }
 }

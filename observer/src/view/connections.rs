@@ -44,7 +44,10 @@ impl View for Connections {
         let connections = self.listed(context);
         let all = context.snapshot().recent.len();
         let order = self.list.order().unwrap_or_else(|| "newest first".to_owned());
-        let kept = format!("   the last {} that ended (at most {RECENT})", figures::count(all as u64));
+        let kept = match context.history.ago_ns() {
+            Some(_) => format!("   the last {all} that had ended by then: more are not kept of the past"),
+            None => format!("   the last {} that ended (at most {RECENT})", figures::count(all as u64)),
+        };
         pen.spans(1, 0, &[Span::styled(order, styles.strong), Span::styled(kept, styles.dim)]);
         let top = 1 + self.filter.rows();
         self.filter.draw(&mut pen.rows(1, top - 1), (connections.len(), all), styles);

@@ -12,13 +12,18 @@ pub(crate) const ROWS: u16 = 2;
 pub(crate) fn draw(pen: &mut Pen<'_>, history: &History, paused: bool, styles: &Styles) {
     let snapshot = &history.snapshot;
     let clock = figures::clock(history.elapsed_ns());
-    let state = match (history.is_empty(), paused) {
+    let state = match (history.is_empty(), history.ago_ns()) {
         (true, _) => Span::styled("waiting ", styles.dim),
-        (_, true) => Span::styled("■ PAUSED ", styles.warn),
+        (_, Some(ago_ns)) => {
+            let (ago, reach) = (figures::clock_short(ago_ns), figures::clock_short(history.reach_ns()));
+            Span::styled(format!("◀ {ago} of {reach} ago "), styles.warn)
+        }
+        _ if paused => Span::styled("■ PAUSED ", styles.warn),
         _ => Span::styled("▶ live ", styles.good),
     };
     let right = [state, Span::styled(clock, styles.plain), Span::raw(" ")];
-    let room = pen.width().saturating_sub(20);
+    let needed: usize = right.iter().map(Span::width).sum();
+    let room = pen.width().saturating_sub((needed as u16 + 1).max(20));
     pen.part(0, 0, room, 1).spans(1, 0, &target(snapshot, room, styles));
     pen.spans_right(0, &right);
     trust(pen, 1, snapshot, styles);

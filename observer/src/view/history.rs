@@ -7,13 +7,15 @@
 //! - [`places`]: who accepts from which listener
 //! - [`samples`]: depth, peak and rates of each listener over time
 //! - [`eras`]: the time between two changes of pattern, load or fault, as sums that can be compared
-//! - [`window`]: the stages of the chosen listener over the last seconds
+//! - [`frames`]: moments to step back to, and the stages of the seconds before each
+//! - [`durations`]: stages, packed
 
 pub(crate) mod closed;
+pub(crate) mod durations;
 pub(crate) mod eras;
+pub(crate) mod frames;
 pub(crate) mod places;
 pub(crate) mod samples;
-pub(crate) mod window;
 
 use std::sync::Arc;
 
@@ -22,8 +24,10 @@ use crate::model::snapshot::Snapshot;
 /// The snapshot on the screen and everything remembered of those before it.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct History {
-    /// The last one.
+    /// The one that is shown: the last one, or an earlier moment.
     pub snapshot: Arc<Snapshot>,
+    /// The last one, while an earlier one is shown.
+    latest: Option<Arc<Snapshot>>,
     /// When the first one was taken.
     pub started_ns: u64,
     /// See [`samples`].
@@ -32,8 +36,8 @@ pub(crate) struct History {
     pub eras: eras::Eras,
     /// See [`places`].
     pub places: places::Places,
-    /// See [`window`].
-    pub window: window::Window,
+    /// See [`frames`].
+    pub frames: frames::Frames,
     updates: u64,
 }
 
@@ -48,7 +52,7 @@ impl History {
         self.samples.record(&snapshot);
         self.eras.record(&self.snapshot, &snapshot);
         self.places.record(&snapshot);
-        self.window.record(&snapshot);
+        self.frames.record(&snapshot);
         self.snapshot = snapshot;
     }
 
@@ -60,5 +64,42 @@ impl History {
     /// Time since the first snapshot.
     pub(crate) fn elapsed_ns(&self) -> u64 {
         self.snapshot.time_ns.saturating_sub(self.started_ns)
+    }
+
+    /// How long before the last snapshot the one that is shown was taken; none if it is the last one.
+    pub(crate) fn ago_ns(&self) -> Option<u64> {
+        self.latest.as_ref().map(|latest| latest.time_ns.saturating_sub(self.snapshot.time_ns))
+    }
+
+    /// How far back it can be stepped.
+    pub(crate) fn reach_ns(&self) -> u64 {
+        let latest = self.latest.as_ref().unwrap_or(&self.snapshot).time_ns;
+        self.frames.oldest_ns().map_or(0, |oldest| latest.saturating_sub(oldest))
+    }
+
+    /// Shows another moment, so many further on or back. Stays at the first and the last one.
+    pub(crate) fn step(&mut self, by: isize) {
+        let count = self.frames.len();
+        let newest = self.latest.as_ref().unwrap_or(&self.snapshot).time_ns;
+        let here = match self.latest {
+            // The last snapshot may be later than the last moment, or be the same.
+            None => self.frames.at(newest.saturating_sub(1)).map_or(0, |index| index + 1),
+            Some(_) => self.frames.at(self.snapshot.time_ns).unwrap_or(0),
+        };
+        self.show(here.saturating_add_signed(by).min(count));
+    }
+
+    fn show(&mut self, index: usize) {
+        let latest = self.latest.take().unwrap_or_else(|| Arc::clone(&self.snapshot));
+        let moment = self.frames.snapshot(index, &latest.meta);
+        match moment.filter(|moment| moment.time_ns < latest.time_ns) {
+            Some(moment) => {
+                self.snapshot = Arc::new(moment);
+                self.latest = Some(latest);
+            }
+            None => self.snapshot = latest,
+        }
+        self.samples.look_from(self.snapshot.time_ns);
+        self.eras.look_from(self.snapshot.time_ns);
     }
 }

@@ -8,7 +8,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use ratatui::text::Span;
 
 use super::connection_list::ConnectionList;
-use super::history::window::Stages;
+use super::history::durations::Stages;
 use super::listeners::Figures;
 use super::screen::{Answer, Context, Help, View};
 use super::widget::{distribution::distribution, pen::Pen};
@@ -36,8 +36,11 @@ impl Default for Journey {
 impl Journey {
     /// The histograms to show, and the time that they cover; none is all time.
     fn stages(&self, context: &Context<'_>) -> (Option<u64>, Box<Stages>) {
-        let (span, window) = context.history.window.sum();
-        if !self.since_start && span > 0 {
+        let snapshot = context.snapshot();
+        let cookies = context.target.map(|target| target.cookies(snapshot)).unwrap_or_default();
+        let (span, window) = context.history.frames.stages(&cookies, snapshot.time_ns);
+        // Of an earlier moment, all stages since the start are not kept.
+        if span > 0 && (!self.since_start || context.history.ago_ns().is_some()) {
             return (Some(span), window);
         }
         let mut sum: Box<Stages> = Box::default();
@@ -74,6 +77,9 @@ impl View for Journey {
         let (span, stages) = self.stages(context);
         let count = figures::count(stages[stage::ACCEPT_WAIT].total());
         let covered = match span {
+            Some(span) if context.history.ago_ns().is_some() => {
+                format!("   the {} before this moment: {count} accepted", figures::span(span))
+            }
             Some(span) => format!("   the last {}: {count} accepted", figures::span(span)),
             None => format!("   since the start: {count} accepted"),
         };

@@ -28,6 +28,35 @@ fn paused_it_stands_still_and_then_goes_on() {
 }
 
 #[test]
+fn stepping_back_shows_what_was_and_returns_to_what_is() {
+    let mut scene = scenes::overflowing(PLAIN);
+    // What the screen says now, and a while later, when it says something else.
+    let without_clock = |scene: &mut crate::fixture::Scene| {
+        let text = text(&mut scene.app, (120, 40));
+        text.lines().skip(1).take(37).collect::<Vec<_>>().join("\n")
+    };
+    let then = without_clock(&mut scene);
+    scene.sources[0].arrivals = 100;
+    scene.run(20);
+    let now = without_clock(&mut scene);
+    assert_ne!(then, now);
+    press(&mut scene, &[KeyCode::Char('['); 20]);
+    assert_eq!(without_clock(&mut scene), then);
+    // The world goes on, and the moment stays.
+    scene.run(3);
+    assert_eq!(without_clock(&mut scene), then);
+    let header = text(&mut scene.app, (120, 40));
+    assert!(header.contains("◀ 0:20 of 1:04 ago 00:00:44"), "{header}");
+    press(&mut scene, &[KeyCode::Char('}')]);
+    assert_eq!(without_clock(&mut scene), now);
+    assert!(text(&mut scene.app, (120, 40)).contains("PAUSED"));
+    press(&mut scene, &[KeyCode::Char('{'), KeyCode::Char('{'), KeyCode::Char('{')]);
+    assert!(text(&mut scene.app, (120, 40)).contains("◀ 1:04 of 1:04 ago"));
+    press(&mut scene, &[KeyCode::Char(' ')]);
+    assert!(text(&mut scene.app, (120, 40)).contains("live 00:01:07"));
+}
+
+#[test]
 fn a_pattern_is_chosen_by_its_number_and_the_outcome_is_shown() {
     let mut scene = scenes::overflowing(PLAIN);
     press(&mut scene, &[KeyCode::Char('p')]);

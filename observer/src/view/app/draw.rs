@@ -55,8 +55,8 @@ impl App {
         if let Some(screen) = screen {
             let mut below = pen.rows(top + body, footer::ROWS);
             let notice = self.notice.as_ref().map(|(notice, _)| notice);
-            let demo = demo::state(&self.shown().snapshot).is_some();
-            self.tabs = footer::draw(&mut below, self.current, screen, notice, demo, &self.styles);
+            let general = self.general_hints();
+            self.tabs = footer::draw(&mut below, self.current, screen, notice, &general, &self.styles);
         }
     }
 
@@ -69,6 +69,21 @@ impl App {
             let room = pen.width().saturating_sub(2);
             pen.text(1, 0, room, &format!(" ▴ {} ", found.sentence), self.styles.warn);
         }
+    }
+
+    /// Keys that every screen has, as far as they are worth a place in the footer.
+    fn general_hints(&self) -> Vec<(&'static str, &'static str)> {
+        let demo = demo::state(&self.shown().snapshot).is_some();
+        let mut hints = Vec::new();
+        if demo && self.frozen.is_none() {
+            hints.push(("p", "pattern"));
+        }
+        match self.frozen {
+            Some(_) => hints.extend([("[ ]", "back, on"), ("space", "live")]),
+            None => hints.push(("space", "pause")),
+        }
+        hints.extend([("?", "help"), ("q", "quit")]);
+        hints
     }
 
     fn body(&mut self, pen: &mut Pen<'_>) {

@@ -9,6 +9,9 @@ use crate::view::footer::Notice;
 use crate::view::screen::Answer;
 use crate::view::{Effect, VIEWS, demo};
 
+/// Moments that `{` and `}` leap over.
+const LEAP: isize = 30;
+
 impl App {
     /// Takes in a key, and returns what the program has to do.
     pub fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
@@ -72,6 +75,10 @@ impl App {
             KeyCode::Char('q') => return Some(vec![Effect::Quit]),
             KeyCode::Char('?') => self.overlay = Overlay::Help { scroll: 0, furthest: 0 },
             KeyCode::Char(' ') => self.pause(),
+            KeyCode::Char('[') => self.step(-1),
+            KeyCode::Char(']') => self.step(1),
+            KeyCode::Char('{') => self.step(-LEAP),
+            KeyCode::Char('}') => self.step(LEAP),
             KeyCode::Char('m') => {
                 self.mouse = !self.mouse;
                 let state = if self.mouse { "on" } else { "off: the terminal selects text again" };

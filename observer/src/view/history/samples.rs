@@ -57,6 +57,11 @@ impl Samples {
         }
     }
 
+    /// Answers as it would have at this time.
+    pub(super) fn look_from(&mut self, now_ns: u64) {
+        self.now_ns = now_ns;
+    }
+
     /// The most connections in the accept queue over the last second.
     pub(crate) fn peak(&self, cookie: u64) -> u32 {
         self.held(cookie).map(|sample| sample.peak).max().unwrap_or(0)
@@ -73,6 +78,7 @@ impl Samples {
     /// Samples of the last second, newest first.
     fn held(&self, cookie: u64) -> impl Iterator<Item = &Sample> {
         let samples = self.listeners.get(&cookie).into_iter().flatten().rev();
+        let samples = samples.skip_while(|sample| sample.from_ns >= self.now_ns);
         samples.take_while(|sample| sample.until_ns + HELD_NS > self.now_ns)
     }
 
@@ -90,7 +96,11 @@ impl Samples {
         let mut points = vec![None; columns];
         let axis = Axis::new(now_ns, span_ns, columns);
         for sample in cookies.iter().filter_map(|cookie| self.listeners.get(cookie)).flatten() {
-            let Some((first, last)) = axis.columns(sample.from_ns + 1, sample.until_ns) else { continue };
+            if sample.from_ns >= now_ns {
+                continue;
+            }
+            let until_ns = sample.until_ns.min(now_ns);
+            let Some((first, last)) = axis.columns(sample.from_ns + 1, until_ns) else { continue };
             for point in &mut points[first..=last] {
                 let point = point.get_or_insert(Point { value: 0, peak: 0 });
                 point.value = point.value.max(sample.depth);

@@ -2,14 +2,15 @@
 
 use ratatui::style::Style;
 
-use crate::figures;
 use crate::view::filter::Value;
+use crate::view::history::samples::Axis;
 use crate::view::listeners::{Figures, Row};
 use crate::view::screen::Context;
 use crate::view::styles::state_words;
 use crate::view::widget::bar::{Bar, bar};
 use crate::view::widget::pen::{Pen, columns};
 use crate::view::widget::table::{Column, Slot, cell, left, right};
+use crate::view::{demo, figures};
 
 /// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,7 +243,12 @@ fn trend(context: &Context<'_>, pen: &mut Pen<'_>, y: u16, slot: &Slot<Id>, row:
         .map(|listener| listener.cookie)
         .collect();
     let width = usize::from(slot.width);
-    let points = context.history.samples.points(&cookies, snapshot.time_ns, 60_000_000_000, width);
+    const SPAN_NS: u64 = 60_000_000_000;
+    let axis = Axis::new(snapshot.time_ns, SPAN_NS, width);
+    for column in demo::changes(snapshot).iter().filter_map(|(time_ns, _)| axis.column(*time_ns)) {
+        pen.text(slot.x + column as u16, y, 1, "┊", context.styles.mark);
+    }
+    let points = context.history.samples.points(&cookies, snapshot.time_ns, SPAN_NS, width);
     for (x, point) in points.into_iter().enumerate() {
         let Some(peak) = point.map(|point| point.peak).filter(|peak| *peak > 0) else { continue };
         let eighths = (f64::from(peak) / full(figures) * EIGHTHS.len() as f64) as usize;
