@@ -46,6 +46,7 @@ use crate::figures;
 pub use app::App;
 pub use effect::Effect;
 pub use options::Options;
+pub use styles::themes::{Depth, Theme};
 
 /// One row of the table of screens.
 struct Screen {

@@ -21,12 +21,12 @@ mod scenes;
 use std::{env, fs, path::Path};
 
 use fixture::Scene;
-use observer::view::{App, Options};
+use observer::view::{App, Depth, Options, Theme};
 use ratatui::crossterm::event::KeyCode;
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
-const PLAIN: Options = Options { colour: false, ascii: false };
+const PLAIN: Options = Options { theme: Theme::DEFAULT, depth: Depth::None, ascii: false };
 
 /// The screen as it is drawn.
 fn buffer(app: &mut App, (width, height): (u16, u16)) -> Buffer {
@@ -198,7 +198,7 @@ fn too_small() {
 
 #[test]
 fn ascii() {
-    let mut scene = scenes::overflowing(Options { colour: false, ascii: true });
+    let mut scene = scenes::overflowing(Options { ascii: true, ..PLAIN });
     check_size("ascii-80x24", &mut scene, (80, 24));
     for key in "123456?".chars() {
         press(&mut scene, &[KeyCode::Char(key)]);
@@ -221,4 +221,26 @@ fn without_colour_there_is_none_and_the_text_is_the_same() {
         assert_eq!(text(&mut plain.app, (120, 40)), text(&mut coloured.app, (120, 40)));
     }
     assert!(colours > 100);
+}
+
+#[test]
+fn every_theme_says_the_same_on_a_background_of_its_own() {
+    let mut plain = scenes::overflowing(PLAIN);
+    let words = text(&mut plain.app, (120, 40));
+    for depth in [Depth::Sixteen, Depth::Indexed, Depth::Full] {
+        let mut scene = scenes::overflowing(Options { depth, ..PLAIN });
+        for theme in Theme::all() {
+            assert_eq!(text(&mut scene.app, (120, 40)).lines().next(), words.lines().next());
+            let screen = buffer(&mut scene.app, (120, 40));
+            let own = theme != Theme::DEFAULT;
+            assert!(screen.content.iter().all(|cell| (cell.bg != Color::Reset) == own), "{}", theme.name());
+            let of_sixteen = |colour: Color| !matches!(colour, Color::Rgb(..) | Color::Indexed(_));
+            let sixteen = screen.content.iter().all(|cell| of_sixteen(cell.fg) && of_sixteen(cell.bg));
+            assert_eq!(sixteen, depth == Depth::Sixteen || !own);
+            press(&mut scene, &[KeyCode::Char('t')]);
+        }
+        assert!(text(&mut scene.app, (80, 24)).contains("✓ theme terminal"));
+    }
+    press(&mut plain, &[KeyCode::Char('t')]);
+    assert!(text(&mut plain.app, (80, 24)).contains("! no colours here"));
 }

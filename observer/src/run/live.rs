@@ -45,7 +45,7 @@ pub(super) async fn run(options: cli::Live) -> Result<()> {
     // Before the terminal is taken, so that what is wrong can be read.
     let session = Session::start(&probes)?;
     let demo = options.demo.clone().map(Link::open).transpose()?;
-    let wishes = Options::from_environment(|name| env::var(name).ok());
+    let wishes = Options::from_environment(options.theme, |name| env::var(name).ok());
     let app = App::new(Options { ascii: options.ascii || wishes.ascii, ..wishes });
     let mut screen = Live {
         session,

@@ -12,6 +12,7 @@ use super::history::History;
 use super::listeners::{self, Row, Target};
 use super::screen::{Context, View};
 use super::styles::Styles;
+use super::styles::themes::Depth;
 use super::{Options, VIEWS};
 use crate::model::snapshot::{Connection, Snapshot};
 
@@ -74,7 +75,7 @@ impl App {
     pub fn new(options: Options) -> Self {
         Self {
             options,
-            styles: Styles::new(options.colour),
+            styles: Styles::new(options.theme, options.depth),
             history: History::default(),
             frozen: None,
             views: VIEWS.iter().map(|row| (row.new)()).collect(),
@@ -146,6 +147,19 @@ impl App {
         let candidates = if rows.is_empty() { &all } else { &rows };
         self.target = listeners::resolve(&snapshot, candidates, self.chosen.as_ref(), self.target.as_ref());
         self.rows = rows;
+    }
+
+    /// The next theme.
+    fn change_theme(&mut self) {
+        if self.options.depth == Depth::None {
+            let why =
+                "no colours here: NO_COLOR is set or the terminal has none; --theme NAME outweighs NO_COLOR";
+            return self.say(Notice::Failed(why.to_owned()));
+        }
+        let theme = self.options.theme.next();
+        self.options.theme = theme;
+        self.styles = Styles::new(theme, self.options.depth);
+        self.say(Notice::Done(format!("theme {}: {}", theme.name(), theme.line())));
     }
 
     /// Stands still, or goes on with what is there by now.

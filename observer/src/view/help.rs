@@ -12,6 +12,7 @@ const KEYS: &[(&str, &str)] = &[
     ("space", "pause: the screen stands still, recording goes on; again: live"),
     ("[ ], { }", "pause and go a moment back or on (a second, unless memory is short), or thirty"),
     ("p 1-5", "switch the backend's pattern (with demo-server)"),
+    ("t", "the next theme: terminal, dark, light, contrast, colour-blind (or --theme NAME)"),
     ("m", "mouse on or off"),
     ("Ctrl-L", "draw everything anew"),
     ("q, Ctrl-C", "quit"),

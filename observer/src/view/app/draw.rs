@@ -21,6 +21,7 @@ impl App {
         } else {
             self.parts(&mut pen);
         }
+        self.styles.lay_below(frame.buffer_mut());
         if self.options.ascii {
             ascii::reduce(frame.buffer_mut());
         }

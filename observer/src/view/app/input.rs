@@ -75,6 +75,7 @@ impl App {
             KeyCode::Char('q') => return Some(vec![Effect::Quit]),
             KeyCode::Char('?') => self.overlay = Overlay::Help { scroll: 0, furthest: 0 },
             KeyCode::Char(' ') => self.pause(),
+            KeyCode::Char('t') => self.change_theme(),
             KeyCode::Char('[') => self.step(-1),
             KeyCode::Char(']') => self.step(1),
             KeyCode::Char('{') => self.step(-LEAP),
