@@ -8,11 +8,13 @@
 //! - `compare`: patterns side by side
 //! - `self_test`: proves each hook with connections of our own
 //! - `stream`, `live`: the loops of the two outputs
+//! - `picture`: saves the screen
 
 mod compare;
 mod lab;
 mod live;
 pub mod meta;
+mod picture;
 mod self_test;
 pub mod session;
 mod stream;

@@ -12,6 +12,7 @@
 //! - `filter`, `order`: what of a list is shown, and in which order
 //! - `history`: what is remembered of earlier snapshots
 //! - `listeners`, `why`, `hand_offs`, `demo`: what is read out of a snapshot
+//! - `hits`, `picture`: where a click is a key; the screen as a file
 //! - `widget`, `styles`, `ascii`: how it is put on the screen
 
 mod app;
@@ -26,11 +27,13 @@ mod hand_offs;
 mod header;
 mod help;
 mod history;
+mod hits;
 mod journey;
 mod listeners;
 mod options;
 mod order;
 mod pattern;
+mod picture;
 mod probes;
 mod queues;
 mod screen;
@@ -44,7 +47,7 @@ mod workers;
 use crate::figures;
 
 pub use app::App;
-pub use effect::Effect;
+pub use effect::{Effect, Picture};
 pub use options::Options;
 pub use styles::themes::{Depth, Theme};
 

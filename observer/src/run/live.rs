@@ -19,6 +19,7 @@ use crate::{
     demo::{self, Link, News},
     failure::Failure,
     model::event::Event as Told,
+    run::picture,
     run::session::{DRAIN, Session},
     selection,
     terminal::{Keys, Terminal},
@@ -119,6 +120,7 @@ impl Live {
                     None => self.app.demo_reply(Err("no demo-server; start with --demo SOCKET".into())),
                 },
                 Effect::Mouse(on) => self.terminal.mouse(on).context("cannot ask for mouse events")?,
+                Effect::Save(picture) => self.app.saved(picture::save(&picture)),
                 Effect::Redraw => self.terminal.redraw().context("cannot draw on the terminal")?,
             }
         }

@@ -7,13 +7,18 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::effect::{Effect, Picture};
 use super::footer::Notice;
 use super::history::History;
+use super::hits::Hit;
 use super::listeners::{self, Row, Target};
 use super::screen::{Context, View};
 use super::styles::Styles;
 use super::styles::themes::Depth;
-use super::{Options, VIEWS};
+use super::{Options, VIEWS, picture};
 use crate::model::snapshot::{Connection, Snapshot};
 
 /// How long the outcome of a wish stays in the footer.
@@ -45,6 +50,10 @@ pub struct App {
     mouse: bool,
     tabs: Vec<Range<u16>>,
     tabs_row: u16,
+    /// Where a click is a key.
+    hits: Vec<Hit>,
+    /// What was drawn on last.
+    area: Rect,
 }
 
 /// What lies over the screen and takes the keys.
@@ -92,6 +101,8 @@ impl App {
             mouse: false,
             tabs: Vec::new(),
             tabs_row: 0,
+            hits: Vec::new(),
+            area: Rect::ZERO,
         }
     }
 
@@ -105,13 +116,35 @@ impl App {
         self.notice.take_if(|(notice, until_ns)| *until_ns < now && !matches!(notice, Notice::Prompt(_)));
     }
 
-    /// Takes in what came of the oldest [`Effect::Demo`](super::Effect::Demo) without an answer, and shows it.
+    /// Takes in what came of the oldest [`Effect::Demo`] without an answer, and shows it.
     pub fn demo_reply(&mut self, reply: Result<(), String>) {
         let asked = self.asked.pop_front().unwrap_or_else(|| "demo-server".to_owned());
         self.say(match reply {
             Ok(()) => Notice::Done(asked),
             Err(error) => Notice::Failed(format!("{asked}: {error}")),
         });
+    }
+
+    /// Takes in what came of an [`Effect::Save`]: the names of the files, or why there are none.
+    pub fn saved(&mut self, outcome: Result<String, String>) {
+        self.say(match outcome {
+            Ok(files) => Notice::Done(format!("saved {files}")),
+            Err(error) => Notice::Failed(format!("not saved: {error}")),
+        });
+    }
+
+    /// The screen as it is, to be saved.
+    fn picture(&mut self) -> Effect {
+        let mut buffer = Buffer::empty(self.area);
+        self.paint(&mut buffer);
+        let screen = VIEWS.get(self.current).map_or("", |row| row.title).to_lowercase();
+        let boot_ns = self.shown().snapshot.meta.boot_time_unix_ns;
+        let seconds = boot_ns.saturating_add(self.shown().snapshot.time_ns) / 1_000_000_000;
+        Effect::Save(Box::new(Picture {
+            name: format!("observer-{screen}-{seconds}"),
+            text: picture::text(&buffer),
+            svg: picture::svg(&buffer),
+        }))
     }
 
     fn say(&mut self, notice: Notice) {

@@ -25,11 +25,19 @@ pub(crate) struct Journey {
     since_start: bool,
     recent: bool,
     list: ConnectionList,
+    /// The row of the first stage on the terminal.
+    stages_row: u16,
 }
 
 impl Default for Journey {
     fn default() -> Self {
-        Self { stage: stage::ACCEPT_WAIT, since_start: false, recent: false, list: ConnectionList::default() }
+        Self {
+            stage: stage::ACCEPT_WAIT,
+            since_start: false,
+            recent: false,
+            list: ConnectionList::default(),
+            stages_row: u16::MAX,
+        }
     }
 }
 
@@ -84,6 +92,7 @@ impl View for Journey {
             None => format!("   since the start: {count} accepted"),
         };
         pen.spans(1, 0, &[Span::styled(row.name, styles.strong), Span::styled(covered, styles.dim)]);
+        self.stages_row = pen.area().y + 2;
         stages::draw(context, &mut pen.rows(1, WATERFALL), &stages, self.stage);
 
         let rest = pen.height().saturating_sub(1 + WATERFALL);
@@ -124,6 +133,13 @@ impl View for Journey {
     }
 
     fn click(&mut self, context: &Context<'_>, column: u16, row: u16) -> Answer {
+        // A row of the waterfall is a stage.
+        if let Some(stage) =
+            row.checked_sub(self.stages_row).map(usize::from).filter(|row| *row < stage::STAGES)
+        {
+            self.stage = stage;
+            return Answer::Done;
+        }
         self.list.click(column, row, &self.connections(context))
     }
 

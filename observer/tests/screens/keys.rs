@@ -217,3 +217,67 @@ fn enter_goes_on_and_escape_comes_back() {
     type_in(&mut scene, "4");
     assert!(!text(&mut scene.app, (80, 24)).contains("tid:"));
 }
+
+#[test]
+fn the_screen_is_saved_as_it_is() {
+    let mut scene = scenes::overflowing(PLAIN);
+    let screen = text(&mut scene.app, (80, 24));
+    let effects = scene.app.key(KeyCode::Char('x').into());
+    let [Effect::Save(picture)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(picture.text, screen);
+    // The scene begins 5,000 s after a boot at 1.7 billion, and has run for 45 s.
+    assert_eq!(picture.name, "observer-queues-1700005045");
+    assert!(picture.svg.contains("OVERFLOWING</text>"));
+    scene.app.saved(Ok("a.txt and a.svg".to_owned()));
+    assert!(text(&mut scene.app, (80, 24)).contains("✓ saved a.txt and a.svg"));
+    scene.app.saved(Err("cannot write a.txt: disk full".to_owned()));
+    assert!(text(&mut scene.app, (80, 24)).contains("! not saved: cannot write a.txt: disk full"));
+}
+
+/// Clicks on the first place where the screen has this text.
+fn click_on(scene: &mut crate::fixture::Scene, wanted: &str) -> Vec<Effect> {
+    let screen = text(&mut scene.app, (120, 40));
+    let place = screen.lines().enumerate().find_map(|(row, line)| {
+        let before = &line[..line.find(wanted)?];
+        Some((before.chars().count() as u16, row as u16))
+    });
+    assert!(place.is_some(), "no {wanted} in\n{screen}");
+    let (column, row) = place.unwrap_or_default();
+    scene.app.mouse(MouseEvent {
+        kind: MouseEventKind::Down(MouseButton::Left),
+        column,
+        row,
+        modifiers: KeyModifiers::NONE,
+    })
+}
+
+#[test]
+fn a_click_on_a_key_presses_it() {
+    let mut scene = scenes::overflowing(PLAIN);
+    click_on(&mut scene, "space pause");
+    assert!(text(&mut scene.app, (120, 40)).contains("PAUSED"));
+    click_on(&mut scene, "[ ] back");
+    assert!(text(&mut scene.app, (120, 40)).contains("◀ 0:01 of"));
+    click_on(&mut scene, "space live");
+    assert!(text(&mut scene.app, (120, 40)).contains("▶ live"));
+    click_on(&mut scene, "? help");
+    text(&mut scene.app, (120, 40));
+    press(&mut scene, &[KeyCode::End]);
+    let effects = click_on(&mut scene, "x     ");
+    assert!(matches!(effects.as_slice(), [Effect::Save(_)]), "{effects:?}");
+    assert!(text(&mut scene.app, (120, 40)).contains("LISTENER  "), "the help is closed");
+    click_on(&mut scene, "LISTENER");
+    assert!(text(&mut scene.app, (120, 40)).contains("▾LISTENER"));
+    click_on(&mut scene, "2 Journey");
+    click_on(&mut scene, "read to write");
+    assert!(text(&mut scene.app, (120, 40)).contains("─ read to write: "));
+    // Whoever types is not disturbed.
+    type_in(&mut scene, "4/a");
+    click_on(&mut scene, "q quit");
+    assert!(text(&mut scene.app, (120, 40)).contains("/ a▏"));
+    let quit = {
+        press(&mut scene, &[KeyCode::Esc]);
+        click_on(&mut scene, "q quit")
+    };
+    assert!(matches!(quit.as_slice(), [Effect::Quit]));
+}

@@ -1,6 +1,7 @@
 //! Puts the parts of the screen together.
 
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 
 use super::{App, Overlay};
 use crate::view::widget::pen::Pen;
@@ -14,16 +15,22 @@ const RULE_FROM: u16 = 20;
 impl App {
     /// Draws everything.
     pub fn draw(&mut self, frame: &mut Frame<'_>) {
-        let area = frame.area();
-        let mut pen = Pen::new(frame.buffer_mut(), area);
+        self.paint(frame.buffer_mut());
+    }
+
+    pub(super) fn paint(&mut self, buffer: &mut Buffer) {
+        let area = buffer.area;
+        self.area = area;
+        self.hits.clear();
+        let mut pen = Pen::new(buffer, area);
         if area.width < LEAST.0 || area.height < LEAST.1 {
             self.too_small(&mut pen);
         } else {
             self.parts(&mut pen);
         }
-        self.styles.lay_below(frame.buffer_mut());
+        self.styles.lay_below(buffer);
         if self.options.ascii {
-            ascii::reduce(frame.buffer_mut());
+            ascii::reduce(buffer);
         }
     }
 
@@ -57,7 +64,9 @@ impl App {
             let mut below = pen.rows(top + body, footer::ROWS);
             let notice = self.notice.as_ref().map(|(notice, _)| notice);
             let general = self.general_hints();
-            self.tabs = footer::draw(&mut below, self.current, screen, notice, &general, &self.styles);
+            let (tabs, hits) = footer::draw(&mut below, self.current, screen, notice, &general, &self.styles);
+            self.tabs = tabs;
+            self.hits.extend(hits);
         }
     }
 
@@ -101,7 +110,8 @@ impl App {
             self.patterns(pen);
         }
         if let (Overlay::Help { scroll, .. }, Some(view)) = (self.overlay, self.views.get(self.current)) {
-            let furthest = help::draw(pen, row.title, view.help(), scroll, &self.styles);
+            let (furthest, hits) = help::draw(pen, row.title, view.help(), scroll, &self.styles);
+            self.hits = hits;
             self.overlay = Overlay::Help { scroll: scroll.min(furthest), furthest };
         }
     }

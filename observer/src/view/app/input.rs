@@ -59,6 +59,11 @@ impl App {
                 }
                 Vec::new()
             }
+            MouseEventKind::Down(MouseButton::Left) if self.key_at(column, row).is_some() => {
+                let Some(key) = self.key_at(column, row) else { return Vec::new() };
+                self.overlay = Overlay::None;
+                self.key(key.into())
+            }
             MouseEventKind::Down(MouseButton::Left)
                 if self.overlay == Overlay::None && self.open.is_none() =>
             {
@@ -69,12 +74,20 @@ impl App {
         }
     }
 
+    /// The key that a click at this place presses; none while somebody types, whom it would type for.
+    fn key_at(&self, column: u16, row: u16) -> Option<KeyCode> {
+        let typing = self.views.get(self.current).is_some_and(|view| view.is_typing());
+        let hit = self.hits.iter().find(|hit| hit.is_at(column, row))?;
+        (!typing).then_some(hit.key)
+    }
+
     /// Keys that mean the same on every screen; none if this is not one.
     fn general_key(&mut self, key: KeyEvent) -> Option<Vec<Effect>> {
         match key.code {
             KeyCode::Char('q') => return Some(vec![Effect::Quit]),
             KeyCode::Char('?') => self.overlay = Overlay::Help { scroll: 0, furthest: 0 },
             KeyCode::Char(' ') => self.pause(),
+            KeyCode::Char('x') => return Some(vec![self.picture()]),
             KeyCode::Char('t') => self.change_theme(),
             KeyCode::Char('[') => self.step(-1),
             KeyCode::Char(']') => self.step(1),

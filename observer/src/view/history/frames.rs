@@ -13,8 +13,8 @@ use std::sync::Arc;
 use super::durations::{Durations, Stages};
 use crate::model::snapshot::{Connection, Demo, LedgerCheck, Listener, Meta, Snapshot, Thread};
 
-/// How far back they reach, and a little more.
-const SPAN_NS: u64 = super::samples::SPAN_NS + 5_000_000_000;
+/// How far back they reach: ten minutes, and a little more.
+const SPAN_NS: u64 = 605_000_000_000;
 /// Time between two moments at first.
 const STEP_NS: u64 = 1_000_000_000;
 /// Memory for all of them.

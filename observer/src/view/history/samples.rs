@@ -1,12 +1,12 @@
-//! Depth, peak and rates of each listener over the last ten minutes.
+//! Depth, peak and rates of each listener over the last quarter of an hour.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::model::snapshot::{Listener, Snapshot};
 use crate::view::widget::plot::Point;
 
-/// How far back samples go.
-pub(crate) const SPAN_NS: u64 = 600_000_000_000;
+/// How far back samples go: the oldest moment that can be stepped back to has a past of its own on its plot.
+const SPAN_NS: u64 = 900_000_000_000;
 /// Samples of all listeners together, some 16 MB: with many busy listeners each one's past is shorter.
 const MOST: usize = 240_000;
 /// Samples that a listener may always keep.
@@ -206,7 +206,7 @@ mod tests {
         for second in 1..=2_000 {
             samples.record(&snapshot(second, second as u32, 0));
         }
-        assert!(samples.listeners[&7].len() <= 601);
+        assert!(samples.listeners[&7].len() <= 901);
     }
 
     #[test]

@@ -157,9 +157,11 @@ impl Depth {
     }
 }
 
+/// Levels of the channels of xterm's cube.
+const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+
 /// The nearest of the colours that xterm numbers 16 to 255: a cube of six levels each, and 24 greys.
 fn indexed(wanted: [u8; 3]) -> u8 {
-    const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
     let away = |one: u8, two: u8| u32::from(one.abs_diff(two)).pow(2);
     let level = |channel: u8| (0..6).min_by_key(|level| away(LEVELS[*level], channel)).unwrap_or(0);
     let cube = wanted.map(level);
@@ -170,6 +172,39 @@ fn indexed(wanted: [u8; 3]) -> u8 {
         return 232 + grey;
     }
     (16 + 36 * cube[0] + 6 * cube[1] + cube[2]) as u8
+}
+
+/// A colour for a picture, as `#rrggbb`. The terminal's own are those of the dark theme, as nobody can ask a terminal
+/// for them.
+pub(crate) fn hex(colour: Color, is_background: bool) -> String {
+    let dark = THEMES.iter().find_map(|row| row.palette.as_ref());
+    let shade = |role: fn(&Palette) -> Shade| dark.map_or(0, |palette| role(palette).0);
+    let rgb = match colour {
+        Color::Rgb(red, green, blue) => u32::from_be_bytes([0, red, green, blue]),
+        Color::Indexed(index) => of_index(index),
+        Color::Reset if is_background => shade(|palette| palette.back),
+        Color::Reset | Color::White => shade(|palette| palette.text),
+        Color::Black => shade(|palette| palette.back),
+        Color::Gray | Color::DarkGray => shade(|palette| palette.dim),
+        Color::Red | Color::LightRed => shade(|palette| palette.bad),
+        Color::Green | Color::LightGreen => shade(|palette| palette.good),
+        Color::Yellow | Color::LightYellow => shade(|palette| palette.warn),
+        Color::Blue | Color::LightBlue => shade(|palette| palette.bar),
+        Color::Magenta | Color::LightMagenta => shade(|palette| palette.mark),
+        Color::Cyan | Color::LightCyan => shade(|palette| palette.accent),
+    };
+    format!("#{rgb:06x}")
+}
+
+/// One of xterm's colours from 16 on; those before are the terminal's own, and the themes do not number them.
+fn of_index(index: u8) -> u32 {
+    let [red, green, blue] = match index {
+        232.. => [8 + 10 * (index - 232); 3],
+        16.. => [(index - 16) / 36, (index - 16) / 6 % 6, (index - 16) % 6]
+            .map(|level| LEVELS[usize::from(level)]),
+        _ => [128; 3],
+    };
+    u32::from_be_bytes([0, red, green, blue])
 }
 
 #[cfg(test)]
@@ -250,6 +285,10 @@ mod tests {
         assert_eq!(indexed([255, 255, 255]), 231);
         assert_eq!(indexed([255, 0, 0]), 196);
         assert_eq!(indexed([0x80, 0x80, 0x80]), 244);
+        for index in 16..=255 {
+            let [_, red, green, blue] = of_index(index).to_be_bytes();
+            assert_eq!(of_index(indexed([red, green, blue])), of_index(index));
+        }
         assert_eq!(Depth::Sixteen.colour((0x00ff_0000, Color::Red)), Color::Red);
     }
 }
