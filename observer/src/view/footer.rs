@@ -58,7 +58,7 @@ fn hints(
 ) -> u16 {
     let needed = |(key, what): &(&str, &str)| (key.chars().count() + what.chars().count() + 3) as u16;
     let reserved: u16 = general.iter().map(needed).sum();
-    let room = (pen.width() + 1).saturating_sub(reserved);
+    let room = pen.width().saturating_sub(reserved);
     let mut x = 1;
     let fitting = help.keys.iter().scan(x, |end, key| {
         *end += needed(key);

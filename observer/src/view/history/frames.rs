@@ -176,6 +176,7 @@ impl Frame {
             interval_ns: snapshot.interval_ns,
             hosts: snapshot.hosts.clone(),
             loss: snapshot.loss.clone(),
+            diagnoses: snapshot.diagnoses.clone(),
             probes: snapshot.probes.clone(),
             ..Snapshot::default()
         };
@@ -211,7 +212,8 @@ impl Frame {
     /// Memory that it takes and does not share with the moment before it, roughly: texts count as a few words.
     fn own_bytes(&self, before: Option<&Self>) -> usize {
         const TEXTS: usize = 96;
-        let base = 512 + self.rest.probes.len() * 64 + self.rest.hosts.len() * 128;
+        let rest = &self.rest;
+        let base = 512 + rest.probes.len() * 64 + rest.hosts.len() * 128 + rest.diagnoses.len() * 1024;
         base + own(&self.listeners, before.map(|before| &before.listeners), TEXTS)
             + own(&self.threads, before.map(|before| &before.threads), TEXTS)
             + own(&self.ledger, before.map(|before| &before.ledger), TEXTS)
