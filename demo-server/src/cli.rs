@@ -24,6 +24,9 @@ pub(crate) enum Command {
     Load(Load),
     /// List the execution patterns.
     Patterns(Patterns),
+    /// Serve as a process of a pattern that has processes; the server starts it.
+    #[command(hide = true)]
+    Worker(Worker),
 }
 
 #[derive(Debug, Args)]
@@ -136,6 +139,13 @@ pub(crate) struct Patterns {
     /// Print everything the table holds, as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Worker {
+    /// End when the process with this id, which has started this one, ends.
+    #[arg(long, value_name = "PID")]
+    pub(crate) die_with: i32,
 }
 
 fn pattern_help() -> String {

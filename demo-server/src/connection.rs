@@ -10,14 +10,20 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use serde::{Deserialize, Serialize};
+
 use crate::fault::Fault;
 use crate::http::{self, Answer, Refusal, Request};
 use crate::journal::Entry;
 use crate::service::{Service, add};
 use crate::stage::Member;
 
+mod luggage;
+
+pub use luggage::Luggage;
+
 /// Where a connection came from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Origin {
     /// The client's address.
     pub remote: SocketAddr,
@@ -51,7 +57,7 @@ pub enum Turn {
     Close,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     /// Requests are read and answered.
     Serving,
@@ -83,9 +89,11 @@ pub struct Connection {
     requests: u64,
     /// Kept only for the journal.
     trace: Option<Box<Trace>>,
+    /// Sent to another process, where it goes on: nothing ends here.
+    away: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Trace {
     readers: Vec<i32>,
     writers: Vec<i32>,
@@ -94,7 +102,8 @@ struct Trace {
 impl Connection {
     /// Takes charge of a socket that accept(2) has just returned.
     pub fn new(socket: TcpStream, origin: Origin, service: &Arc<Service>, nonblocking: bool) -> Self {
-        service.counters.accepted.fetch_add(1, Ordering::SeqCst);
+        service.board.counters.accepted.fetch_add(1, Ordering::SeqCst);
+        service.hold();
         Self {
             socket,
             origin,
@@ -109,6 +118,7 @@ impl Connection {
             bytes_written: 0,
             requests: 0,
             trace: service.journal.is_some().then(Box::default),
+            away: false,
         }
     }
 
@@ -151,22 +161,22 @@ impl Connection {
     /// Does the work of a request and composes its answer; [`Connection::advance`] or [`Connection::flush`] sends it.
     pub fn answer(&mut self, member: &Member<'_>, request: &Request) {
         self.service.work(member.index());
-        if self.service.faults.on(Fault::NoWrite) {
+        if self.service.board.faults.on(Fault::NoWrite) {
             self.inbox.drain(..request.length);
             return;
         }
-        let ending = self.service.ending.load(Ordering::Relaxed);
-        let keep_alive = request.keep_alive && self.service.live.keep_alive() && !ending;
+        let ending = self.service.board.ending.load(Ordering::Relaxed);
+        let keep_alive = request.keep_alive && self.service.board.live.keep_alive() && !ending;
         let answer = Answer {
             pattern: member.stage().pattern().id,
             thread: member.label(),
-            body: self.service.live.response_bytes(),
+            body: self.service.board.live.response_bytes(),
             keep_alive,
         };
         http::respond(&mut self.outbox, request.method, &answer);
         self.inbox.drain(..request.length);
         self.requests += 1;
-        add(&self.service.counters.requests, 1);
+        add(&self.service.board.counters.requests, 1);
         if !keep_alive {
             self.phase = Phase::Closing;
         }
@@ -177,7 +187,7 @@ impl Connection {
         if self.outbox.is_empty() {
             return Ok(true);
         }
-        let nodelay = self.service.live.nodelay();
+        let nodelay = self.service.board.live.nodelay();
         if nodelay != self.nodelay {
             self.socket.set_nodelay(nodelay)?;
             self.nodelay = nodelay;
@@ -188,7 +198,7 @@ impl Connection {
                 Ok(count) => {
                     self.sent += count;
                     self.bytes_written += count as u64;
-                    add(&self.service.counters.bytes_written, count);
+                    add(&self.service.board.counters.bytes_written, count);
                     if let Some(trace) = &mut self.trace {
                         note(&mut trace.writers, member.tid());
                     }
@@ -210,7 +220,7 @@ impl Connection {
         let mut buffer = member.read_buffer();
         let count = self.socket.read(&mut buffer)?;
         self.bytes_read += count as u64;
-        add(&self.service.counters.bytes_read, count);
+        add(&self.service.board.counters.bytes_read, count);
         if let Some(trace) = &mut self.trace {
             note(&mut trace.readers, member.tid());
         }
@@ -251,6 +261,9 @@ impl AsFd for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        if self.away {
+            return;
+        }
         if let (Some(journal), Some(trace)) = (&self.service.journal, self.trace.take()) {
             // With a wildcard listener only the socket itself knows which local address the client chose.
             let local = self.socket.local_addr().unwrap_or(self.origin.local);
@@ -268,7 +281,7 @@ impl Drop for Connection {
             });
         }
         if !self.service.leak(&self.socket) {
-            self.service.counters.closed.fetch_add(1, Ordering::SeqCst);
+            self.service.count_closed(1);
         }
     }
 }

@@ -3,10 +3,10 @@
 //! Each fault is a row of [`FAULTS`]. Threads ask [`Faults`] at the place where the fault bites; while nothing is
 //! broken that costs one load of one word.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 /// The faults, in the order of [`FAULTS`].
@@ -165,19 +165,22 @@ pub struct ActiveFault {
     pub ms: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// The particulars of a fault that is on.
+#[derive(Debug, Default)]
 struct Detail {
-    index: u32,
-    time: Duration,
-    since: Instant,
+    index: AtomicU32,
+    ms: AtomicU64,
+    /// When it was switched on, by `CLOCK_MONOTONIC`, which is the same in every process.
+    since_ns: AtomicU64,
 }
 
-/// Which faults are on.
+/// Which faults are on. Whoever changes them is alone in doing so; who looks meanwhile may see one of them half changed
+/// for an instant.
 #[derive(Debug, Default)]
 pub struct Faults {
     /// Bit n: row n of the table is on.
     active: AtomicU32,
-    details: Mutex<[Option<Detail>; FAULTS.len()]>,
+    details: [Detail; FAULTS.len()],
 }
 
 impl Faults {
@@ -193,55 +196,46 @@ impl Faults {
         if let Some(ms) = ms.filter(|ms| !(1..=MAX_MS).contains(ms)) {
             return Err(format!("ms {ms} is out of range: 1 to {MAX_MS}"));
         }
-        let detail = Detail {
-            index: index.unwrap_or(row.default_index()),
-            time: Duration::from_millis(ms.or(row.default_ms).unwrap_or(0)),
-            since: Instant::now(),
-        };
-        self.details()[row.fault as usize] = on.then_some(detail);
-        if on {
-            self.active.fetch_or(1 << row.fault as u32, Ordering::SeqCst);
-        } else {
-            self.active.fetch_and(!(1 << row.fault as u32), Ordering::SeqCst);
+        if !on {
+            self.clear(row.fault);
+            return Ok(());
         }
+        let detail = self.detail(row.fault);
+        detail.index.store(index.unwrap_or(row.default_index()), Ordering::SeqCst);
+        detail.ms.store(ms.or(row.default_ms).unwrap_or(0), Ordering::SeqCst);
+        detail.since_ns.store(monotonic_ns(), Ordering::SeqCst);
+        self.active.fetch_or(bit(row.fault), Ordering::SeqCst);
         Ok(())
     }
 
     /// Whether a fault that concerns every thread is on.
     pub fn on(&self, fault: Fault) -> bool {
-        self.active.load(Ordering::SeqCst) & (1 << fault as u32) != 0
+        self.active.load(Ordering::SeqCst) & bit(fault) != 0
+    }
+
+    /// Whether a fault that concerns one thread or shard is on for number `index`.
+    fn concerns(&self, fault: Fault, index: u32) -> bool {
+        self.on(fault) && self.detail(fault).index.load(Ordering::SeqCst) == index
     }
 
     /// Whether worker number `index` is to do nothing.
     pub fn is_stuck(&self, index: u32) -> bool {
-        self.on(Fault::StuckShard)
-            && self.details()[Fault::StuckShard as usize].is_some_and(|detail| detail.index == index)
+        self.concerns(Fault::StuckShard, index)
     }
 
     /// Whether shard number `index` is to be closed.
     pub fn is_shut(&self, index: u32) -> bool {
-        self.on(Fault::CloseShard)
-            && self.details()[Fault::CloseShard as usize].is_some_and(|detail| detail.index == index)
+        self.concerns(Fault::CloseShard, index)
     }
 
     /// Whether thread number `index` is to die; true once, and the fault is over.
     pub fn take_panic(&self, index: u32) -> bool {
-        if !self.on(Fault::WorkerPanic) {
-            return false;
-        }
-        let mut details = self.details();
-        let due = details[Fault::WorkerPanic as usize].is_some_and(|detail| detail.index == index);
-        if due {
-            details[Fault::WorkerPanic as usize] = None;
-            self.active.fetch_and(!(1 << Fault::WorkerPanic as u32), Ordering::SeqCst);
-        }
-        due
+        self.concerns(Fault::WorkerPanic, index) && self.clear(Fault::WorkerPanic)
     }
 
     /// Lets no thread die any more.
     pub fn disarm_panic(&self) {
-        self.details()[Fault::WorkerPanic as usize] = None;
-        self.active.fetch_and(!(1 << Fault::WorkerPanic as u32), Ordering::SeqCst);
+        self.clear(Fault::WorkerPanic);
     }
 
     /// What is left of a stall, or of the present one of many.
@@ -250,56 +244,66 @@ impl Faults {
     }
 
     fn periodic_stall_left(&self) -> Option<Duration> {
-        if !self.on(Fault::StallPeriodic) {
-            return None;
-        }
-        let detail = self.details()[Fault::StallPeriodic as usize]?;
-        let period = detail.time.as_nanos().saturating_mul(4).max(1);
-        let into = u64::try_from(detail.since.elapsed().as_nanos() % period).unwrap_or(u64::MAX);
-        detail.time.checked_sub(Duration::from_nanos(into)).filter(|left| !left.is_zero())
+        let time = self.time(Fault::StallPeriodic)?;
+        let period = time.as_nanos().saturating_mul(4).max(1);
+        let into = self.elapsed(Fault::StallPeriodic).as_nanos() % period;
+        time.checked_sub(Duration::from_nanos(u64::try_from(into).unwrap_or(u64::MAX)))
+            .filter(|left| !left.is_zero())
     }
 
     fn single_stall_left(&self) -> Option<Duration> {
-        if !self.on(Fault::Stall) {
-            return None;
-        }
-        let detail = self.details()[Fault::Stall as usize]?;
-        detail.time.checked_sub(detail.since.elapsed()).filter(|left| !left.is_zero())
+        self.time(Fault::Stall)?.checked_sub(self.elapsed(Fault::Stall)).filter(|left| !left.is_zero())
     }
 
     /// How much longer thread number `index` takes for each request.
     pub fn slowness(&self, index: u32) -> Option<Duration> {
-        if !self.on(Fault::SlowWorker) {
-            return None;
-        }
-        self.details()[Fault::SlowWorker as usize]
-            .filter(|detail| detail.index == index)
-            .map(|detail| detail.time)
+        self.time(Fault::SlowWorker).filter(|_| self.concerns(Fault::SlowWorker, index))
     }
 
     /// The faults that are on. A stall that is over is not.
     pub fn active(&self) -> Vec<ActiveFault> {
         if self.on(Fault::Stall) && self.single_stall_left().is_none() {
             // Over by itself; whoever asks next pays one load again.
-            self.details()[Fault::Stall as usize] = None;
-            self.active.fetch_and(!(1 << Fault::Stall as u32), Ordering::SeqCst);
+            self.clear(Fault::Stall);
         }
-        let details = *self.details();
         FAULTS
             .iter()
-            .filter_map(|row| details[row.fault as usize].map(|detail| (row, detail)))
-            .map(|(row, detail)| ActiveFault {
+            .filter(|row| self.on(row.fault))
+            .map(|row| ActiveFault {
                 name: row.name.to_owned(),
-                index: row.takes_index.then_some(detail.index),
-                ms: row.default_ms.and_then(|_| u64::try_from(detail.time.as_millis()).ok()),
+                index: row.takes_index.then(|| self.detail(row.fault).index.load(Ordering::SeqCst)),
+                ms: row.default_ms.map(|_| self.detail(row.fault).ms.load(Ordering::SeqCst)),
             })
             .collect()
     }
 
-    fn details(&self) -> MutexGuard<'_, [Option<Detail>; FAULTS.len()]> {
-        // Plain data: a thread that died while holding the lock cannot have left it half written.
-        self.details.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Switches it off; false if it was off already, so that of several who do so one alone hears true.
+    fn clear(&self, fault: Fault) -> bool {
+        self.active.fetch_and(!bit(fault), Ordering::SeqCst) & bit(fault) != 0
     }
+
+    /// The time of a fault that is on.
+    fn time(&self, fault: Fault) -> Option<Duration> {
+        self.on(fault).then(|| Duration::from_millis(self.detail(fault).ms.load(Ordering::SeqCst)))
+    }
+
+    fn elapsed(&self, fault: Fault) -> Duration {
+        let since = self.detail(fault).since_ns.load(Ordering::SeqCst);
+        Duration::from_nanos(monotonic_ns().saturating_sub(since))
+    }
+
+    fn detail(&self, fault: Fault) -> &Detail {
+        &self.details[fault as usize]
+    }
+}
+
+fn bit(fault: Fault) -> u32 {
+    1 << fault as u32
+}
+
+fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    Duration::try_from(now).ok().and_then(|now| u64::try_from(now.as_nanos()).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -45,7 +45,17 @@ impl Journal {
     /// Creates the file, or empties it.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).write(true).truncate(true).open(path)?;
-        Ok(Self { file: Mutex::new(file), complained: AtomicBool::new(false) })
+        Ok(Self::of(file))
+    }
+
+    /// Goes on with a file that another process has opened.
+    pub fn of(file: File) -> Self {
+        Self { file: Mutex::new(file), complained: AtomicBool::new(false) }
+    }
+
+    /// The file, for another process. Both have one position in it, so that their lines follow each other.
+    pub fn file(&self) -> io::Result<File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).try_clone()
     }
 
     /// Appends one line with one write(2), so that a reader never sees half of it.

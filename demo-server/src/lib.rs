@@ -8,12 +8,14 @@
 //!
 //! - [`pattern`]: the patterns, one row in a table and one file each; start reading here
 //! - [`stage`]: one run of a pattern: its threads, and what passes from one run to the next
+//! - [`process`]: workers that are processes instead of threads
 //! - [`event_loop`]: one thread that minds many sockets
 //! - [`listener`]: listening sockets, shards, the backlog
 //! - [`accept_ring`]: accepting through io_uring
 //! - [`connection`]: one accepted connection, from the first byte to its line in the journal
 //! - [`http`]: the protocol, on byte strings
 //! - [`service`]: the work done for a request, and the counters
+//! - [`board`]: what all threads and processes look at and count into
 //! - [`settings`], [`fault`]: what can be changed, and what can be broken, while it runs
 //! - [`server`]: all of that together, with live switching
 //! - [`control`]: the socket through which the server is watched and changed, and a client for it
@@ -22,6 +24,7 @@
 //! - [`wake`], [`signals`], [`socket_option`], [`descriptors`], [`duration`]: the small things underneath
 
 pub mod accept_ring;
+pub mod board;
 pub mod connection;
 pub mod control;
 pub mod descriptors;
@@ -33,6 +36,7 @@ pub mod journal;
 pub mod listener;
 pub mod load;
 pub mod pattern;
+pub mod process;
 pub mod server;
 pub mod service;
 pub mod settings;

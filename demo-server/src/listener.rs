@@ -70,6 +70,15 @@ impl Listener {
 
     fn listen(socket: Socket, shard: u32, backlog: u32) -> io::Result<Self> {
         socket.listen(as_backlog(backlog))?;
+        Self::around(socket, shard)
+    }
+
+    /// A listener that another process has opened.
+    pub fn of(socket: OwnedFd, shard: u32) -> io::Result<Self> {
+        Self::around(socket.into(), shard)
+    }
+
+    fn around(socket: Socket, shard: u32) -> io::Result<Self> {
         let local = socket
             .local_addr()?
             .as_socket()
@@ -94,6 +103,8 @@ impl Listener {
         match self.take(member.tid(), member.stage().service()) {
             // A fault has closed it under the thread's hands (`inet_csk_accept` of a socket that does not listen).
             Err(_) if self.is_closed() => Ok(None),
+            // The same, by another process, of which this one is about to hear. The first shard is never closed.
+            Err(error) if self.shard > 0 && Errno::from_io_error(&error) == Some(Errno::INVAL) => Ok(None),
             Err(error) => self.endure(error, member).map(|()| None),
             Ok(Some(connection)) => {
                 self.short.store(false, Ordering::Relaxed);
@@ -172,6 +183,11 @@ impl Listener {
     /// Whether a fault has closed it.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Takes note of what another process has done to the socket.
+    pub(crate) fn note_closed(&self, closed: bool) {
+        self.closed.store(closed, Ordering::SeqCst);
     }
 
     /// Closes it as a crash of its thread's process would, resetting what is queued; or opens it again, which works on

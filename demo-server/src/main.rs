@@ -13,6 +13,7 @@ use demo_server::control::{self, LoadRequest};
 use demo_server::descriptors;
 use demo_server::load::{self, Manner, Plan, Report};
 use demo_server::pattern::PATTERNS;
+use demo_server::process;
 use demo_server::server::{Config, Server};
 use demo_server::signals::StopSignals;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve(&arguments),
         Command::Load(arguments) => load(&arguments),
         Command::Patterns(arguments) => patterns(arguments.json),
+        Command::Worker(arguments) => worker(arguments.die_with),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -116,6 +118,11 @@ fn load(arguments: &cli::Load) -> Result<(), Failure> {
         return Err(anyhow!("not one request to {} was answered", plan.target).into());
     }
     Ok(())
+}
+
+fn worker(parent: i32) -> Result<(), Failure> {
+    die_with(parent)?;
+    Ok(process::run()?)
 }
 
 /// Asks the kernel to kill this process when its parent ends, and looks whether it has ended already.

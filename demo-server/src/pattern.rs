@@ -15,10 +15,13 @@ mod edge_once;
 mod epoll_exclusive;
 mod epoll_exclusive_readd;
 mod epoll_herd;
+mod process_per_connection;
 mod sharding;
 mod sharding_cpu;
 mod sharding_incoming_cpu;
+mod sharding_processes;
 mod shared_accept;
+mod shared_accept_processes;
 mod single_thread;
 mod thread_per_connection;
 mod uring_accept;
@@ -46,6 +49,9 @@ pub struct Pattern {
     pub shards: bool,
     /// Whether it serves every client; one that is a known mistake does not.
     pub sound: bool,
+    /// What a worker process with a number plays, if the pattern serves with processes.
+    #[serde(skip)]
+    pub process: Option<fn(&Stage, u32) -> io::Result<()>>,
     /// Plays it until the stage stops.
     #[serde(skip)]
     pub run: fn(&Stage) -> io::Result<()>,
@@ -66,6 +72,9 @@ pub static PATTERNS: &[Pattern] = &[
     sharding_incoming_cpu::PATTERN,
     uring_accept::PATTERN,
     thread_per_connection::PATTERN,
+    shared_accept_processes::PATTERN,
+    sharding_processes::PATTERN,
+    process_per_connection::PATTERN,
 ];
 
 /// Finds a pattern by its id or by its course number.

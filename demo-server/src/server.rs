@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::board::SharedBoard;
 use crate::control::desk::Outbox;
 use crate::control::protocol::{LoadRequest, State, Update, versioned_line};
 use crate::fault::{self, Fault};
@@ -42,8 +43,8 @@ pub struct Config {
     pub settings: Settings,
     /// Where to write a line for each ended connection, if anywhere.
     pub journal: Option<PathBuf>,
-    /// The program that generates load when asked to: this one.
-    pub load_program: PathBuf,
+    /// This program: started for load when asked to, and for each worker of a pattern that serves with processes.
+    pub program: PathBuf,
 }
 
 impl Default for Config {
@@ -54,7 +55,7 @@ impl Default for Config {
             settings: Settings::default(),
             journal: None,
             // Still this program when its file has been replaced or removed meanwhile.
-            load_program: PathBuf::from("/proc/self/exe"),
+            program: PathBuf::from("/proc/self/exe"),
         }
     }
 }
@@ -95,11 +96,12 @@ impl Server {
         let journal = config.journal.as_deref().map(|path| {
             Journal::create(path).with_context(|| format!("cannot write the journal {}", path.display()))
         });
-        let service = Arc::new(Service { journal: journal.transpose()?, ..Service::default() });
-        service.live.store(&config.settings);
+        let board = SharedBoard::new().context("cannot make shared memory")?;
+        let service = Arc::new(Service::new(board, journal.transpose()?, config.program.clone()));
+        service.board.live.store(&config.settings);
         let end = Arc::new(Wake::new()?);
         let engine = Engine::start(config, &service, &end)?;
-        let load = LoadChild::new(config.load_program.clone());
+        let load = LoadChild::new(config.program.clone());
         let (engine, subscribers) = (Mutex::new(engine), Mutex::default());
         Ok(Arc::new(Self { service, engine, load, subscribers, end }))
     }
@@ -140,9 +142,9 @@ impl Server {
         if on {
             engine.check_place(fault::expect(name)?, index)?;
         }
-        self.service.faults.set(name, on, index, ms)?;
+        self.service.board.faults.set(name, on, index, ms)?;
         engine.follow_faults()?;
-        if !self.service.faults.on(Fault::Leak) {
+        if !self.service.board.faults.on(Fault::Leak) {
             self.service.close_leaked();
         }
         engine.ring();
@@ -198,7 +200,7 @@ impl Server {
     /// The error says why the pattern had ended before, if it had.
     pub fn end(&self) -> Result<()> {
         self.load.stop();
-        self.service.ending.store(true, Ordering::SeqCst);
+        self.service.board.ending.store(true, Ordering::SeqCst);
         let failure = self.engine().end(LAST_WORDS);
         match failure {
             Some(failure) => Err(anyhow::Error::msg(failure).context("the pattern has ended by itself")),
@@ -237,7 +239,7 @@ impl Server {
     /// The engine, unless it is being ended: what were changed then would start again what has just stopped.
     fn changeable(&self) -> Result<MutexGuard<'_, Engine>, String> {
         let engine = self.engine();
-        if self.service.ending.load(Ordering::SeqCst) {
+        if self.service.board.ending.load(Ordering::SeqCst) {
             return Err("the server is ending".to_owned());
         }
         Ok(engine)

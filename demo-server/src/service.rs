@@ -2,7 +2,8 @@
 
 use std::hint::black_box;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -10,61 +11,99 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, Faults};
+use crate::board::SharedBoard;
+use crate::fault::Fault;
 use crate::journal::Journal;
-use crate::settings::Live;
 
 /// What all threads share, whatever the pattern; it outlives every switch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Service {
-    /// Settings that are looked up for each request.
-    pub live: Live,
-    /// What is broken on purpose.
-    pub faults: Faults,
-    /// What has happened since the start.
-    pub counters: Counters,
+    /// Settings, faults and counters, which all processes share too.
+    pub board: SharedBoard,
     /// Where ended connections are written, if anywhere.
     pub journal: Option<Journal>,
-    /// Set once, when the server ends: every answer from then on closes its connection.
-    pub ending: AtomicBool,
+    /// This program: what is started where a pattern serves with processes.
+    pub program: PathBuf,
     /// Sockets that a fault keeps from being closed.
     pub(crate) leaked: Mutex<Vec<OwnedFd>>,
+    /// The number of the worker, where the process is one.
+    worker: Option<u32>,
 }
 
 /// Connections leaked at most, so that descriptors are left to mend the fault with.
 const MOST_LEAKED: usize = 4096;
 
 impl Service {
+    /// Puts one together, with nothing leaked yet.
+    #[must_use]
+    pub fn new(board: SharedBoard, journal: Option<Journal>, program: PathBuf) -> Self {
+        Self { board, journal, program, leaked: Mutex::default(), worker: None }
+    }
+
+    /// The same in the process of worker number `index`.
+    #[must_use]
+    pub fn of_worker(self, index: u32) -> Self {
+        Self { worker: Some(index), ..self }
+    }
+
+    /// Notes that this process holds one connection more.
+    pub(crate) fn hold(&self) {
+        if let Some(index) = self.worker {
+            self.board.held(index).fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Notes that this process holds so many connections less.
+    pub(crate) fn release(&self, count: u64) {
+        if let Some(index) = self.worker {
+            self.board.held(index).fetch_sub(count, Ordering::SeqCst);
+        }
+    }
+
+    /// Counts connections that have been closed.
+    pub(crate) fn count_closed(&self, count: u64) {
+        self.board.counters.closed.fetch_add(count, Ordering::SeqCst);
+        self.release(count);
+    }
+
     /// Keeps a socket open that its connection is about to close, if the fault says so; true if it is kept.
     pub(crate) fn leak(&self, socket: impl AsFd) -> bool {
-        if !self.faults.on(Fault::Leak) || self.ending.load(Ordering::Relaxed) {
+        if !self.board.faults.on(Fault::Leak) || self.board.ending.load(Ordering::Relaxed) {
             return false;
         }
-        let mut leaked = self.leaked.lock().unwrap_or_else(PoisonError::into_inner);
         // The file, and not only the descriptor: the socket is closed with the last of them.
-        let kept = (leaked.len() < MOST_LEAKED).then(|| socket.as_fd().try_clone_to_owned());
-        match kept {
-            Some(Ok(socket)) => leaked.push(socket),
-            _ => return false,
+        socket.as_fd().try_clone_to_owned().is_ok_and(|socket| self.keep(socket))
+    }
+
+    /// Keeps a leaked socket, unless there are too many.
+    pub(crate) fn keep(&self, socket: OwnedFd) -> bool {
+        let mut leaked = self.leaked.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = leaked.len() < MOST_LEAKED;
+        if room {
+            leaked.push(socket);
         }
-        true
+        room
+    }
+
+    /// Takes the leaked sockets, still open.
+    pub(crate) fn take_leaked(&self) -> Vec<OwnedFd> {
+        std::mem::take(&mut *self.leaked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Closes what was leaked.
     pub(crate) fn close_leaked(&self) {
-        let leaked = std::mem::take(&mut *self.leaked.lock().unwrap_or_else(PoisonError::into_inner));
-        self.counters.closed.fetch_add(leaked.len() as u64, Ordering::SeqCst);
+        self.count_closed(self.take_leaked().len() as u64);
     }
 
     /// Does the work of one request on the calling thread, which is number `index` of its kind.
     pub fn work(&self, index: u32) {
-        if self.faults.take_panic(index) {
+        if self.board.faults.take_panic(index) {
             // Without the hook's message: the crew reports every thread that dies.
             std::panic::resume_unwind(Box::new("the fault worker-panic"));
         }
-        burn(Duration::from_micros(self.live.work_us()));
-        let sleep =
-            Duration::from_micros(self.live.sleep_us()) + self.faults.slowness(index).unwrap_or_default();
+        burn(Duration::from_micros(self.board.live.work_us()));
+        let sleep = Duration::from_micros(self.board.live.sleep_us())
+            + self.board.faults.slowness(index).unwrap_or_default();
         if !sleep.is_zero() {
             thread::sleep(sleep);
         }

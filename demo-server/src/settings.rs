@@ -161,16 +161,6 @@ pub struct Live {
     keep_alive: AtomicBool,
 }
 
-impl Default for Live {
-    fn default() -> Self {
-        let (work_us, sleep_us, response_bytes) = Default::default();
-        let (nodelay, keep_alive) = Default::default();
-        let live = Self { work_us, sleep_us, response_bytes, nodelay, keep_alive };
-        live.store(&Settings::default());
-        live
-    }
-}
-
 impl Live {
     /// Takes over new values. A request in progress may still see the old ones.
     pub fn store(&self, settings: &Settings) {

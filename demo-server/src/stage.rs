@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
+use crate::fault::Fault;
 use crate::listener::Listener;
 use crate::pattern::Pattern;
 use crate::service::Service;
@@ -66,8 +67,8 @@ impl Stage {
         listeners: Vec<Arc<Listener>>,
         workers: u32,
         inherited: Vec<Connection>,
-    ) -> Self {
-        Self {
+    ) -> Arc<Self> {
+        Arc::new(Self {
             pattern,
             service: Arc::clone(service),
             listeners,
@@ -79,7 +80,7 @@ impl Stage {
             seats: Mutex::new(Vec::new()),
             progress: Mutex::new(Progress::default()),
             bell: Condvar::new(),
-        }
+        })
     }
 
     /// The pattern that runs.
@@ -110,11 +111,21 @@ impl Stage {
     /// As many mailboxes as asked for, the inherited connections dealt out among them in turn.
     pub fn mailboxes(&self, count: usize) -> io::Result<Vec<Mailbox<'_>>> {
         let mailboxes = (0..count).map(|_| Mailbox::new(self)).collect::<io::Result<Vec<_>>>()?;
-        let inherited = std::mem::take(&mut *lock(&self.inherited));
-        for (connection, mailbox) in inherited.into_iter().zip(mailboxes.iter().cycle()) {
-            mailbox.put(connection);
+        for (hand, mailbox) in self.deal(count).into_iter().zip(&mailboxes) {
+            hand.into_iter().for_each(|connection| mailbox.put(connection));
         }
         Ok(mailboxes)
+    }
+
+    /// The inherited connections, dealt out in turn.
+    pub fn deal(&self, count: usize) -> Vec<Vec<Connection>> {
+        let mut hands: Vec<_> = (0..count).map(|_| Vec::new()).collect();
+        for (number, connection) in std::mem::take(&mut *lock(&self.inherited)).into_iter().enumerate() {
+            if let Some(hand) = hands.get_mut(number % count.max(1)) {
+                hand.push(connection);
+            }
+        }
+        hands
     }
 
     /// One inherited connection, for patterns whose threads take them as they become free.
@@ -169,6 +180,18 @@ impl Stage {
             }
             std::thread::sleep(Duration::from_micros(50));
         }
+    }
+
+    /// Follows what another process has done to faults and listeners, and makes the threads look too.
+    pub(crate) fn look(&self) {
+        let faults = &self.service.board.faults;
+        for listener in &self.listeners {
+            listener.note_closed(listener.shard() > 0 && faults.is_shut(listener.shard()));
+        }
+        if !faults.on(Fault::Leak) {
+            self.service.close_leaked();
+        }
+        self.ring();
     }
 
     /// The threads as (tid, name, role), in the order in which they were started.

@@ -4,6 +4,7 @@
 //! - [`record`]: what crosses from the kernel: connection records, listener entries, samples, thread entries
 //! - [`histogram`]: the log-linear buckets in which both halves count durations
 //! - [`loss`]: every place where something can be lost, each with its counter
+//! - [`plain`]: records as bytes and back
 //! - [`layout`]: the kernel structure members whose offsets the loader looks up in BTF
 //!
 //! Everything here is plain data: `#[repr(C)]`, no padding that the compiler would choose, no enums, no pointers.
@@ -13,11 +14,7 @@
 pub mod histogram;
 pub mod layout;
 pub mod loss;
+pub mod plain;
 pub mod record;
 
-/// A type that may be made of any bytes: `#[repr(C)]`, integers and arrays of integers only, no padding.
-///
-/// # Safety
-/// Every bit pattern of the type's size must be a valid value, and the type must have no padding bytes.
-#[expect(unsafe_code, reason = "the promise that makes decoding bytes from the kernel sound is made here")]
-pub unsafe trait Plain: Copy + 'static {}
+pub use plain::Plain;

@@ -29,6 +29,12 @@ pub enum Command {
     Live(Live),
     /// One JSON object a line on stdout; docs/stream.md describes the lines.
     Stream(Stream),
+    /// Take down what happens, for `replay`, `stream --replay` and `report`; docs/recording.md says how large it gets.
+    Record(Record),
+    /// The screen, fed from a recording: play, pause, seek, step. Needs no privilege.
+    Replay(Replay),
+    /// A recording as one page with plots, for any browser: no network, no script.
+    Report(Report),
     /// What this kernel gives: each signal, the hook in use, and why better ones were refused.
     Doctor(Doctor),
     /// Guided experiments with the kernel's queues; without a name, the list.
@@ -78,12 +84,78 @@ pub struct Stream {
     /// At the end, also a line for each connection that is still open.
     #[arg(long)]
     pub open: bool,
+    /// Also record to this file, so that --replay gives the same lines again.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Lines from this recording instead of the kernel; needs no privilege.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "interval", "duration", "demo", "ports", "pid", "netns", "cgroup"])]
+    pub replay: Option<PathBuf>,
     /// Control socket of a demo-server, for `pattern` lines when it changes.
     #[arg(long, value_name = "SOCKET")]
     pub demo: Option<PathBuf>,
     /// Sizes and sources that rarely matter.
     #[command(flatten)]
     pub tuning: Tuning,
+}
+
+/// Options of `record`.
+#[derive(Debug, Clone, Args)]
+pub struct Record {
+    /// Where to.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What is watched.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Time between two readings of queues, threads and counters; also what a crash can lose.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    pub interval: Duration,
+    /// Stop after this long; otherwise at SIGINT or SIGTERM.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Count ended connections and do not record each: much smaller when there are many.
+    #[arg(long)]
+    pub no_connections: bool,
+    /// Replace the file if it is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Control socket of a demo-server, to record its changes.
+    #[arg(long, value_name = "SOCKET")]
+    pub demo: Option<PathBuf>,
+    /// Sizes and sources that rarely matter.
+    #[command(flatten)]
+    pub tuning: Tuning,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Clone, Args)]
+pub struct Replay {
+    /// The recording.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Times as fast as it was.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub speed: u16,
+    /// Begin paused.
+    #[arg(long)]
+    pub paused: bool,
+    /// Draw with ASCII characters only.
+    #[arg(long)]
+    pub ascii: bool,
+    /// Colours: terminal, dark, light, contrast or colour-blind; NO_COLOR in the environment asks for none.
+    #[arg(long, value_name = "NAME", value_parser = theme)]
+    pub theme: Option<Theme>,
+}
+
+/// Options of `report`.
+#[derive(Debug, Clone, Args)]
+pub struct Report {
+    /// The recording.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where to; otherwise to stdout.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Options of `doctor`.

@@ -19,29 +19,45 @@ pub mod statistics;
 mod table;
 pub mod verdict;
 
-use std::{collections::BTreeMap, thread, time::UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::UNIX_EPOCH,
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::run::meta;
+use figure::FIGURES;
 use outcome::{Cell, Comparison, Repetition, VERSION};
 use plan::{Plan, Run};
 use verdict::Verdicts;
 
-/// Carries a plan out. `begins` is told of each run before it begins, with its number.
+/// Carries a plan out. `begins` is told of each run before it begins, with its number. Once `stop` is set, no more is
+/// run, and what came out is that of the complete rounds.
 ///
 /// # Errors
-/// As [`measure::repetition`]: one that fails makes the rest worthless.
-pub fn run(plan: Plan, mut begins: impl FnMut(usize, &Run)) -> Result<Comparison> {
+/// As [`measure::repetition`]: one that fails makes the rest worthless. And when it was stopped in the first round.
+pub fn run(mut plan: Plan, stop: &AtomicBool, mut begins: impl FnMut(usize, &Run)) -> Result<Comparison> {
     let mut unavailable = BTreeMap::new();
     let mut repetitions: BTreeMap<(&str, &str), Vec<Repetition>> = BTreeMap::new();
     for (number, run) in (1..).zip(plan.runs()) {
         begins(number, &run);
         let (pattern, profile) = (run.pattern.id, run.profile.name);
-        let measured = measure::repetition(&plan, &run)
-            .with_context(|| format!("{pattern} under {profile}, round {}", run.round))?;
+        let measured = measure::repetition(&plan, &run, stop);
+        // A signal from the terminal reaches server and load too, so this run is spoilt, whatever became of it.
+        if stop.load(Ordering::Relaxed) {
+            plan.repetitions = run.round - 1;
+            ensure!(plan.repetitions > 0, "interrupted before the first round was complete");
+            break;
+        }
+        let measured = measured.with_context(|| format!("{pattern} under {profile}, round {}", run.round))?;
         unavailable.extend(measured.unavailable);
         repetitions.entry((profile, pattern)).or_default().push(measured.repetition);
+    }
+    for all in repetitions.values_mut() {
+        all.retain(|one| one.round <= plan.repetitions);
     }
     let mut cells = Vec::new();
     for profile in &plan.profiles {
@@ -61,6 +77,7 @@ pub fn run(plan: Plan, mut begins: impl FnMut(usize, &Run)) -> Result<Comparison
         verdicts: Verdicts::of(&cells, baseline),
         plan,
         unavailable,
+        figures: FIGURES,
         cells,
     })
 }

@@ -26,6 +26,7 @@ mod steering;
 mod stranded;
 mod stuck_shard;
 mod syn_flood;
+mod syn_retransmits;
 mod thundering_herd;
 mod time_wait;
 mod udp_no_backlog;
@@ -56,6 +57,7 @@ pub struct Lab {
 /// Every lab there is, in the order in which they are best done.
 pub static LABS: &[Lab] = &[
     backlog_off_by_one::LAB,
+    syn_retransmits::LAB,
     who_dropped_me::LAB,
     abort_on_overflow::LAB,
     ghosts::LAB,

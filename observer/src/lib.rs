@@ -4,6 +4,7 @@
 //! Data flows one way: hook → event → model → snapshot → output.
 //! - [`kernel`]: the privileged half: probes, maps, /proc; a source of events
 //! - [`model`]: what is known; plain data and pure functions, events in, snapshots out
+//! - [`recording`]: what enters the model, in a file, and from there again
 //! - [`outputs`]: NDJSON, the doctor's report
 //! - [`run`]: the loops that move one to the other
 //! - [`view`], [`terminal`]: the screen, and the terminal it is drawn on
@@ -27,6 +28,7 @@ pub mod kernel;
 pub mod lab;
 pub mod model;
 pub mod outputs;
+pub mod recording;
 pub mod run;
 pub mod selection;
 pub mod terminal;

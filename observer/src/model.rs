@@ -40,7 +40,7 @@ use snapshot::{Connection, Demo, Listener, Loss, Meta, ProbeCost, RECENT, SLOWES
 use thread::Threads;
 
 /// How long a connection can be among the slowest.
-const SLOWEST_FOR_NS: u64 = 120_000_000_000;
+pub const SLOWEST_FOR_NS: u64 = 120_000_000_000;
 
 /// Everything that is known.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub struct Model {
     meta: Arc<Meta>,
     listeners: BTreeMap<u64, Watched>,
     threads: Threads,
-    hosts: HashMap<u32, Host>,
+    hosts: BTreeMap<u32, Host>,
     /// Those of them that nobody reads any more; they are in one more snapshot.
     hosts_gone: HashSet<u32>,
     gone: HashMap<u32, Gone>,
@@ -111,11 +111,22 @@ impl Model {
             Event::HostGone { netns } => {
                 self.hosts_gone.insert(netns);
             }
+            Event::Unrecorded(count) => self.delivered = self.delivered.saturating_add(count),
             Event::Loss(counters) => self.counters = Some(counters),
             Event::Probes(probes) => self.probes = probes,
             Event::Demo(demo) => self.demo = Some(*demo),
         }
         None
+    }
+
+    /// Records of ended connections that arrived so far.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// What is known of the bundled backend.
+    pub fn demo(&self) -> Option<&Demo> {
+        self.demo.as_ref()
     }
 
     fn of_namespace(&self, netns: u32) -> impl Iterator<Item = &Watched> {

@@ -4,6 +4,7 @@
 
 pub mod doctor;
 pub mod pipe;
+pub mod report;
 pub mod stream;
 
 use std::sync::Arc;

@@ -7,7 +7,8 @@
 //! - `lab`: guided experiments
 //! - `compare`: patterns side by side
 //! - `self_test`: proves each hook with connections of our own
-//! - `stream`, `live`: the loops of the two outputs
+//! - `stream`, `live`, `record`, `replay`: the loops of the outputs
+//! - `report`: a recording as a page
 //! - `picture`: saves the screen
 
 mod compare;
@@ -15,6 +16,9 @@ mod lab;
 mod live;
 pub mod meta;
 mod picture;
+mod record;
+mod replay;
+mod report;
 mod self_test;
 pub mod session;
 mod stream;
@@ -36,8 +40,11 @@ pub fn run(cli: Cli) -> Result<()> {
         None => on_runtime(live::run(cli.live)),
         Some(Command::Live(live)) => on_runtime(live::run(live)),
         Some(Command::Stream(stream)) => on_runtime(stream::run(stream)),
+        Some(Command::Record(record)) => on_runtime(record::run(record)),
+        Some(Command::Replay(replay)) => on_runtime(replay::run(replay)),
         Some(Command::Lab(options)) => lab::run(&options),
         Some(Command::Compare(options)) => compare::run(&options),
+        Some(Command::Report(options)) => report::run(&options),
         Some(Command::Doctor(doctor)) => examine(&doctor),
     }
 }

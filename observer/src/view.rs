@@ -8,7 +8,7 @@
 //! - [`App`]: what is shown and what was chosen; [`Options`], [`Effect`]
 //! - `VIEWS`: the screens, a row each; `screen` says what a screen is
 //! - `queues`, `journey`, `workers`, `connections`, `pattern`, `probes`: the screens
-//! - `header`, `footer`, `help`, `timeline`: what stands around and over them
+//! - `header`, `footer`, `playback`, `help`, `timeline`: what stands around and over them
 //! - `filter`, `order`: what of a list is shown, and in which order
 //! - `history`: what is remembered of earlier snapshots
 //! - `listeners`, `why`, `hand_offs`, `demo`: what is read out of a snapshot
@@ -34,6 +34,7 @@ mod options;
 mod order;
 mod pattern;
 mod picture;
+mod playback;
 mod probes;
 mod queues;
 mod screen;
@@ -49,6 +50,7 @@ use crate::figures;
 pub use app::App;
 pub use effect::{Effect, Picture};
 pub use options::Options;
+pub use playback::{Origin, Playback};
 pub use styles::themes::{Depth, Theme};
 
 /// One row of the table of screens.

@@ -19,6 +19,8 @@
 mod hooks;
 #[path = "cli/privilege.rs"]
 mod privilege;
+#[path = "cli/recordings.rs"]
+mod recordings;
 #[path = "cli/surroundings.rs"]
 mod surroundings;
 #[path = "cli/type_information.rs"]

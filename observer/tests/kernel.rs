@@ -78,6 +78,8 @@ mod offsets;
 mod patterns;
 #[path = "kernel/reads.rs"]
 mod reads;
+#[path = "kernel/recording.rs"]
+mod recording;
 #[path = "kernel/refusals.rs"]
 mod refusals;
 #[path = "kernel/reused.rs"]

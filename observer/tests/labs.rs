@@ -40,8 +40,10 @@ fn index() -> String {
     format!(
         "# Labs\n\nEach asks a question, lets the kernel answer it in a network namespace of its own, and puts the \
          kernel's figures and the observer's beside what was to be expected. `observer lab NAME` guides through one, \
-         `observer lab --check` runs all of them and fails when a figure is outside its expectation. All this is made \
-         from the table in `observer/src/lab.rs`.\n\n| lab | what it shows |\n|---|---|\n{}",
+         `observer lab --check` runs all of them and fails when a figure is outside its expectation; with `--json` \
+         each run is one object: `lab`, `kernel`, `outcome` (`passed`, `failed` or `skipped`), `why`, and `figures` \
+         with `figure`, `expected`, `band` (why it is no single value), `seen` (null where the kernel does not \
+         tell), `from` and `fine`. Nothing of a run stays behind. All this is made from the table in `observer/src/lab.rs`.\n\n| lab | what it shows |\n|---|---|\n{}",
         rows.collect::<String>()
     )
 }

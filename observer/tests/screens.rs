@@ -15,6 +15,8 @@ mod keys;
 mod machine;
 #[path = "screens/oddities.rs"]
 mod oddities;
+#[path = "screens/playback.rs"]
+mod playback;
 #[path = "screens/scenes.rs"]
 mod scenes;
 

@@ -1,10 +1,12 @@
 //! `cargo xtask demo`: the backend under load, with the observer on it.
 //!
 //! With a terminal that is the TUI; without one, each pattern in turn under the same load, and a table of what the
-//! kernel saw. Whatever was started is stopped on every way out.
+//! kernel saw. Whatever was started is stopped on every way out. Where the kernel gives no eBPF, a bundled recording of
+//! the same takes its place.
 
 mod comparison;
 mod line;
+mod recorded;
 
 use std::{
     io::{IsTerminal as _, stdin, stdout},
@@ -41,6 +43,12 @@ pub(crate) struct Options {
     /// Compare the patterns although there is a terminal
     #[arg(long)]
     compare: bool,
+    /// Show the bundled recording although it could be live
+    #[arg(long)]
+    recorded: bool,
+    /// Make the bundled recording anew, and show nothing
+    #[arg(long, conflicts_with_all = ["recorded", "compare", "pattern"])]
+    record: bool,
 }
 
 /// What the server does for each request, and with how many threads, in every pattern.
@@ -55,9 +63,22 @@ const RATE: u32 = 1500;
 
 /// Runs it.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let ready = setup::ensure(&[Purpose::Demo])?;
+    if options.recorded {
+        return recorded::show(&anyhow::anyhow!("--recorded asks for it"));
+    }
+    let ready = match setup::ensure(&[Purpose::Demo]) {
+        Err(error) if recorded::is_needed(&error) => return recorded::show(&error),
+        ready => ready?,
+    };
     let release = artifacts::build_release(&ready.toolchain)?;
+    match recorded::live_is_possible(&release, &ready.privilege) {
+        Err(error) if recorded::is_needed(&error) => return recorded::show(&error),
+        possible => possible?,
+    }
     let patterns = patterns(&release.demo_server, &options.pattern)?;
+    if options.record {
+        return recorded::make(&release, &ready.privilege, &patterns);
+    }
     let interrupt = Interrupt::catch()?;
     let first = patterns.first().context("demo-server knows no pattern")?;
     let mut flags = vec!["--pattern", first.as_str()];

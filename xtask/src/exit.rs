@@ -58,6 +58,11 @@ pub(crate) fn of_child(name: &str, status: ExitStatus) -> anyhow::Result<()> {
     }
 }
 
+/// The kind of an error, if it is an [`Exit`].
+pub(crate) fn kind(error: &anyhow::Error) -> Option<Kind> {
+    error.chain().find_map(|cause| cause.downcast_ref::<Exit>()).map(|exit| exit.kind)
+}
+
 /// The code for an error: that of the [`Exit`] in its chain, else 1.
 pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     error

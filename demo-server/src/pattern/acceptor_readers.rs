@@ -29,6 +29,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     watch: "one tid accepts and never reads; reads are shared evenly; the accept queue is empty while unread grows",
     shards: false,
     sound: true,
+    process: None,
     run,
 };
 

@@ -39,6 +39,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     watch: "one tid accepts and reads everything, others write; when workers are busy all receive queues grow at once",
     shards: false,
     sound: true,
+    process: None,
     run,
 };
 

@@ -27,6 +27,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     watch: "accept queue above zero, no accepts, all threads asleep: the state is `stranded`",
     shards: false,
     sound: false,
+    process: None,
     run,
 };
 

@@ -28,6 +28,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     watch: "one wake-up per accept; shares like 100/0/0/0 when idle, which even out only under saturation",
     shards: false,
     sound: true,
+    process: None,
     run,
 };
 

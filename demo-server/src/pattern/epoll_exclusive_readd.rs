@@ -21,6 +21,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     watch: "one wake-up per accept, shares even within 16; epoll_ctl DEL and ADD on the listener",
     shards: false,
     sound: true,
+    process: None,
     run,
 };
 

@@ -30,6 +30,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     watch: "wake-ups per accept near N although EAGAIN is rare; one accept queue",
     shards: false,
     sound: true,
+    process: None,
     run,
 };
 

@@ -33,6 +33,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     watch: "N accept queues; shares within two standard deviations; with stuck-shard one is full and the rest empty",
     shards: true,
     sound: true,
+    process: None,
     run,
 };
 

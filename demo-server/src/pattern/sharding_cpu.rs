@@ -27,6 +27,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     watch: "shard = CPU of the SYN modulo shards, exactly; on loopback the client's CPU decides",
     shards: true,
     sound: true,
+    process: None,
     run,
 };
 

@@ -22,6 +22,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     watch: "shard = CPU of the SYN where there is one of that number, else the hash; shards beyond the CPUs get nothing",
     shards: true,
     sound: true,
+    process: None,
     run,
 };
 

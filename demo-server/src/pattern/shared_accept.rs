@@ -39,6 +39,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     watch: "accepts are equal to within one per tid, one wake-up per accept; the accept queue fills with idle threads",
     shards: false,
     sound: true,
+    process: None,
     run,
 };
 
@@ -50,15 +51,18 @@ fn run(stage: &Stage) -> io::Result<()> {
     listener.set_nonblocking(false)?;
     stage.crew(|crew| {
         for index in 0..stage.workers() {
-            crew.spawn(&SERVER, index, move |member| {
-                while let Some(connection) = next_connection(member, listener)? {
-                    serve(member, connection)?;
-                }
-                Ok(())
-            })?;
+            crew.spawn(&SERVER, index, move |member| serve_each(member, listener))?;
         }
         Ok(())
     })
+}
+
+/// Accepts one connection after the other, each when the last has ended.
+pub(super) fn serve_each(member: &Member<'_>, listener: &Listener) -> io::Result<()> {
+    while let Some(connection) = next_connection(member, listener)? {
+        serve(member, connection)?;
+    }
+    Ok(())
 }
 
 /// A connection that an earlier pattern left open, or else a new one. None when the thread is to leave.

@@ -30,6 +30,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     watch: "one tid owns every accept and every read; the accept queue is a sawtooth of rate x working time",
     shards: false,
     sound: true,
+    process: None,
     run,
 };
 

@@ -26,6 +26,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     watch: "one tid accepts and never reads; every connection has a reader of its own; threads = open connections",
     shards: false,
     sound: true,
+    process: None,
     run,
 };
 

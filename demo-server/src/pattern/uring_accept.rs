@@ -32,6 +32,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     watch: "accepts without any accept4 call; the accept queue stays empty under overload, and unread grows",
     shards: false,
     sound: true,
+    process: None,
     run,
 };
 

@@ -22,6 +22,7 @@ static DRAINING: Pattern = Pattern {
     watch: "FIN on every connection, no RST",
     shards: false,
     sound: true,
+    process: None,
     run,
 };
 
@@ -29,7 +30,7 @@ static DRAINER: Role = Role { name: "drainer", prefix: "drain", duties: &["read"
 
 /// Finishes `open` connections until `deadline`, then closes what is left.
 pub(super) fn finish(service: &Arc<Service>, open: Vec<Connection>, deadline: Instant) {
-    let stage = Arc::new(Stage::new(&DRAINING, service, Vec::new(), 1, open));
+    let stage = Stage::new(&DRAINING, service, Vec::new(), 1, open);
     let host = std::thread::Builder::new().name("pattern".to_owned()).spawn({
         let stage = Arc::clone(&stage);
         move || stage.play()

@@ -83,12 +83,12 @@ impl Engine {
                 }
             }
             // It was checked against the threads that are gone; the next pattern may have only one.
-            self.service.faults.disarm_panic();
+            self.service.board.faults.disarm_panic();
             // The shards that the switch has opened.
             self.listeners.set(&settings).map_err(refused)?;
         }
         self.settings = settings;
-        self.service.live.store(&settings);
+        self.service.board.live.store(&settings);
         self.follow_faults()?;
         Ok(note)
     }
@@ -96,7 +96,7 @@ impl Engine {
     /// Ends the run, hands every open connection to the next one, and starts it.
     fn switch(&mut self, pattern: &'static Pattern, workers: u32) -> Result<Option<String>, String> {
         let settings = Settings { workers, ..self.settings };
-        check_descriptors(pattern, &settings, self.service.counters.totals().open)?;
+        check_descriptors(pattern, &settings, self.service.board.counters.totals().open)?;
         let wanted = pattern.listeners(workers);
         self.listeners
             .grow(wanted, settings.backlog)
@@ -228,7 +228,7 @@ impl Engine {
     pub(super) fn follow_faults(&self) -> Result<(), String> {
         for listener in self.listeners.all() {
             // The first is not a shard that can be spared: it stays through every switch.
-            let closed = listener.shard() > 0 && self.service.faults.is_shut(listener.shard());
+            let closed = listener.shard() > 0 && self.service.board.faults.is_shut(listener.shard());
             listener
                 .break_off(closed, &self.settings)
                 .map_err(|error| format!("cannot open shard {} again: {error}", listener.shard()))?;
@@ -273,7 +273,7 @@ impl Run {
         end: &Arc<Wake>,
     ) -> Result<Self, (String, Vec<Connection>)> {
         listeners.choose_by_hash();
-        let stage = Arc::new(Stage::new(pattern, service, listeners.all(), workers, open));
+        let stage = Stage::new(pattern, service, listeners.all(), workers, open);
         let host = thread::Builder::new().name("pattern".to_owned()).spawn({
             let (stage, end) = (Arc::clone(&stage), Arc::clone(end));
             move || {
@@ -323,6 +323,7 @@ mod tests {
     use std::net::TcpStream;
 
     use super::*;
+    use crate::board::SharedBoard;
     use crate::pattern;
 
     /// Starts one thread that serves and another that cannot.
@@ -337,6 +338,7 @@ mod tests {
         watch: "",
         shards: true,
         sound: true,
+        process: None,
         run: |stage| {
             static ROLE: Role = Role { name: "server", prefix: "srv", duties: &[] };
             stage.crew(|crew| {
@@ -360,9 +362,10 @@ mod tests {
 
     #[test]
     fn a_pattern_that_cannot_start_leaves_everything_as_it_was() {
-        for pattern in pattern::PATTERNS {
+        // A worker process would be this test program.
+        for pattern in pattern::PATTERNS.iter().filter(|pattern| pattern.process.is_none()) {
             let config = Config { listen: "127.0.0.1:0".parse().unwrap(), pattern, ..Config::default() };
-            let service = Arc::new(Service::default());
+            let service = Arc::new(Service::new(SharedBoard::new().unwrap(), None, "/proc/self/exe".into()));
             let mut engine = Engine::start(&config, &service, &Arc::new(Wake::new().unwrap())).unwrap();
             let listeners: Vec<_> = engine.listeners().iter().map(|listener| listener.cookie()).collect();
             let mut stream = TcpStream::connect(engine.local()).unwrap();

@@ -25,7 +25,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> State {
         pattern: engine.pattern().id.to_owned(),
         settings: engine.settings(),
         backlog_effective,
-        faults: service.faults.active(),
+        faults: service.board.faults.active(),
         load,
         last_load,
         threads: engine
@@ -47,7 +47,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> State {
                 local: listener.local(),
             })
             .collect(),
-        counters: service.counters.totals(),
+        counters: service.board.counters.totals(),
         changes,
     }
 }

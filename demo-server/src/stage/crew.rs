@@ -1,5 +1,6 @@
 //! The threads of a pattern: started under their names, counted until all of them serve, waited for at the end.
 
+use std::ffi::CString;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -42,15 +43,62 @@ impl Stage {
             Ok(()) => self.await_places(),
             Err(error) => self.fail(error.to_string()),
         });
+        self.outcome()
+    }
+
+    /// Lets the calling thread be the only one, under the name that it would have in a crew.
+    pub fn solo<'env>(
+        &'env self,
+        role: &'static Role,
+        index: u32,
+        body: impl FnOnce(&Member<'env>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let name = format!("{}-{index}", role.prefix);
+        // The kernel cuts it to 15 bytes, and prefixes are short.
+        rustix::thread::set_name(&CString::new(name.as_str()).map_err(io::Error::other)?)?;
+        let seat = Arc::new(Seat::new(name, role, Wake::new()?).alone());
+        lock(&self.seats).push(Arc::clone(&seat));
+        self.take_part(&seat, index, body);
+        self.outcome()
+    }
+
+    fn outcome(&self) -> io::Result<()> {
         match &self.progress().failure {
             Some(failure) => Err(io::Error::other(failure.clone())),
             None => Ok(()),
         }
     }
 
+    /// Plays a part on the calling thread, from taking the seat to leaving it.
+    fn take_part<'env>(
+        &'env self,
+        seat: &Arc<Seat>,
+        index: u32,
+        body: impl FnOnce(&Member<'env>) -> io::Result<()>,
+    ) {
+        seat.tid.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::SeqCst);
+        let member = Member::new(self, Arc::clone(seat), index);
+        // A thread that dies takes nobody with it: the others go on, as in any server with a pool.
+        match panic::catch_unwind(AssertUnwindSafe(|| body(&member))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.fail(format!("{}: {error}", seat.name)),
+            Err(_) => member.complain("the thread has panicked and is gone; a switch starts it anew"),
+        }
+        member.take_place();
+        self.dismiss(seat);
+    }
+
     /// How many threads there are.
     pub fn crew_size(&self) -> usize {
         lock(&self.seats).len()
+    }
+
+    /// The lowest number that no thread of a kind has.
+    pub fn free_number(&self, role: &Role) -> usize {
+        let seats = lock(&self.seats);
+        let taken =
+            |number: &usize| seats.iter().any(|seat| seat.name == format!("{}-{number}", role.prefix));
+        (0..seats.len()).find(|number| !taken(number)).unwrap_or(seats.len())
     }
 
     /// Forgets a thread that has left, and tells who waits for that.
@@ -84,20 +132,10 @@ impl<'scope, 'env> Crew<'scope, 'env> {
         let seat = Arc::new(Seat::new(name.clone(), role, Wake::new()?));
         lock(&stage.seats).push(Arc::clone(&seat));
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        let thread = thread::Builder::new().name(name.clone());
         let own = Arc::clone(&seat);
-        let started = thread.spawn_scoped(self.scope, move || {
-            seat.tid.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::SeqCst);
-            let member = Member::new(stage, Arc::clone(&seat), index);
-            // A thread that dies takes nobody with it: the others go on, as in any server with a pool.
-            match panic::catch_unwind(AssertUnwindSafe(|| body(&member))) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => stage.fail(format!("{name}: {error}")),
-                Err(_) => member.complain("the thread has panicked and is gone; a switch starts it anew"),
-            }
-            member.take_place();
-            stage.dismiss(&seat);
-        });
+        let started = thread::Builder::new()
+            .name(name)
+            .spawn_scoped(self.scope, move || stage.take_part(&seat, index, body));
         started.map(|_| ()).inspect_err(|_| stage.dismiss(&own))
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Seat {
     blocking: AtomicBool,
     /// The last epoch of the stage that the thread has looked at before it blocked.
     seen: AtomicU64,
+    /// Nobody else is waited for before the run is complete.
+    alone: bool,
 }
 
 impl Seat {
@@ -39,7 +41,12 @@ impl Seat {
             in_place: AtomicBool::new(false),
             blocking: AtomicBool::new(false),
             seen: AtomicU64::new(0),
+            alone: false,
         }
+    }
+
+    pub(super) fn alone(self) -> Self {
+        Self { alone: true, ..self }
     }
 
     pub(super) fn tid(&self) -> i32 {
@@ -109,14 +116,14 @@ impl<'a> Member<'a> {
 
     /// Whether a fault that concerns every thread is on.
     pub fn fault(&self, fault: Fault) -> bool {
-        self.stage.service.faults.on(fault)
+        self.stage.service.board.faults.on(fault)
     }
 
     /// Where every thread looks up between two pieces of work: it stays here while a fault holds it, and learns
     /// whether to go on. The first time says that the thread has what it needs to serve.
     pub fn goes_on(&self) -> bool {
         self.take_place();
-        let faults = &self.stage.service.faults;
+        let faults = &self.stage.service.board.faults;
         let stuck = || self.works() && faults.is_stuck(self.index);
         while !self.stage.stopping() {
             if stuck() {
@@ -131,12 +138,37 @@ impl<'a> Member<'a> {
         false
     }
 
-    pub(super) fn take_place(&self) {
+    /// Says that the thread, or the process in its place, has what it needs to serve.
+    pub(crate) fn take_place(&self) {
         if !self.seat.is_in_place() {
             self.seat.in_place.store(true, Ordering::SeqCst);
-            drop(self.stage.progress());
+            let mut progress = self.stage.progress();
+            progress.complete |= self.seat.alone && progress.failure.is_none();
+            drop(progress);
             self.stage.bell.notify_all();
         }
+    }
+
+    /// Says that process `pid` does what the thread was to do, and that whoever rings waits until it has looked.
+    pub(crate) fn stands_for(&self, pid: i32) {
+        self.seat.tid.store(pid, Ordering::SeqCst);
+        self.seat.seen.store(self.epoch(), Ordering::SeqCst);
+        self.seat.blocking.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the thread, or the process in its place, has begun to serve.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.seat.is_in_place()
+    }
+
+    /// Which change was the last.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.stage.epoch.load(Ordering::SeqCst)
+    }
+
+    /// The process has looked at every change up to `epoch`.
+    pub(crate) fn has_looked(&self, epoch: u64) {
+        self.seat.seen.fetch_max(epoch, Ordering::SeqCst);
     }
 
     /// Sleeps on the bell while `condition` holds and the stage runs.

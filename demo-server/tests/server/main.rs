@@ -10,6 +10,7 @@ mod http;
 mod load;
 mod more_faults;
 mod patterns;
+mod processes;
 mod program;
 mod support;
 mod switching;

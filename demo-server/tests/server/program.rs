@@ -31,14 +31,14 @@ fn limited(files: u32) -> Command {
 }
 
 /// A server in a process of its own; killed if a test forgets it.
-struct Served {
+pub(crate) struct Served {
     child: Child,
     stderr: BufReader<ChildStderr>,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Served {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::start_as(program(), arguments)
     }
 
@@ -53,7 +53,7 @@ impl Served {
         Self { address: address.parse().unwrap(), child, stderr }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_raw(self.child.id().cast_signed()).unwrap(), signal).unwrap();
     }
 

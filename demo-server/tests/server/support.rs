@@ -55,7 +55,7 @@ impl TestServer {
             pattern,
             settings,
             journal: Some(scratch.path("journal")),
-            load_program: env!("CARGO_BIN_EXE_demo-server").into(),
+            program: env!("CARGO_BIN_EXE_demo-server").into(),
         };
         Self { server: Server::start(&config).unwrap(), scratch }
     }

@@ -85,8 +85,6 @@ pub struct Backend {
     child: Kept,
     control: Client,
     address: SocketAddr,
-    /// Held for its end.
-    _directory: Directory,
 }
 
 impl Arena {
@@ -117,6 +115,8 @@ impl Arena {
             Ok(control.is_some())
         })?;
         let mut control = control.ok_or_else(|| anyhow!("demo-server's control socket is gone"))?;
+        // The one client it will have is connected, and nothing is left of it if this process is killed.
+        drop(directory);
         let state = control.state()?;
         let rest = Change {
             nodelay: differs(settings.nodelay, state.settings.nodelay),
@@ -128,7 +128,7 @@ impl Arena {
         if rest != Change::default() {
             control.command(&Request::Set(rest))?;
         }
-        Ok(Backend { child, control, address: state.listen, _directory: directory })
+        Ok(Backend { child, control, address: state.listen })
     }
 
     /// Starts `demo-server load` against an address of this namespace.

@@ -6,7 +6,7 @@ use super::outcome::Repetition;
 use crate::figures;
 
 /// One figure of a repetition.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Figure {
     /// Its name in JSON.
     pub name: &'static str,
@@ -188,8 +188,9 @@ pub static FIGURES: &[Figure] = &[
         name: "cpu_per_request_ns",
         head: "CPU/request",
         title: "processor time per request",
-        meaning: "processor time of the server and its children over whole answers; what the kernel does for them in \
-                  an interrupt is charged to whoever runs, on loopback mostly to the client",
+        meaning: "processor time of the server and its children over whole answers, the observer's probes in its calls \
+                  included; what the kernel does for it in an interrupt is charged to whoever runs, on loopback \
+                  mostly to the client",
         by: Witness::Kernel,
         unit: Unit::Nanoseconds,
         better: Better::Less,

@@ -9,6 +9,7 @@ use demo_server::{
 };
 
 use super::{
+    figure::FIGURES,
     outcome::{Cell, Comparison, Depth, Distribution, Kernel, Repetition, VERSION, Worker},
     plan::Plan,
     verdict::Verdicts,
@@ -40,6 +41,7 @@ pub(super) fn comparison(repetitions: u32) -> Comparison {
         taken_unix_s: 951_782_400,
         verdicts: Verdicts::of(&cells, "single-thread"),
         plan,
+        figures: FIGURES,
         unavailable: BTreeMap::from([("drop".into(), "no hook <works> here".into())]),
         cells,
     }
@@ -106,7 +108,7 @@ fn repetition(round: u32, kernel: Kernel, rate: f64) -> Repetition {
         cpu_share: 0.2,
         warnings: vec!["the generator was <busy>".into()],
     };
-    Repetition { round, place: 1, client, kernel, server_cpu_ns: None }
+    Repetition { round, place: 1, client, kernel, server_cpu_ns: None, figures: BTreeMap::new() }.figured()
 }
 
 fn kernel(round: u32, wait: u64) -> Kernel {

@@ -3,12 +3,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::{
     outcome::{Depth, Distribution, Kernel, Repetition, Worker},
@@ -29,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How often the books are looked at again if they do not balance at the end.
-const LOOKS_FOR_BALANCE: usize = 50;
+const LOOKS_FOR_BALANCE: usize = 200;
 /// Signals of the plan whose lack leaves figures out of a comparison.
 const SIGNALS: [&str; 5] = ["enqueue", "accept", "read", "drop", "queue_depth"];
 
@@ -42,15 +45,15 @@ pub struct Measured {
     pub unavailable: BTreeMap<String, String>,
 }
 
-/// Runs it.
+/// Runs it, unless and until `stop` is set.
 ///
 /// # Errors
-/// When there is no namespace, no server, no load or no observation to be had.
-pub fn repetition(plan: &Plan, run: &Run) -> Result<Measured> {
-    arena::run(PATIENCE, |arena| within(arena, plan, run))
+/// When there is no namespace, no server, no load or no observation to be had, or it was stopped.
+pub fn repetition(plan: &Plan, run: &Run, stop: &AtomicBool) -> Result<Measured> {
+    arena::run(PATIENCE, |arena| within(arena, plan, run, stop))
 }
 
-fn within(arena: &Arena, plan: &Plan, run: &Run) -> Result<Measured> {
+fn within(arena: &Arena, plan: &Plan, run: &Run, stop: &AtomicBool) -> Result<Measured> {
     let mut watch = Watch::start(arena)?;
     let mut backend = arena.serve(run.pattern.id, &plan.settings)?;
     let threads = backend.state()?.threads;
@@ -66,6 +69,7 @@ fn within(arena: &Arena, plan: &Plan, run: &Run) -> Result<Measured> {
     let mut load = arena.load(backend.address(), run.profile.name, &plan.load())?;
     let client = loop {
         thread::sleep(LOOK);
+        ensure!(!stop.load(Ordering::Relaxed), "interrupted");
         book.take(begun.elapsed(), &watch.look()?);
         // They are counted; each by itself is not needed.
         watch.take_ended();
@@ -87,8 +91,15 @@ fn within(arena: &Arena, plan: &Plan, run: &Run) -> Result<Measured> {
     let server_cpu_ns =
         processor::used_ns(backend.pid()).zip(idle).map(|(now, idle)| now.saturating_sub(idle));
     let (round, place) = (run.round, run.place);
-    let repetition = Repetition { round, place, client, kernel: book.close(&last), server_cpu_ns };
-    Ok(Measured { repetition, unavailable: unavailable(watch.meta()) })
+    let repetition = Repetition {
+        round,
+        place,
+        client,
+        kernel: book.close(&last),
+        server_cpu_ns,
+        figures: BTreeMap::new(),
+    };
+    Ok(Measured { repetition: repetition.figured(), unavailable: unavailable(watch.meta()) })
 }
 
 fn unavailable(meta: &Meta) -> BTreeMap<String, String> {

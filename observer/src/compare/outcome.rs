@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 use demo_server::load::Report;
 use serde::Serialize;
 
-use super::{plan::Plan, verdict::Verdicts};
+use super::{
+    figure::{FIGURES, Figure},
+    plan::Plan,
+    verdict::Verdicts,
+};
 use crate::model::{
     histogram::{Histogram, Quantiles},
     snapshot::LedgerCheck,
@@ -32,6 +36,8 @@ pub struct Comparison {
     pub plan: Plan,
     /// What this kernel does not tell: signal, and why.
     pub unavailable: BTreeMap<String, String>,
+    /// What each figure is.
+    pub figures: &'static [Figure],
     /// Each pattern under each load: by profile, then pattern, in the order of the plan.
     pub cells: Vec<Cell>,
     /// What differs, and what is noise.
@@ -62,6 +68,8 @@ pub struct Repetition {
     pub kernel: Kernel,
     /// Processor time of the server and its children while the load ran; null when /proc does not tell.
     pub server_cpu_ns: Option<u64>,
+    /// The figures that are compared, by name; null when one is not known.
+    pub figures: BTreeMap<&'static str, Option<f64>>,
 }
 
 /// What the observer counted in one repetition.
@@ -145,6 +153,15 @@ impl Comparison {
     /// One pattern under one load.
     pub fn cell(&self, profile: &str, pattern: &str) -> Option<&Cell> {
         self.cells.iter().find(|cell| cell.profile == profile && cell.pattern == pattern)
+    }
+}
+
+impl Repetition {
+    /// Works the figures out.
+    #[must_use]
+    pub fn figured(mut self) -> Self {
+        self.figures = FIGURES.iter().map(|figure| (figure.name, (figure.of)(&self))).collect();
+        self
     }
 }
 

@@ -27,7 +27,11 @@ pub fn draw(comparison: &Comparison) -> String {
     let profiles = comparison.plan.profiles.iter().map(|profile| {
         let cells: Vec<&Cell> = comparison.cells.iter().filter(|cell| cell.profile == profile.name).collect();
         let under = under_one_load(comparison, &cells);
-        format!("<h2>Load {}</h2>\n{under}", escape(&comparison.load_line(profile)))
+        format!(
+            "<h2>Load: {}</h2>\n<p>{}.</p>\n{under}",
+            escape(profile.name),
+            escape(&capital(&comparison.load_line(profile)))
+        )
     });
     let body = [opening(comparison, &title), profiles.collect(), closing()].concat();
     Page { title: &title, body: &body }.to_string()
@@ -145,18 +149,27 @@ fn summary(comparison: &Comparison, cells: &[&Cell]) -> String {
         row.extend(cells.iter().map(|cell| value(comparison, cell, figure)));
         rows.push(row);
     }
-    let mut words = |title: &str, of: &dyn Fn(&Cell) -> String| {
-        let mut row = vec![title.to_owned()];
-        row.extend(cells.iter().map(|cell| format!("<span class=\"words\">{}</span>", escape(&of(cell)))));
-        rows.push(row);
-    };
-    words("accepts by", &|cell| cell.dealt(|worker| worker.accepts).to_string());
-    words("reads by", &|cell| cell.dealt(|worker| worker.reads).to_string());
-    words("drops by cause, all rounds", &Cell::drops);
-    words("the observer's books", &Cell::books);
     table(&head, &rows)
         + "<p class=\"soft\">Median, below it the least and the most of the repetitions. ▲ better and ▼ worse than the \
            baseline, beyond chance; ~ not to be told from noise; no sign: too few repetitions, or not known.</p>\n"
+        + &accounts(cells)
+}
+
+/// What is told in words.
+fn accounts(cells: &[&Cell]) -> String {
+    let head = ["pattern", "accepts", "reads", "the observer's books", "drops by cause, all rounds"];
+    let row = |cell: &&Cell| {
+        let words = [
+            cell.pattern.to_owned(),
+            cell.dealt(|worker| worker.accepts).to_string(),
+            cell.dealt(|worker| worker.reads).to_string(),
+            cell.books(),
+            cell.drops(),
+        ];
+        words.iter().map(|words| escape(words)).collect()
+    };
+    let rows: Vec<Vec<String>> = cells.iter().map(row).collect();
+    format!("<div class=\"words\">{}</div>\n", table(&head.map(str::to_owned), &rows))
 }
 
 fn value(comparison: &Comparison, cell: &Cell, figure: &Figure) -> String {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use demo_server::load::Profile;
+use demo_server::load::{Mode, Profile};
 
 use super::{
     figure::{FIGURES, Figure, Witness, change},
@@ -15,7 +15,7 @@ use crate::{figures, model::chance::Band};
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for profile in &self.plan.profiles {
-            writeln!(f, "{}", self.load_line(profile))?;
+            writeln!(f, "{}: {}", profile.name, self.load_line(profile))?;
             for (witness, title) in [(Witness::Client, "clients"), (Witness::Kernel, "kernel")] {
                 write!(f, "\n{}", self.figures(profile.name, witness, title))?;
             }
@@ -78,10 +78,14 @@ impl Comparison {
         aligned(&rows)
     }
 
-    /// What a load is, with what replaces its own parameters.
+    /// What a load is, and what replaces its own parameters.
     pub fn load_line(&self, profile: &Profile) -> String {
         let rate = self.plan.overrides.rate.map(|rate| format!("; here {rate} a second")).unwrap_or_default();
-        format!("{}: {}{rate}", profile.name, profile.line)
+        let pace = match profile.mode {
+            Mode::Closed => "; a slower server gets fewer requests",
+            Mode::Open | Mode::Burst => "",
+        };
+        format!("{}{rate}{pace}", profile.line)
     }
 
     /// What differs and what does not, a sentence for each pattern under each load.

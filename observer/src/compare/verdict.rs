@@ -171,7 +171,7 @@ impl Verdict {
 
 /// The known values of a figure, one for each repetition.
 pub fn values(figure: &Figure, cell: &Cell) -> Vec<f64> {
-    cell.repetitions.iter().filter_map(figure.of).collect()
+    cell.repetitions.iter().filter_map(|one| one.figures.get(figure.name).copied().flatten()).collect()
 }
 
 #[cfg(test)]

@@ -19,16 +19,6 @@ pub struct Wire<T>(pub T);
 #[expect(unsafe_code, reason = "the one place where the two promises meet")]
 unsafe impl<T: Plain> aya::Pod for Wire<T> {}
 
-/// Reads a record from the bytes of a ring buffer; `None` if they are too few.
-pub fn decode<T: Plain>(bytes: &[u8]) -> Option<T> {
-    if bytes.len() < size_of::<T>() {
-        return None;
-    }
-    // SAFETY: there are enough bytes, any bytes are a `T` (`Plain`), and the read does not need alignment.
-    #[expect(unsafe_code, reason = "the one place where bytes become records")]
-    Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
-}
-
 /// The first word of a record: its kind.
 pub fn kind(bytes: &[u8]) -> Option<u32> {
     bytes.first_chunk::<4>().map(|word| u32::from_ne_bytes(*word))

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use aya::programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _};
 use observer_ebpf::loss;
+use observer_ebpf::plain::decode;
 use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample, UNCOUNTED, kind};
 
 use super::{
@@ -126,11 +127,11 @@ impl Source {
         while let Some(item) = self.maps.events.next() {
             match maps::kind(&item) {
                 Some(kind::CONNECTION_ENDED) => {
-                    if let Some(record) = maps::decode::<Connection>(&item) {
+                    if let Some(record) = decode::<Connection>(&item) {
                         sink(Event::Connection(Box::new(record)));
                     }
                 }
-                _ => changes.extend(maps::decode::<ListenerEvent>(&item)),
+                _ => changes.extend(decode::<ListenerEvent>(&item)),
             }
         }
         for change in changes {
@@ -215,7 +216,7 @@ impl Source {
         }
         let (mut active, mut unselected) = (Vec::new(), Vec::new());
         while let Some(item) = self.maps.samples.next() {
-            if let Some(sample) = maps::decode::<Sample>(&item) {
+            if let Some(sample) = decode::<Sample>(&item) {
                 if let Some(activity) = self.listeners.get_mut(&sample.cookie) {
                     let now = Activity::of(&sample.counters);
                     if now != *activity || now.goes_on() {
@@ -298,6 +299,12 @@ impl Source {
     /// What the model is told of a thread: its name, and how often it slept if nobody else counts that.
     fn told(&self, task: tasks::Task) -> (String, Option<u64>) {
         (task.comm, (!self.counts_sleeps).then_some(task.voluntary_switches))
+    }
+
+    /// Every watched listener once more, for somebody who begins to listen now.
+    pub fn retell(&self, sink: &mut impl FnMut(Event)) {
+        let entries = self.listeners.keys().filter_map(|cookie| self.maps.listener(*cookie));
+        entries.for_each(|entry| sink(Event::Listener(entry)));
     }
 
     /// Connections that are open now.

@@ -33,8 +33,7 @@ pub(super) const LAB: Lab = Lab {
           net/core/sock_reuseport.c), and a connection belongs to its listener until it is accepted. \
           inet_csk_listen_stop() (net/ipv4/inet_connection_sock.c) resets every child in the queue of a listener that \
           closes. With tcp_migrate_req, which Linux has since 5.14, it first asks reuseport_migrate_sock() for \
-          another listener of the group and puts the child into its queue, counted in TCPMigrateReqSuccess. The \
-          setting is read when the group's first listener is bound.",
+          another listener of the group and puts the child into its queue, counted in TCPMigrateReqSuccess.",
     next: "Drain before you close: take the shard out of the group (a classic BPF program that never chooses it), \
            accept what is left, then close. `demo-server serve --pattern sharding` does so when it switches.",
     needs: &["listener", "queue_depth", "enqueue", "accept"],

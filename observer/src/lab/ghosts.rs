@@ -23,7 +23,7 @@ pub(super) const LAB: Lab = Lab {
     question: "A SYN cookie keeps no state at the server. If the last ACK with the cookie finds the accept queue \
                full, what is left of the connection at each end, and who repairs it?",
     setup: "The server answers every SYN with a cookie (tcp_syncookies=2; by default it does so when the SYN queue is \
-            full). 21 clients get their SYN-ACKs while the accept queue, with backlog 8, is empty, and send their \
+            full), and tcp_abort_on_overflow is 1. 21 clients get their SYN-ACKs while the accept queue, with backlog 8, is empty, and send their \
             last ACKs together. Then the server accepts all there is. Six of the twelve that found no room send a \
             byte; the other six wait for the server to speak first.",
     why: "cookie_v4_check() (net/ipv4/syncookies.c) rebuilds the request out of the ACK, and tcp_get_cookie_sock() \
@@ -48,6 +48,7 @@ const TALKERS: u64 = 6;
 fn run(trial: &mut Trial<'_>) -> Result<()> {
     let arena = trial.arena;
     arena.set("ipv4.tcp_syncookies", "2")?;
+    arena.set("ipv4.tcp_abort_on_overflow", "1")?;
     let listener = listen(BACKLOG)?;
     let here = port(&listener)?;
     let before = trial.begin()?;
@@ -61,6 +62,7 @@ fn run(trial: &mut Trial<'_>) -> Result<()> {
     trial.exactly("SyncookiesSent", CLIENTS, counted.of("SyncookiesSent"), NETSTAT);
     trial.exactly("SyncookiesRecv", CLIENTS, counted.of("SyncookiesRecv"), NETSTAT);
     trial.exactly("ListenOverflows", GHOSTS, counted.of("ListenOverflows"), NETSTAT);
+    trial.exactly("resets sent, in spite of tcp_abort_on_overflow", 0, counted.of("OutRsts"), NETSTAT);
     trial.exactly("clients in ESTABLISHED", CLIENTS, sockets.towards(here, State::Established), SOCKETS);
     trial.exactly("connections at the server", FIT, sockets.at(here, State::Established), SOCKETS);
     trial.exactly("requests at the server", 0, sockets.at(here, State::SynRecv), SOCKETS);

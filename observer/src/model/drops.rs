@@ -4,12 +4,12 @@
 //! namespace's counters know the causes, but not the listeners. What the hooks tell lies between.
 
 use observer_ebpf::record::ListenerCounters;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::host::Host;
 
 /// How far the hook for the signal `drop` tells causes apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Telling {
     /// Each refusal for a full queue is seen, with its cause.
     Each,

@@ -4,21 +4,27 @@ use observer_ebpf::{
     loss,
     record::{Connection, ListenerEntry, Sample, ThreadEntry, ThreadKey},
 };
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::snapshot::{Demo, ProbeCost};
 
-/// One thing that happened, or that was read.
-#[derive(Debug, Clone)]
+/// One thing that happened, or that was read. The kernel's records are recorded as they are, all else by serde.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Event {
     /// A listener is watched from now on, or its histograms were read again.
+    #[serde(skip)]
     Listener(Box<ListenerEntry>),
     /// A listener's socket is gone; these are its last figures.
+    #[serde(skip)]
     ListenerClosed(Box<ListenerEntry>),
     /// Queue depths of a listener.
+    #[serde(skip)]
     Sample(Sample),
     /// A connection ended.
+    #[serde(skip)]
     Connection(Box<Connection>),
     /// What a thread did so far.
+    #[serde(skip)]
     Thread(ThreadKey, ThreadEntry),
     /// What /proc tells of a thread; `None` when it is gone.
     Task {
@@ -46,17 +52,28 @@ pub enum Event {
         /// Inode number of the namespace.
         netns: u32,
     },
+    /// So many connections ended, and that is all that a recording tells of them.
+    Unrecorded(u64),
     /// Loss counters of the kernel half.
-    Loss([u64; loss::COUNTERS as usize]),
+    Loss(#[serde(deserialize_with = "as_many_as_there_were")] [u64; loss::COUNTERS as usize]),
     /// What the probes cost.
     Probes(Vec<ProbeCost>),
     /// News of the bundled backend.
     Demo(Box<Demo>),
 }
 
+/// A counter that was not there yet had counted nothing.
+fn as_many_as_there_were<'de, const N: usize, D: Deserializer<'de>>(from: D) -> Result<[u64; N], D::Error> {
+    let mut counters = [0; N];
+    let there = Vec::<u64>::deserialize(from)?;
+    counters.iter_mut().zip(there).for_each(|(counter, count)| *counter = count);
+    Ok(counters)
+}
+
 /// Counters of `/proc/PID/net/netstat` and `snmp` since the namespace was made. On loopback they count both ends of a
 /// connection.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HostCounters {
     /// `LINUX_MIB_LISTENOVERFLOWS`.
     pub listen_overflows: u64,

@@ -236,3 +236,58 @@ impl<'a> Facts<'a> {
 pub(super) fn name(thread: &Thread) -> String {
     format!("{}/{}", thread.comm, thread.tid)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn at(seconds: u64, listener: Listener) -> Snapshot {
+        let host = Host { cookies_sent: seconds * 10, ..Host::default() };
+        let listeners = vec![Listener { addr: "a".to_owned(), ..listener }];
+        Snapshot { time_ns: seconds * SECOND, listeners, hosts: vec![host], ..Snapshot::default() }
+    }
+
+    /// Accepted in the window at the last of these instants, and its length in seconds.
+    fn counted(instants: &[Snapshot]) -> (Option<u64>, u64) {
+        let mut past = Past::default();
+        let (last, before) = instants.split_last().unwrap();
+        before.iter().for_each(|snapshot| past.keep(snapshot));
+        let facts = past.facts(last);
+        (facts.places.first().map(|place| place.counted().accepted), facts.window_ns / SECOND)
+    }
+
+    fn accepted(accepted: u64) -> Listener {
+        Listener { accepted, ..Listener::default() }
+    }
+
+    #[test]
+    fn counts_are_of_the_last_seconds() {
+        let instants: Vec<_> = (1..=6).map(|second| at(second, accepted(second * second))).collect();
+        assert_eq!(counted(&instants[..1]), (None, 0), "nothing came before");
+        assert_eq!(counted(&instants[..2]), (Some(4 - 1), 1));
+        assert_eq!(counted(&instants), (Some(36 - 16), 2));
+        assert_eq!(counted(&[at(1, accepted(1)), at(9, accepted(5))]), (Some(4), 8), "a slow reader");
+    }
+
+    #[test]
+    fn what_was_counted_before_anybody_looked_is_not_of_these_seconds() {
+        let empty = Snapshot { time_ns: SECOND, ..Snapshot::default() };
+        assert_eq!(counted(&[empty.clone(), at(2, accepted(7))]), (None, 1));
+        let opened = Listener { opened_ns: Some(SECOND + 1), ..accepted(7) };
+        assert_eq!(counted(&[empty.clone(), at(2, opened)]), (Some(7), 1), "it began with nothing");
+        let closed = Listener { opened_ns: Some(SECOND + 1), closed_ns: Some(SECOND + 2), ..accepted(7) };
+        assert_eq!(counted(&[empty, at(2, closed)]), (None, 1));
+    }
+
+    #[test]
+    fn a_namespace_has_its_counts_too() {
+        let mut past = Past::default();
+        past.keep(&at(1, accepted(0)));
+        let now = at(2, accepted(0));
+        let facts = past.facts(&now);
+        assert_eq!(facts.host(0).map(|host| host.cookies_sent), Some(10));
+        assert!(facts.host(1).is_none());
+    }
+}

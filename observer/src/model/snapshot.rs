@@ -8,7 +8,7 @@ mod connection;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     diagnosis::Diagnosis,
@@ -55,7 +55,7 @@ pub const RECENT: usize = 256;
 pub const SLOWEST: usize = 32;
 
 /// What does not change while the observer runs; the `meta` line.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Meta {
     /// Version of the schema of the lines.
     pub schema: u32,
@@ -82,7 +82,7 @@ pub struct Meta {
 }
 
 /// Which of a listener's cookies are counted on this kernel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CookiesTold {
     /// Those that were sent.
     pub sent: bool,
@@ -91,7 +91,7 @@ pub struct CookiesTold {
 }
 
 /// What is selected in the kernel.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filters {
     /// Listening ports.
     pub ports: Vec<u16>,
@@ -348,7 +348,7 @@ pub struct Loss {
 }
 
 /// One program's own cost.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeCost {
     /// Name of the program.
     pub program: String,
@@ -361,7 +361,7 @@ pub struct ProbeCost {
 }
 
 /// What demo-server says of itself.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Demo {
     /// Its last state, if it answered.
     pub state: Option<Box<demo_server::control::State>>,

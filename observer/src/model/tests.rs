@@ -241,3 +241,19 @@ fn the_slowest_are_in_order_and_bounded() {
     assert_eq!(snapshot.recent.len(), SLOWEST + 10);
     assert_eq!(snapshot.loss.delivered, SLOWEST as u64 + 10);
 }
+
+#[test]
+fn what_stays_wrong_is_diagnosed_in_the_snapshot() {
+    let signals = ["accept", "data_queued", "read"].map(|name| (name.to_owned(), Some("a hook".to_owned())));
+    let mut model = Model::new(Arc::new(Meta { signals: signals.into(), ..Meta::default() }));
+    model.apply(Event::Listener(entry(1)));
+    let mut rules = |tenths: u64, unread: i64| -> Vec<&str> {
+        let time_ns = tenths * 100_000_000;
+        model.apply(sample(1, time_ns, 0, ListenerCounters { unread, ..counters(20, 20) }));
+        model.snapshot(time_ns).diagnoses.iter().map(|diagnosis| diagnosis.rule).collect()
+    };
+    assert!((1..=10).all(|tenths| rules(tenths, 9).is_empty()));
+    assert_eq!(rules(11, 9), ["accepted-never-read"]);
+    assert_eq!(rules(40, 9), ["accepted-never-read"]);
+    assert_eq!(rules(70, 0), [""; 0]);
+}

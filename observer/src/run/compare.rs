@@ -4,6 +4,11 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, Write as _},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
@@ -14,6 +19,7 @@ use crate::{
     compare::{self, page, plan::Plan},
     failure::Failure,
     figures,
+    run::stream::Signals,
 };
 
 /// Start and end of a run, beside its load.
@@ -27,7 +33,8 @@ pub(super) fn run(options: &cli::Compare) -> Result<()> {
     }
     let (all, each) = (plan.runs().len(), plan.duration + AROUND);
     eprintln!("compare: {all} runs of {}; {}", demo_server::duration::show(plan.duration), plan.order());
-    let comparison = compare::run(plan, |number, run| {
+    let stop = stop_at_signal()?;
+    let comparison = compare::run(plan, &stop, |number, run| {
         let left = each * u32::try_from(all + 1 - number).unwrap_or(u32::MAX);
         eprintln!(
             "compare: {number} of {all}: round {}, {} under {}; about {} left",
@@ -52,6 +59,27 @@ pub(super) fn run(options: &cli::Compare) -> Result<()> {
     }
     out.flush()?;
     Ok(())
+}
+
+/// What SIGINT and SIGTERM set, instead of ending the process: rounds that are complete are worth showing.
+fn stop_at_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&stop);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime that waits for signals")?;
+    // Here, not on the thread: from now on no signal is missed.
+    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let wait = move || {
+        runtime.block_on(signals.any());
+        set.store(true, Ordering::Relaxed);
+    };
+    thread::Builder::new()
+        .name("signals".into())
+        .spawn(wait)
+        .context("cannot start the thread for signals")?;
+    Ok(stop)
 }
 
 /// Whether the file can be written, found out without changing what is in it or leaving one behind.

@@ -3,8 +3,9 @@
 use std::{
     env,
     io::{IsTerminal as _, stderr, stdout},
+    path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result};
@@ -18,23 +19,19 @@ use crate::{
     cli,
     demo::{self, Link, News},
     failure::Failure,
+    kernel::source::now_ns,
     model::event::Event as Told,
+    recording::recorder::Target,
     run::picture,
     run::session::{DRAIN, Session},
     selection,
     terminal::{Keys, Terminal},
-    view::{App, Effect, Options},
+    view::{App, Effect, Options, Origin, Theme},
 };
 
 /// Draws frames until the user quits, or SIGINT, SIGTERM or SIGHUP comes.
 pub(super) async fn run(options: cli::Live) -> Result<()> {
-    if !stdout().is_terminal() {
-        return Err(Failure::Usage(
-            "the screen needs a terminal, and stdout is none; `observer stream` writes the same as JSON lines"
-                .into(),
-        )
-        .into());
-    }
+    require_terminal()?;
     if options.tuning.log_probes && stderr().is_terminal() {
         return Err(Failure::Usage(
             "--log-probes writes to stderr, which is the screen here; send it to a file with 2>FILE".into(),
@@ -46,8 +43,7 @@ pub(super) async fn run(options: cli::Live) -> Result<()> {
     // Before the terminal is taken, so that what is wrong can be read.
     let session = Session::start(&probes)?;
     let demo = options.demo.clone().map(Link::open).transpose()?;
-    let wishes = Options::from_environment(options.theme, |name| env::var(name).ok());
-    let app = App::new(Options { ascii: options.ascii || wishes.ascii, ..wishes });
+    let app = App::new(looks(options.ascii, options.theme));
     let mut screen = Live {
         session,
         demo,
@@ -56,7 +52,32 @@ pub(super) async fn run(options: cli::Live) -> Result<()> {
         keys: Keys::read()?,
         refresh: options.refresh,
     };
-    screen.run(&mut signals).await
+    let outcome = screen.run(&mut signals).await;
+    if screen.session.recorder().is_some() {
+        let recorded = screen.end_recording();
+        // The terminal is as it was before, or its end is the reason.
+        drop(screen);
+        let (path, bytes) = recorded?;
+        eprintln!("observer: {path} has {bytes} bytes");
+    }
+    outcome
+}
+
+/// The screen is for people.
+pub(super) fn require_terminal() -> Result<(), Failure> {
+    if stdout().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::Usage(
+        "the screen needs a terminal, and stdout is none; `observer stream` writes the same as JSON lines"
+            .into(),
+    ))
+}
+
+/// How the screen shall look, by the environment and by the command line.
+pub(super) fn looks(ascii: bool, theme: Option<Theme>) -> Options {
+    let wishes = Options::from_environment(theme, |name| env::var(name).ok());
+    Options { ascii: ascii || wishes.ascii, ..wishes }
 }
 
 struct Live {
@@ -97,6 +118,13 @@ impl Live {
     fn frame(&mut self) -> Result<()> {
         self.session.drain(&mut |_| Ok(()))?;
         let snapshot = self.session.snapshot(false)?;
+        if let Some(error) = self.session.recording_failed() {
+            self.app.tell(Err(format!("no recording any more: {error:#}")));
+        }
+        self.app.comes_from(match self.session.recorder() {
+            Some(recorder) => Origin::Recorded(recorder.written()),
+            None => Origin::Live,
+        });
         self.app.update(Arc::new(snapshot));
         self.draw()
     }
@@ -120,12 +148,37 @@ impl Live {
                     None => self.app.demo_reply(Err("no demo-server; start with --demo SOCKET".into())),
                 },
                 Effect::Mouse(on) => self.terminal.mouse(on).context("cannot ask for mouse events")?,
-                Effect::Save(picture) => self.app.saved(picture::save(&picture)),
+                Effect::Save(picture) => self.app.tell(picture::save(&picture)),
+                Effect::Record => {
+                    let outcome = self.record().map_err(|error| format!("{error:#}"));
+                    self.app.tell(outcome);
+                }
                 Effect::Redraw => self.terminal.redraw().context("cannot draw on the terminal")?,
             }
         }
         self.draw()?;
         Ok(true)
+    }
+
+    /// Begins a recording in the working directory, or ends the one that goes on. Says which.
+    fn record(&mut self) -> Result<String> {
+        if self.session.recorder().is_some() {
+            let (path, bytes) = self.end_recording()?;
+            return Ok(format!("recorded {bytes} bytes into {path}; observer replay shows them"));
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let path = PathBuf::from(format!("observer-{since}.rec"));
+        self.session.record(Target::create(&path, true, false)?)?;
+        Ok(format!("recording into {}; R ends it", path.display()))
+    }
+
+    fn end_recording(&mut self) -> Result<(String, u64)> {
+        let path = self.session.recorder().map(|recorder| recorder.path().display().to_string());
+        let (time_ns, open) = (now_ns()?, self.session.open_records());
+        self.session.drain(&mut |_| Ok(()))?;
+        self.session.snapshot(true)?;
+        let bytes = self.session.end_recording(time_ns, &open)?;
+        Ok((path.unwrap_or_default(), bytes.unwrap_or(0)))
     }
 
     fn heard(&mut self, news: &News) -> Result<()> {
@@ -141,14 +194,14 @@ impl Live {
 }
 
 /// The signals that end the screen.
-struct Signals {
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let wait = |kind| signal(kind).context("cannot wait for signals");
         Ok(Self {
             interrupt: wait(SignalKind::interrupt())?,
@@ -157,7 +210,7 @@ impl Signals {
         })
     }
 
-    async fn any(&mut self) {
+    pub(super) async fn any(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

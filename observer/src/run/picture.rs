@@ -20,9 +20,10 @@ fn save_in(directory: &Path, picture: &Picture) -> Result<String, String> {
     let name = free_name(directory, &picture.name);
     for (ending, content) in [("txt", &picture.text), ("svg", &picture.svg)] {
         let file = format!("{name}.{ending}");
-        write(&directory.join(&file), content).map_err(|error| format!("cannot write {file}: {error}"))?;
+        write(&directory.join(&file), content)
+            .map_err(|error| format!("not saved: cannot write {file}: {error}"))?;
     }
-    Ok(format!("{name}.txt and {name}.svg"))
+    Ok(format!("saved {name}.txt and {name}.svg"))
 }
 
 /// The name, with a number if there are such files.
@@ -61,8 +62,8 @@ mod tests {
         let directory = env::temp_dir().join(format!("observer-picture-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let picture = Picture { name: "screen".to_owned(), text: "a".to_owned(), svg: "<svg/>".to_owned() };
-        assert_eq!(save_in(&directory, &picture).as_deref(), Ok("screen.txt and screen.svg"));
-        assert_eq!(save_in(&directory, &picture).as_deref(), Ok("screen-2.txt and screen-2.svg"));
+        assert_eq!(save_in(&directory, &picture).as_deref(), Ok("saved screen.txt and screen.svg"));
+        assert_eq!(save_in(&directory, &picture).as_deref(), Ok("saved screen-2.txt and screen-2.svg"));
         assert_eq!(fs::read_to_string(directory.join("screen-2.svg")).unwrap(), "<svg/>");
         fs::remove_dir_all(&directory).unwrap();
         let error = save_in(&directory, &picture).unwrap_err();

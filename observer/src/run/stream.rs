@@ -1,6 +1,11 @@
 //! The loop of `observer stream`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use tokio::{
@@ -12,22 +17,27 @@ use crate::{
     cli,
     demo::{self, Link},
     kernel::source::now_ns,
-    model::event::Event,
+    model::{connection, event::Event},
     outputs::{Output as _, pipe::Pipe, stream::Stream},
+    recording::{player::Player, recorder::Target},
     run::session::{DRAIN, Session},
     selection,
 };
 
 /// Writes lines until the duration is over, or SIGINT or SIGTERM comes; then the last ones.
 pub(super) async fn run(options: cli::Stream) -> Result<()> {
+    if let Some(path) = &options.replay {
+        return replay(path, &options);
+    }
     let probes = selection::options(&options.selection, &options.tuning)?;
+    let target = options.record.as_deref().map(|path| Target::create(path, true, false)).transpose()?;
     // Asked for before the probes are attached, so that a signal in between is not lost.
     let mut signals = Signals::new()?;
-    let mut session = Session::start(&probes)?;
+    let mut session = Session::start_with(&probes, target)?;
     let mut output = Stream::new(options.only);
     let mut pipe = Pipe::to_stdout()?;
     let mut link = options.demo.map(Link::open).transpose()?;
-    output.meta(now_ns()?, session.meta())?;
+    output.meta(session.begun_ns(), session.meta())?;
 
     let start = Instant::now();
     let mut lines = interval_at(start + options.interval, options.interval);
@@ -37,6 +47,9 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
     // Without a duration the end never comes; a century is never here.
     let end = start + options.duration.unwrap_or(Duration::from_secs(100 * 365 * 24 * 3600));
     let interrupted = loop {
+        if let Some(error) = session.recording_failed() {
+            eprintln!("observer: no recording from here on: {error:#}");
+        }
         // The reader may be slow, or not read at all.
         if output.has_lines() {
             tokio::select! {
@@ -67,11 +80,14 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
     session.drain(&mut |connection| output.connection(connection))?;
     output.last();
     output.snapshot(&Arc::new(session.snapshot(true)?))?;
+    let (time_ns, open) = (now_ns()?, session.open_records());
     if options.open {
-        let time_ns = now_ns()?;
-        for connection in session.open_connections() {
-            output.open(time_ns, &connection)?;
+        for record in &open {
+            output.open(time_ns, &connection::of(record, true))?;
         }
+    }
+    if let Err(error) = session.end_recording(time_ns, &open) {
+        eprintln!("observer: the recording is not complete: {error:#}");
     }
     let last = output.take();
     if interrupted {
@@ -84,21 +100,53 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
     }
 }
 
+/// Writes the lines that the stream of the same data would have, as fast as they are read.
+fn replay(path: &Path, options: &cli::Stream) -> Result<()> {
+    let mut player = Player::open(path)?;
+    for remark in player.remarks() {
+        eprintln!("observer: {remark}");
+    }
+    let mut output = Stream::new(options.only.clone());
+    let mut stdout = io::stdout().lock();
+    let mut write = |output: &mut Stream| stdout.write_all(&output.take()).context("cannot write to stdout");
+    let description = player.description();
+    output.meta(description.begun_ns, &description.meta)?;
+    let last_ns = player.span_ns().1;
+    loop {
+        let snapshot = player.advance(&mut |connection| output.connection(connection));
+        if let Ok(Some(snapshot)) = snapshot {
+            if snapshot.time_ns == last_ns {
+                output.last();
+            }
+            output.snapshot(&Arc::new(snapshot))?;
+            write(&mut output)?;
+        } else {
+            write(&mut output)?;
+            snapshot?;
+            break;
+        }
+    }
+    if options.open {
+        player.open_connections(&mut |time_ns, connection| output.open(time_ns, connection))?;
+    }
+    write(&mut output)
+}
+
 /// The signals that end it.
-struct Signals {
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
             terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
         })
     }
 
-    async fn any(&mut self) {
+    pub(super) async fn any(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

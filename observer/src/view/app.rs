@@ -15,6 +15,7 @@ use super::footer::Notice;
 use super::history::History;
 use super::hits::Hit;
 use super::listeners::{self, Row, Target};
+use super::playback::Origin;
 use super::screen::{Context, View};
 use super::styles::Styles;
 use super::styles::themes::Depth;
@@ -30,6 +31,7 @@ pub struct App {
     options: Options,
     styles: Styles,
     history: History,
+    origin: Origin,
     /// What the screen stands still at while it is paused.
     frozen: Option<Box<History>>,
     views: Vec<Box<dyn View + Send>>,
@@ -86,6 +88,7 @@ impl App {
             options,
             styles: Styles::new(options.theme, options.depth),
             history: History::default(),
+            origin: Origin::Live,
             frozen: None,
             views: VIEWS.iter().map(|row| (row.new)()).collect(),
             current: 0,
@@ -125,14 +128,6 @@ impl App {
         });
     }
 
-    /// Takes in what came of an [`Effect::Save`]: the names of the files, or why there are none.
-    pub fn saved(&mut self, outcome: Result<String, String>) {
-        self.say(match outcome {
-            Ok(files) => Notice::Done(format!("saved {files}")),
-            Err(error) => Notice::Failed(format!("not saved: {error}")),
-        });
-    }
-
     /// The screen as it is, to be saved.
     fn picture(&mut self) -> Effect {
         let mut buffer = Buffer::empty(self.area);
@@ -145,6 +140,31 @@ impl App {
             text: picture::text(&buffer),
             svg: picture::svg(&buffer),
         }))
+    }
+
+    /// Says where the snapshots come from, which the header and the row of a replay show.
+    pub fn comes_from(&mut self, origin: Origin) {
+        self.origin = origin;
+    }
+
+    /// Shows what came of something that the program did on its own.
+    pub fn tell(&mut self, outcome: Result<String, String>) {
+        self.say(match outcome {
+            Ok(done) => Notice::Done(done),
+            Err(why) => Notice::Failed(why),
+        });
+    }
+
+    /// Forgets all snapshots: those that come next are from another time.
+    pub fn forget(&mut self) {
+        self.history = History::default();
+        self.frozen = None;
+        self.notice = None;
+    }
+
+    /// Whether keys are text at the moment.
+    pub fn is_typing(&self) -> bool {
+        self.overlay == Overlay::None && self.views.get(self.current).is_some_and(|view| view.is_typing())
     }
 
     fn say(&mut self, notice: Notice) {

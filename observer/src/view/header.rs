@@ -2,24 +2,28 @@
 
 use ratatui::text::Span;
 
-use super::{demo, figures, history::History, styles::Styles, widget::pen::Pen};
+use super::{Origin, demo, figures, history::History, styles::Styles, widget::pen::Pen};
 use crate::model::snapshot::{LedgerCheck, Snapshot};
 
 /// Rows of the header.
 pub(crate) const ROWS: u16 = 2;
 
 /// Draws the header into the whole of `pen`.
-pub(crate) fn draw(pen: &mut Pen<'_>, history: &History, paused: bool, styles: &Styles) {
+pub(crate) fn draw(pen: &mut Pen<'_>, history: &History, paused: bool, origin: Origin, styles: &Styles) {
     let snapshot = &history.snapshot;
     let clock = figures::clock(history.elapsed_ns());
-    let state = match (history.is_empty(), history.ago_ns()) {
-        (true, _) => Span::styled("waiting ", styles.dim),
-        (_, Some(ago_ns)) => {
+    let state = match (history.is_empty(), history.ago_ns(), origin) {
+        (true, ..) => Span::styled("waiting ", styles.dim),
+        (_, Some(ago_ns), _) => {
             let (ago, reach) = (figures::clock_short(ago_ns), figures::clock_short(history.reach_ns()));
             Span::styled(format!("◀ {ago} of {reach} ago "), styles.warn)
         }
         _ if paused => Span::styled("■ PAUSED ", styles.warn),
-        _ => Span::styled("▶ live ", styles.good),
+        (_, _, Origin::Live) => Span::styled("▶ live ", styles.good),
+        (_, _, Origin::Recorded(bytes)) => {
+            Span::styled(format!("● REC {} ", figures::bytes(bytes)), styles.bad)
+        }
+        (_, _, Origin::Replayed(_)) => Span::styled("▶ replay ", styles.mark),
     };
     let right = [state, Span::styled(clock, styles.plain), Span::raw(" ")];
     let needed: usize = right.iter().map(Span::width).sum();

@@ -13,6 +13,7 @@ const KEYS: &[(&str, &str)] = &[
     ("space", "pause: the screen stands still, recording goes on; again: live"),
     ("[ ], { }", "pause and go a moment back or on (a second, unless memory is short), or thirty"),
     ("p 1-5", "switch the backend's pattern (with demo-server)"),
+    ("R", "record into a file from now on, or end the recording; observer replay FILE shows it"),
     ("t", "the next theme: terminal, dark, light, contrast, colour-blind (or --theme NAME)"),
     ("x", "save the screen as text and as SVG, into the directory where the observer was started"),
     ("m", "mouse on or off; a click on a key here or below presses it"),

@@ -22,11 +22,21 @@ pub(crate) fn diagnoses<'a>(
     snapshot.diagnoses.iter().filter(concerns)
 }
 
-/// Why these listeners, one or all of a group, are as they are.
-pub(crate) fn why(snapshot: &Snapshot, listeners: &[&Listener], row: &Figures) -> String {
+/// Why these listeners, one or all of a group, are as they are; as many sentences as `fits`, or the first.
+pub(crate) fn why(
+    snapshot: &Snapshot,
+    listeners: &[&Listener],
+    row: &Figures,
+    fits: impl Fn(&str) -> bool,
+) -> String {
     let found: Vec<&str> =
         diagnoses(snapshot, listeners).map(|diagnosis| diagnosis.sentence.as_str()).collect();
-    if found.is_empty() { state(row) } else { found.join(" ") }
+    let some = |shown: usize| match found.len() - shown {
+        0 => found.join(" "),
+        more => format!("{} ({more} more)", found[..shown].join(" ")),
+    };
+    let whole = (1..=found.len()).rev().map(some).find(|text| fits(text));
+    whole.or_else(|| found.first().map(|first| (*first).to_owned())).unwrap_or_else(|| state(row))
 }
 
 /// What to try next.
@@ -194,11 +204,13 @@ mod tests {
         let diagnoses = vec![found("x", &[7]), found("y", &[8]), found("z", &[])];
         let snapshot = Snapshot { diagnoses, ..Snapshot::default() };
         let row = row(State::Overflowing, 65, (500.0, 500.0, 320.0));
-        assert_eq!(why(&snapshot, &[&listener], &row), "This is x. This is z.");
+        assert_eq!(why(&snapshot, &[&listener], &row, |_| true), "This is x. This is z.");
+        assert_eq!(why(&snapshot, &[&listener], &row, |text| text.len() < 20), "This is x. (1 more)");
+        assert_eq!(why(&snapshot, &[&listener], &row, |_| false), "This is x.");
         assert_eq!(remedy(&snapshot, &[&listener], &row).as_deref(), Some("do something"));
         let none = "500 of 820 attempts/s are accepted. The queue is full at 65, so 320/s are refused; their clients try \
                     again after about 1 s.";
-        assert_eq!(why(&Snapshot::default(), &[&listener], &row), none);
+        assert_eq!(why(&Snapshot::default(), &[&listener], &row, |_| true), none);
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! `observer compare`: what it says the kernel counted, against what it says the load generator did.
 
-use std::{fs, process::Output};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Output, Stdio},
+};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::{namespace::isolated, observed::binary, waiting::tid};
@@ -60,8 +65,12 @@ fn both_sides_agree(repetition: &Value) {
     assert_eq!(deepest, Some(peak), "the deepest of all intervals");
     // Every connection was in the queue for a moment.
     assert!(peak >= 1 && peak <= number(&kernel["backlog_limit"]) + 1, "{peak}");
-    assert!(number(&kernel["wakeups"]) > 0);
+    let woken = number(&kernel["wakeups"]);
+    assert!(woken > 0);
+    assert_eq!(repetition["figures"]["wakeups_per_accept"], woken as f64 / connections as f64);
     assert!(number(&repetition["server_cpu_ns"]) > 0);
+    let known = repetition["figures"].as_object().expect("figures by name");
+    assert!(!known.is_empty() && known.values().all(Value::is_number), "{known:?}");
 }
 
 #[test]
@@ -134,11 +143,55 @@ fn threads_that_come_and_go_are_counted_and_their_wakeups_are_not_known() {
         let output = compare("--pattern thread-per-connection --rate 31 --duration 1s --repeat 1 --json");
         let repetition = &json(&output)["cells"][0]["repetitions"][0];
         let kernel = &repetition["kernel"];
-        let reader =
-            list(&kernel["workers"]).iter().find(|worker| worker["comm"] == "conn-*").expect("readers");
+        // One that ended before it was looked at again may still bear the name of the thread that made it.
+        let passing = |one: &&Value| one["comm"].as_str().is_some_and(|name| name.ends_with('*'));
         for deed in ["reads", "threads"] {
-            assert_eq!(number(&reader[deed]), number(&repetition["client"]["requests_sent"]), "{deed}");
+            let deeds = list(&kernel["workers"]).iter().filter(passing).map(|one| number(&one[deed]));
+            assert_eq!(deeds.sum::<u64>(), number(&repetition["client"]["requests_sent"]), "{deed}");
         }
         assert_eq!(kernel["wakeups"], Value::Null);
+    });
+}
+
+/// Sends SIGTERM when it says that this run begins, and returns what it wrote until its end.
+#[track_caller]
+fn interrupted(arguments: &str, at: &str) -> Output {
+    let mut child = binary()
+        .arg("compare")
+        .args(arguments.split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("cannot start it");
+    let mut lines = BufReader::new(child.stderr.take().expect("stderr is a pipe")).lines();
+    let said = lines.any(|line| line.expect("it writes UTF-8").contains(at));
+    assert!(said, "it never came to {at}");
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("cannot send SIGTERM");
+    let rest: Vec<String> = lines.map(|line| line.expect("it writes UTF-8")).collect();
+    let mut output = child.wait_with_output().expect("cannot wait for it");
+    output.stderr = rest.join("\n").into_bytes();
+    output
+}
+
+#[test]
+fn a_signal_ends_it_with_the_complete_rounds() {
+    isolated(|| {
+        let output = interrupted("--pattern 1 --rate 97 --duration 100ms --repeat 30 --json", "3 of 30:");
+        assert!(output.status.success(), "{}", output.status);
+        let comparison = json(&output);
+        let complete = list(&comparison["cells"][0]["repetitions"]).len();
+        assert!((2..30).contains(&complete), "{complete}");
+        assert_eq!(number(&comparison["plan"]["repetitions"]), complete as u64);
+    });
+}
+
+#[test]
+fn a_signal_in_the_first_round_leaves_nothing() {
+    isolated(|| {
+        let output = interrupted("--pattern 1 --pattern 2 --duration 60m --repeat 1 --json", "1 of 2:");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("interrupted before the first round was complete"), "{said}");
     });
 }

@@ -1,12 +1,16 @@
 //! Every lab, as `observer lab --check` runs it: the figures of each are checked by the lab itself, against the kernel's
 //! counters, its sockets and what system calls returned.
 
-use std::process::Stdio;
+use std::{fs, path::Path, process::Stdio};
 
 use observer::lab::LABS;
 use serde_json::Value;
 
-use crate::{namespace::isolated, observed::binary, waiting::patience};
+use crate::{
+    namespace::isolated,
+    observed::binary,
+    waiting::{patience, until},
+};
 
 #[test]
 fn every_lab_comes_out_as_expected() {
@@ -52,4 +56,40 @@ fn a_lab_that_is_not_there_is_a_usage_error() {
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(error.contains("there is no lab `nothing`; there are backlog-off-by-one, "), "{error}");
+}
+
+/// Children of a process.
+fn children(parent: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").expect("/proc can be read").flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let parent_of = |id: u32| -> Option<u32> {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+    };
+    ids.filter(|id| parent_of(*id) == Some(parent)).collect()
+}
+
+#[test]
+fn a_killed_lab_leaves_no_backend() {
+    isolated(|| {
+        let mut lab = binary()
+            .args(["lab", "coordinated-omission", "--check"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("cannot start the observer");
+        // The backend and its load.
+        until("the lab to have two children", || children(lab.id()).len() == 2);
+        let started = children(lab.id());
+        lab.kill().expect("cannot kill the lab");
+        lab.wait().expect("cannot wait for the lab");
+        // They may stay as zombies of whoever inherits them.
+        let is_gone = |id: &u32| {
+            let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+        };
+        until("the children to be gone", || started.iter().all(is_gone));
+        let left = std::env::temp_dir().join(format!("observer-arena-{}-0", lab.id()));
+        assert!(!Path::new(&left).exists(), "{} is left", left.display());
+    });
 }

@@ -228,9 +228,9 @@ fn the_screen_is_saved_as_it_is() {
     // The scene begins 5,000 s after a boot at 1.7 billion, and has run for 45 s.
     assert_eq!(picture.name, "observer-queues-1700005045");
     assert!(picture.svg.contains("OVERFLOWING</text>"));
-    scene.app.saved(Ok("a.txt and a.svg".to_owned()));
+    scene.app.tell(Ok("saved a.txt and a.svg".to_owned()));
     assert!(text(&mut scene.app, (80, 24)).contains("✓ saved a.txt and a.svg"));
-    scene.app.saved(Err("cannot write a.txt: disk full".to_owned()));
+    scene.app.tell(Err("not saved: cannot write a.txt: disk full".to_owned()));
     assert!(text(&mut scene.app, (80, 24)).contains("! not saved: cannot write a.txt: disk full"));
 }
 

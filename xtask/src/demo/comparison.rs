@@ -25,9 +25,13 @@ impl Comparison {
     }
 }
 
-/// What was seen while one pattern ran. The stream was started for it, so its totals begin at zero.
+/// What was seen while one pattern ran. Either the stream was started for it, so its totals begin at zero, or it is the
+/// [`next`](Self::next) of another window of the same stream.
 #[derive(Debug, Default)]
 pub(super) struct Window {
+    /// Totals at its beginning.
+    listeners_before: BTreeMap<u64, (u64, u64)>,
+    threads_before: BTreeMap<u32, (u64, u64)>,
     listeners: BTreeMap<u64, Listener>,
     threads: BTreeMap<u32, Thread>,
     ledger: BTreeMap<(String, Option<u64>, String), Ledger>,
@@ -41,12 +45,35 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// The window that begins where this one ends.
+    pub(super) fn next(&self) -> Self {
+        let mut next = Self {
+            listeners_before: self.listeners_before.clone(),
+            threads_before: self.threads_before.clone(),
+            ..Self::default()
+        };
+        for (cookie, listener) in &self.listeners {
+            let (accepted, drops) = next.listeners_before.entry(*cookie).or_default();
+            *accepted += listener.accepted;
+            *drops += listener.listen_drops;
+        }
+        for (tid, thread) in &self.threads {
+            let (accepts, reads) = next.threads_before.entry(*tid).or_default();
+            *accepts += thread.accepts;
+            *reads += thread.reads;
+        }
+        next
+    }
+
     /// Takes a line.
     pub(super) fn take(&mut self, line: &Value) -> Result<()> {
         match Line::deserialize(line).with_context(|| format!("`observer stream` wrote `{line}`"))? {
             Line::Listener(mut new) => {
                 let before = self.listeners.get(&new.cookie).map_or(0, |before| before.accept_queue_peak);
                 new.accept_queue_peak = new.accept_queue_peak.max(before);
+                let (accepted, drops) = self.listeners_before.get(&new.cookie).copied().unwrap_or_default();
+                new.accepted = new.accepted.saturating_sub(accepted);
+                new.listen_drops = new.listen_drops.saturating_sub(drops);
                 self.listeners.insert(new.cookie, new);
             }
             Line::Connection(connection) => {
@@ -58,7 +85,10 @@ impl Window {
                     self.waits.extend(wait);
                 }
             }
-            Line::Thread(thread) => {
+            Line::Thread(mut thread) => {
+                let (accepts, reads) = self.threads_before.get(&thread.tid).copied().unwrap_or_default();
+                thread.accepts = thread.accepts.saturating_sub(accepts);
+                thread.reads = thread.reads.saturating_sub(reads);
                 self.threads.insert(thread.tid, thread);
             }
             Line::Drop(drop) if drop.count > 0 => {
@@ -214,6 +244,25 @@ mod tests {
         r#"{"type":"loss","time_ns":3,"produced":3,"delivered":3,"counters":{"ring_full":0},"total":0}"#,
         r#"{"type":"something new","time_ns":3}"#,
     ];
+
+    #[test]
+    fn the_next_window_begins_at_zero() {
+        let before = window(SHARDED);
+        let mut next = before.next();
+        for line in [
+            r#"{"type":"listener","time_ns":4,"cookie":1,"accept_queue_peak":3,"accepted":7,"listen_drops":0}"#,
+            r#"{"type":"listener","time_ns":4,"cookie":2,"accept_queue_peak":1,"accepted":1,"listen_drops":9}"#,
+            r#"{"type":"thread","time_ns":4,"tid":5,"comm":"shard-0","accepts":7,"reads":4}"#,
+        ] {
+            next.take(&serde_json::from_str(line).unwrap()).unwrap();
+        }
+        assert_eq!((next.accepted(), next.peak(), next.drops().as_str()), (5, 3, "2"));
+        assert_eq!(
+            next.threads.values().map(|thread| (thread.accepts, thread.reads)).collect::<Vec<_>>(),
+            [(5, 1)]
+        );
+        assert_eq!(next.next().listeners_before, [(1, (7, 0)), (2, (1, 9))].into());
+    }
 
     #[test]
     fn shards_are_put_together() {

@@ -30,8 +30,13 @@ const LAYERS: &[Layer] = &[
     Layer {
         within: "observer/src/",
         name: "ratatui",
-        only: &["observer/src/view", "observer/src/terminal.rs", "observer/src/run/live.rs"],
-        instead: "only the views, the terminal and the loop that joins them know what a terminal is",
+        only: &[
+            "observer/src/view",
+            "observer/src/terminal.rs",
+            "observer/src/run/live.rs",
+            "observer/src/run/replay.rs",
+        ],
+        instead: "only the views, the terminal and the loops that join them know what a terminal is",
     },
     Layer {
         within: "observer/src/model",

@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     what: "connections wait in the accept queue, and nobody accepts",
     when: "some waited at both ends of two seconds, none was accepted in between, and no acceptor read or wrote",
     why: "an edge-triggered epoll wakes for new arrivals only: what was left in the queue at the last wake-up waits for \
-          the next one (ep_poll_callback). A thread that has stopped accepting looks the same.",
+          the next one (ep_poll_callback); a thread that has stopped accepting looks the same",
     remedy: "accept until EAGAIN after each wake-up; see where the acceptor is instead (its stack)",
     needs: &[Need::Signal("accept"), Need::Signal("queue_depth"), Need::Signal("read")],
     judge,

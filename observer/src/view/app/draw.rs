@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 
 use super::{App, Overlay};
 use crate::view::widget::pen::Pen;
-use crate::view::{VIEWS, ascii, demo, footer, header, help, timeline, why};
+use crate::view::{Origin, VIEWS, ascii, demo, footer, header, help, playback, timeline, why};
 
 /// The smallest terminal on which the screens say what they should.
 const LEAST: (u16, u16) = (64, 16);
@@ -51,17 +51,26 @@ impl App {
         let height = pen.height();
         let rule = u16::from(height >= RULE_FROM);
         let top = header::ROWS + rule;
-        let body = height - top - footer::ROWS;
-        header::draw(&mut pen.rows(0, header::ROWS), self.shown(), self.frozen.is_some(), &self.styles);
+        let playback = match &self.origin {
+            Origin::Replayed(playback) => Some(*playback),
+            _ => None,
+        };
+        let body = height - top - footer::ROWS - u16::from(playback.is_some());
+        let paused = self.frozen.is_some();
+        header::draw(&mut pen.rows(0, header::ROWS), self.shown(), paused, self.origin, &self.styles);
         if rule > 0 {
             pen.rule(header::ROWS, "─", self.styles.dim);
             self.finding(&mut pen.rows(header::ROWS, rule));
         }
         self.body(&mut pen.rows(top, body));
-        self.tabs_row = pen.area().y + top + body;
+        if let Some(playback) = playback {
+            playback::draw(&mut pen.rows(top + body, 1), &playback, &self.styles);
+        }
+        let bottom = height - footer::ROWS;
+        self.tabs_row = pen.area().y + bottom;
         let screen = self.views.get(self.current).map(|view| view.help());
         if let Some(screen) = screen {
-            let mut below = pen.rows(top + body, footer::ROWS);
+            let mut below = pen.rows(bottom, footer::ROWS);
             let notice = self.notice.as_ref().map(|(notice, _)| notice);
             let general = self.general_hints();
             let (tabs, hits) = footer::draw(&mut below, self.current, screen, notice, &general, &self.styles);

@@ -99,6 +99,7 @@ impl App {
                 self.say(Notice::Done(format!("mouse {state}")));
                 return Some(vec![Effect::Mouse(self.mouse)]);
             }
+            KeyCode::Char('R') => return Some(vec![Effect::Record]),
             KeyCode::Char('p') => self.ask_for_pattern(),
             KeyCode::Tab => self.show((self.current + 1) % VIEWS.len()),
             KeyCode::BackTab => self.show((self.current + VIEWS.len() - 1) % VIEWS.len()),

@@ -56,12 +56,14 @@ fn advice(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], row
         .filter(|_| row.closed_ns.is_none())
         .map(|remedy| wrap(&remedy, width))
         .unwrap_or_default();
+    let most = rows.saturating_sub(remedy.len().min(1));
+    let fits = |text: &str| wrap(text, width).len() <= most;
     let reason = match row.closed_ns {
         Some(closed_ns) => closed(context, closed_ns),
-        None => why::why(context.snapshot(), listeners, row),
+        None => why::why(context.snapshot(), listeners, row, fits),
     };
     let reason = wrap(&reason, width);
-    let reason_rows = reason.len().min(rows.saturating_sub(remedy.len().min(1)));
+    let reason_rows = reason.len().min(most);
     pen.text(1, 0, LABEL, "WHY", styles.state(row.state));
     for (y, line) in reason.iter().take(reason_rows).enumerate() {
         pen.text(LABEL, y as u16, u16::MAX, line, styles.plain);

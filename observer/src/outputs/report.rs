@@ -1,0 +1,178 @@
+//! A recording as one page: what is true at its end, and how it came to that.
+
+mod page;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::Result;
+
+use super::Output;
+use crate::model::{
+    diagnosis::Diagnosis,
+    snapshot::{Connection, Listener, Snapshot, Thread},
+};
+
+/// Points of a line over time; more cannot be told apart on the page.
+const POINTS: usize = 400;
+
+/// What a report needs of all snapshots. It is bounded, however long the recording is.
+#[derive(Debug, Default)]
+pub struct Report {
+    begun_ns: u64,
+    last: Arc<Snapshot>,
+    listeners: BTreeMap<u64, Course>,
+    threads: BTreeMap<(u32, u32), Thread>,
+    /// Connections in the order of their wait in the accept queue, the longest first.
+    slowest: Vec<Connection>,
+    /// What was wrong, by rule and place: as it was at its worst, since it first was so, until it last was.
+    diagnoses: BTreeMap<(&'static str, String), Diagnosis>,
+}
+
+/// Connections that the page lists.
+const SLOWEST: usize = 20;
+/// Diagnoses that the page lists.
+const DIAGNOSES: usize = 100;
+
+/// A listener's course.
+#[derive(Debug, Default)]
+struct Course {
+    last: Listener,
+    /// Deepest queue over time.
+    peaks: Series,
+    /// Connections that arrived, and that were refused, per second over time.
+    arrivals: Series,
+    refusals: Series,
+}
+
+/// The greatest values over time, in ever wider steps.
+#[derive(Debug)]
+struct Series {
+    /// Time and value.
+    points: Vec<(u64, f64)>,
+    /// Values that one point stands for.
+    step: usize,
+    /// Values in the last point.
+    filled: usize,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self { points: Vec::new(), step: 1, filled: 1 }
+    }
+}
+
+impl Series {
+    fn add(&mut self, time_ns: u64, value: f64) {
+        match self.points.last_mut() {
+            Some(last) if self.filled < self.step => {
+                self.filled += 1;
+                last.1 = last.1.max(value);
+            }
+            _ => {
+                self.points.push((time_ns, value));
+                self.filled = 1;
+            }
+        }
+        if self.points.len() > POINTS && self.filled == self.step {
+            let pairs = self.points.chunks(2).map(|pair| {
+                let greatest = pair.iter().map(|(_, value)| *value).fold(0.0, f64::max);
+                (pair.first().map_or(0, |(time_ns, _)| *time_ns), greatest)
+            });
+            self.points = pairs.collect();
+            // An odd one at the end stands for half as many.
+            self.filled = if POINTS.is_multiple_of(2) { self.step } else { self.step * 2 };
+            self.step *= 2;
+        }
+    }
+}
+
+impl Output for Report {
+    fn connection(&mut self, connection: &Connection) -> Result<()> {
+        let wait = connection.accept_wait_ns();
+        let is_slow = self.slowest.len() < SLOWEST
+            || self.slowest.last().is_some_and(|last| last.accept_wait_ns() < wait);
+        if wait.is_some() && is_slow {
+            let place = self.slowest.partition_point(|other| other.accept_wait_ns() >= wait);
+            self.slowest.insert(place, connection.clone());
+            self.slowest.truncate(SLOWEST);
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, snapshot: &Arc<Snapshot>) -> Result<()> {
+        let time_ns = snapshot.time_ns;
+        if self.begun_ns == 0 {
+            self.begun_ns = time_ns;
+        }
+        for listener in &snapshot.listeners {
+            let course = self.listeners.entry(listener.cookie).or_default();
+            course.peaks.add(time_ns, listener.accept_queue_peak.max(listener.accept_queue).into());
+            course.arrivals.add(time_ns, listener.rates.enqueued);
+            course.refusals.add(time_ns, listener.rates.dropped);
+            course.last = listener.clone();
+        }
+        for thread in
+            snapshot.threads.iter().filter(|thread| thread.accepts + thread.reads + thread.writes > 0)
+        {
+            self.threads.insert((thread.pid, thread.tid), thread.clone());
+        }
+        for now in &snapshot.diagnoses {
+            let key = (now.rule, now.place.clone());
+            if let Some(known) = self.diagnoses.get_mut(&key) {
+                let (since_ns, seen_ns) = (known.since_ns, now.seen_ns);
+                if now.extent > known.extent {
+                    *known = now.clone();
+                }
+                (known.since_ns, known.seen_ns) = (since_ns, seen_ns);
+            } else if self.diagnoses.len() < DIAGNOSES {
+                self.diagnoses.insert(key, now.clone());
+            }
+        }
+        self.last = Arc::clone(snapshot);
+        Ok(())
+    }
+}
+
+impl Report {
+    /// The page. `remarks` is what is to be said of the recording itself.
+    pub fn draw(&self, remarks: &[String]) -> String {
+        page::draw(self, remarks)
+    }
+
+    /// Listeners, those that accepted most first.
+    fn busiest(&self) -> Vec<&Course> {
+        let mut courses: Vec<&Course> = self.listeners.values().collect();
+        courses.sort_by_key(|course| (std::cmp::Reverse(course.last.enqueued), course.last.cookie));
+        courses
+    }
+
+    /// Seconds since the first snapshot.
+    fn seconds(&self, time_ns: u64) -> f64 {
+        time_ns.saturating_sub(self.begun_ns) as f64 / 1e9
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_keeps_its_greatest_and_stays_short() {
+        let mut series = Series::default();
+        for second in 0..10_000_u64 {
+            series.add(second, if second == 7_777 { 99.0 } else { 1.0 });
+        }
+        assert!(series.points.len() <= POINTS + 1, "{}", series.points.len());
+        assert_eq!(series.points.iter().map(|(_, value)| *value).fold(0.0, f64::max), 99.0);
+        assert!(series.points.is_sorted_by_key(|(time, _)| *time));
+        let at = series.points.iter().find(|(_, value)| *value > 1.0).map_or(0, |(time, _)| *time);
+        assert!((7_777 - 64..=7_777).contains(&at), "{at}");
+    }
+
+    #[test]
+    fn of_nothing_there_is_a_page_too() {
+        let page = Report::default().draw(&["cut <here>".to_owned()]);
+        crate::html::tests::check(&page);
+        assert!(page.contains("cut &lt;here&gt;"));
+    }
+}

@@ -1,0 +1,36 @@
+//! `observer report`: a recording as one page.
+
+use std::{fs, io, sync::Arc};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    cli,
+    outputs::{Output as _, report::Report},
+    recording::player::Player,
+};
+
+/// Reads the recording to its end, or to where it is damaged, and writes the page.
+pub(super) fn run(options: &cli::Report) -> Result<()> {
+    let mut player = Player::open(&options.file)?;
+    let mut remarks = player.remarks();
+    let mut report = Report::default();
+    loop {
+        match player.advance(&mut |connection| report.connection(connection)) {
+            Ok(Some(snapshot)) => report.snapshot(&Arc::new(snapshot))?,
+            Ok(None) => break,
+            Err(error) => {
+                remarks.push(format!("{error:#}; what follows ends there"));
+                break;
+            }
+        }
+    }
+    remarks.iter().for_each(|remark| eprintln!("observer: {remark}"));
+    let page = report.draw(&remarks);
+    match &options.output {
+        Some(path) => fs::write(path, page).with_context(|| format!("cannot write {}", path.display())),
+        None => {
+            io::Write::write_all(&mut io::stdout().lock(), page.as_bytes()).context("cannot write to stdout")
+        }
+    }
+}

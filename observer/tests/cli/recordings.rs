@@ -1,0 +1,137 @@
+//! Recordings that are there, and files that are none: without any privilege.
+
+use std::{fs, path::PathBuf};
+
+use rustix::thread::CapabilitySet;
+use serde_json::Value;
+
+use crate::{run, run_with_only};
+
+/// The recording that comes with the repository.
+const BUNDLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../xtask/recordings/five-patterns.rec");
+
+/// A file of this test alone, gone with it.
+struct TestFile(PathBuf);
+
+impl TestFile {
+    fn holding(name: &str, bytes: &[u8]) -> Self {
+        let path = std::env::temp_dir().join(format!("observer-cli-{}-{name}", std::process::id()));
+        fs::write(&path, bytes).unwrap();
+        Self(path)
+    }
+
+    fn name(&self) -> &str {
+        self.0.to_str().expect("a name in UTF-8")
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn the_bundled_recording_shows_all_five_patterns_and_balanced_books() {
+    let run = run_with_only(CapabilitySet::empty(), &["stream", "--replay", BUNDLED]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "`cargo xtask demo --record` makes it anew");
+    let lines = lines(&run.stdout);
+    assert_eq!(lines[0]["type"], "meta");
+    let changes: Vec<&str> = lines.iter().filter_map(|line| line["change"].as_str()).collect();
+    let expected = [
+        "pattern single-thread → acceptor-readers",
+        "pattern acceptor-readers → acceptor-workers",
+        "pattern acceptor-workers → shared-accept",
+        "pattern shared-accept → sharding",
+    ];
+    assert_eq!(changes, expected);
+    let loss = lines.iter().rfind(|line| line["type"] == "loss").expect("a loss line");
+    assert_eq!(loss["total"], 0, "{loss}");
+    let connections = lines.iter().filter(|line| line["type"] == "connection").count();
+    assert_eq!(loss["delivered"].as_u64(), Some(connections as u64));
+    let overflowing = |line: &Value| line["type"] == "listener" && line["state"] == "overflowing";
+    assert!(lines.iter().any(overflowing), "the first pattern is overloaded");
+    assert!(fs::metadata(BUNDLED).unwrap().len() < 500 * 1024);
+}
+
+#[test]
+fn a_recording_that_is_cut() {
+    let bytes = fs::read(BUNDLED).unwrap();
+    let file = TestFile::holding("cut", &bytes[..bytes.len() / 2]);
+    let run = run(&["stream", "--replay", file.name()]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("is cut at byte"), "{}", run.stderr);
+    assert!(lines(&run.stdout).len() > 100);
+}
+
+#[test]
+fn a_recording_that_is_damaged_in_the_middle() {
+    let mut bytes = fs::read(BUNDLED).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let file = TestFile::holding("damaged", &bytes);
+    let run = run(&["stream", "--replay", file.name()]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("damaged") && run.stderr.contains("byte"), "{}", run.stderr);
+    assert!(lines(&run.stdout).len() > 100, "what came before the damage is there");
+}
+
+#[test]
+fn a_report_is_one_page_with_all_five_patterns() {
+    let run = run_with_only(CapabilitySet::empty(), &["report", BUNDLED]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert!(run.stdout.starts_with("<!DOCTYPE html>") && run.stdout.ends_with("</html>\n"));
+    for pattern in ["acceptor-readers", "acceptor-workers", "shared-accept", "sharding"] {
+        assert!(run.stdout.contains(pattern), "{pattern}");
+    }
+    let output = TestFile::holding("page", b"");
+    let quiet = crate::run(&["report", BUNDLED, "-o", output.name()]);
+    assert_eq!((quiet.code, quiet.stdout.as_str()), (Some(0), ""));
+    assert_eq!(fs::read_to_string(&output.0).unwrap(), run.stdout);
+    crate::run(&["report", BUNDLED, "-o", "/nowhere/at/all"]).refused(1, &["cannot write /nowhere/at/all"]);
+}
+
+#[test]
+fn files_that_are_no_recordings() {
+    let newer = {
+        let mut bytes = fs::read(BUNDLED).unwrap();
+        bytes[8] = 200;
+        bytes
+    };
+    for (name, bytes, says) in [
+        ("empty", &b""[..], "it is empty"),
+        ("text", b"a letter", "no recording of observer"),
+        ("newer", &newer, "version 200"),
+        ("begun", b"\x89OBSREC\n\x01", "ends at byte 9"),
+    ] {
+        let file = TestFile::holding(name, bytes);
+        run(&["stream", "--replay", file.name()]).refused(1, &[file.name(), says]);
+    }
+    run(&["stream", "--replay", "/nowhere/at/all"]).refused(1, &["/nowhere/at/all", "No such file"]);
+    run(&["stream", "--replay", "/"]).refused(1, &["no regular file"]);
+}
+
+#[test]
+fn what_makes_no_sense() {
+    run(&["replay"]).refused(2, &["FILE"]);
+    run(&["record"]).refused(2, &["FILE"]);
+    run(&["replay", BUNDLED]).refused(2, &["terminal", "stream"]);
+    run(&["replay", BUNDLED, "--speed", "0"]).refused(2, &["--speed"]);
+    for with in [&["--port", "80"][..], &["--interval", "1s"], &["--record", "other"], &["--pid", "1"]] {
+        run(&[&["stream", "--replay", BUNDLED], with].concat()).refused(2, &["--replay", with[0]]);
+    }
+}
+
+#[test]
+fn a_recording_that_cannot_be_written_is_known_before_the_privileges_are() {
+    let taken = TestFile::holding("taken", b"a letter");
+    for (file, says) in [("/nowhere/at/all", "No such file"), (taken.name(), "--force")] {
+        let run = run_with_only(CapabilitySet::empty(), &["record", file]);
+        run.refused(1, &[file, says]);
+    }
+    assert_eq!(fs::read(&taken.0).unwrap(), b"a letter");
+}
