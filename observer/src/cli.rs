@@ -8,6 +8,7 @@ use crate::kernel::{
     choice::Chosen,
     plan::{self, SIGNALS},
 };
+use crate::view::Theme;
 
 /// See every connection's way through the kernel, know which thread did each step, and trust the figures.
 #[derive(Debug, Parser)]
@@ -57,6 +58,9 @@ pub struct Live {
     /// Draw with ASCII characters only.
     #[arg(long)]
     pub ascii: bool,
+    /// Colours: terminal, dark, light, contrast or colour-blind; NO_COLOR in the environment asks for none.
+    #[arg(long, value_name = "NAME", value_parser = theme)]
+    pub theme: Option<Theme>,
     /// Sizes and sources that rarely matter.
     #[command(flatten)]
     pub tuning: Tuning,
@@ -138,6 +142,9 @@ pub struct Replay {
     /// Draw with ASCII characters only.
     #[arg(long)]
     pub ascii: bool,
+    /// Colours: terminal, dark, light, contrast or colour-blind; NO_COLOR in the environment asks for none.
+    #[arg(long, value_name = "NAME", value_parser = theme)]
+    pub theme: Option<Theme>,
 }
 
 /// Options of `report`.
@@ -324,6 +331,14 @@ fn hook(text: &str) -> Result<Chosen, String> {
     Ok((signal, hook))
 }
 
+/// A theme by its name.
+fn theme(text: &str) -> Result<Theme, String> {
+    Theme::named(text).ok_or_else(|| {
+        let names: Vec<&str> = Theme::all().map(Theme::name).collect();
+        format!("there is no theme `{text}`; there are {}", names.join(", "))
+    })
+}
+
 /// The kernel wants a power of two, at least a page.
 fn ring_kib(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
@@ -341,6 +356,14 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn themes() {
+        assert_eq!(theme("light"), Ok(Theme::named("light").unwrap()));
+        assert!(
+            theme("blue").is_err_and(|error| error.contains("terminal, dark, light, contrast, colour-blind"))
+        );
     }
 
     #[test]

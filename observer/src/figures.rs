@@ -107,6 +107,12 @@ pub(crate) fn clock(ns: u64) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
+/// A short time as minutes and seconds: `2:10`.
+pub(crate) fn clock_short(ns: u64) -> String {
+    let seconds = ns / 1_000_000_000;
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
 /// A span of time as people say it: `30 s`, `5 min`.
 pub(crate) fn span(ns: u64) -> String {
     match ns / 1_000_000_000 {

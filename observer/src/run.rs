@@ -9,11 +9,13 @@
 //! - `self_test`: proves each hook with connections of our own
 //! - `stream`, `live`, `record`, `replay`: the loops of the outputs
 //! - `report`: a recording as a page
+//! - `picture`: saves the screen
 
 mod compare;
 mod lab;
 mod live;
 pub mod meta;
+mod picture;
 mod record;
 mod replay;
 mod report;

@@ -9,8 +9,10 @@
 //! - `VIEWS`: the screens, a row each; `screen` says what a screen is
 //! - `queues`, `journey`, `workers`, `connections`, `pattern`, `probes`: the screens
 //! - `header`, `footer`, `playback`, `help`, `timeline`: what stands around and over them
+//! - `filter`, `order`: what of a list is shown, and in which order
 //! - `history`: what is remembered of earlier snapshots
 //! - `listeners`, `why`, `hand_offs`, `demo`: what is read out of a snapshot
+//! - `hits`, `picture`: where a click is a key; the screen as a file
 //! - `widget`, `styles`, `ascii`: how it is put on the screen
 
 mod app;
@@ -19,15 +21,19 @@ mod connection_list;
 mod connections;
 mod demo;
 mod effect;
+mod filter;
 mod footer;
 mod hand_offs;
 mod header;
 mod help;
 mod history;
+mod hits;
 mod journey;
 mod listeners;
 mod options;
+mod order;
 mod pattern;
+mod picture;
 mod playback;
 mod probes;
 mod queues;
@@ -42,9 +48,10 @@ mod workers;
 use crate::figures;
 
 pub use app::App;
-pub use effect::Effect;
+pub use effect::{Effect, Picture};
 pub use options::Options;
 pub use playback::{Origin, Playback};
+pub use styles::themes::{Depth, Theme};
 
 /// One row of the table of screens.
 struct Screen {

@@ -11,6 +11,8 @@ mod document;
 mod fixture;
 #[path = "screens/keys.rs"]
 mod keys;
+#[path = "screens/machine.rs"]
+mod machine;
 #[path = "screens/oddities.rs"]
 mod oddities;
 #[path = "screens/playback.rs"]
@@ -21,12 +23,12 @@ mod scenes;
 use std::{env, fs, path::Path};
 
 use fixture::Scene;
-use observer::view::{App, Options};
+use observer::view::{App, Depth, Options, Theme};
 use ratatui::crossterm::event::KeyCode;
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
-const PLAIN: Options = Options { colour: false, ascii: false };
+const PLAIN: Options = Options { theme: Theme::DEFAULT, depth: Depth::None, ascii: false };
 
 /// The screen as it is drawn.
 fn buffer(app: &mut App, (width, height): (u16, u16)) -> Buffer {
@@ -50,6 +52,14 @@ fn text(app: &mut App, (width, height): (u16, u16)) -> String {
 fn press(scene: &mut Scene, keys: &[KeyCode]) {
     for key in keys {
         scene.app.key((*key).into());
+    }
+}
+
+/// Types text; `\n` is Enter.
+fn type_in(scene: &mut Scene, text: &str) {
+    for letter in text.chars() {
+        let key = if letter == '\n' { KeyCode::Enter } else { KeyCode::Char(letter) };
+        scene.app.key(key.into());
     }
 }
 
@@ -99,6 +109,37 @@ fn queues() {
 }
 
 #[test]
+fn earlier_moments() {
+    let mut scene = scenes::overflowing(PLAIN);
+    // From 44 s in the overload to 33 s, when there was none.
+    press(&mut scene, &[KeyCode::Char('['); 11]);
+    check("queues-earlier", &mut scene);
+    press(&mut scene, &[KeyCode::Char('2')]);
+    check("journey-earlier", &mut scene);
+}
+
+#[test]
+fn a_closed_listener_stays_for_a_minute() {
+    let mut scene = scenes::overflowing(PLAIN);
+    // The place of a listener that was chosen is taken by whoever listens there next.
+    text(&mut scene.app, (80, 24));
+    press(&mut scene, &[KeyCode::Home]);
+    scene.listener(40, "127.0.0.1:8080", 64, 100, 400);
+    scene.run(1);
+    scene.close(17);
+    scene.run(3);
+    let after = text(&mut scene.app, (80, 24));
+    assert!(after.contains("▶127.0.0.1:8080  ✓ healthy"), "{after}");
+    press(&mut scene, &[KeyCode::End]);
+    scene.run(1);
+    check("queues-closed", &mut scene);
+    scene.run(54);
+    assert!(text(&mut scene.app, (80, 24)).contains("closed"));
+    scene.run(3);
+    assert!(!text(&mut scene.app, (80, 24)).contains("closed"));
+}
+
+#[test]
 fn journey() {
     let mut scene = scenes::overflowing(PLAIN);
     press(&mut scene, &[KeyCode::Char('2')]);
@@ -115,6 +156,9 @@ fn workers() {
     let mut scene = scenes::sharded(PLAIN);
     press(&mut scene, &[KeyCode::Char('3')]);
     check("workers-sharded", &mut scene);
+    let mut scene = scenes::prefork(PLAIN);
+    press(&mut scene, &[KeyCode::Char('3')]);
+    check("workers-prefork", &mut scene);
 }
 
 #[test]
@@ -156,7 +200,7 @@ fn too_small() {
 
 #[test]
 fn ascii() {
-    let mut scene = scenes::overflowing(Options { colour: false, ascii: true });
+    let mut scene = scenes::overflowing(Options { ascii: true, ..PLAIN });
     check_size("ascii-80x24", &mut scene, (80, 24));
     for key in "123456?".chars() {
         press(&mut scene, &[KeyCode::Char(key)]);
@@ -179,4 +223,26 @@ fn without_colour_there_is_none_and_the_text_is_the_same() {
         assert_eq!(text(&mut plain.app, (120, 40)), text(&mut coloured.app, (120, 40)));
     }
     assert!(colours > 100);
+}
+
+#[test]
+fn every_theme_says_the_same_on_a_background_of_its_own() {
+    let mut plain = scenes::overflowing(PLAIN);
+    let words = text(&mut plain.app, (120, 40));
+    for depth in [Depth::Sixteen, Depth::Indexed, Depth::Full] {
+        let mut scene = scenes::overflowing(Options { depth, ..PLAIN });
+        for theme in Theme::all() {
+            assert_eq!(text(&mut scene.app, (120, 40)).lines().next(), words.lines().next());
+            let screen = buffer(&mut scene.app, (120, 40));
+            let own = theme != Theme::DEFAULT;
+            assert!(screen.content.iter().all(|cell| (cell.bg != Color::Reset) == own), "{}", theme.name());
+            let of_sixteen = |colour: Color| !matches!(colour, Color::Rgb(..) | Color::Indexed(_));
+            let sixteen = screen.content.iter().all(|cell| of_sixteen(cell.fg) && of_sixteen(cell.bg));
+            assert_eq!(sixteen, depth == Depth::Sixteen || !own);
+            press(&mut scene, &[KeyCode::Char('t')]);
+        }
+        assert!(text(&mut scene.app, (80, 24)).contains("✓ theme terminal"));
+    }
+    press(&mut plain, &[KeyCode::Char('t')]);
+    assert!(text(&mut plain.app, (80, 24)).contains("! no colours here"));
 }

@@ -22,10 +22,11 @@ use crate::{
     kernel::source::now_ns,
     model::event::Event as Told,
     recording::recorder::Target,
+    run::picture,
     run::session::{DRAIN, Session},
     selection,
     terminal::{Keys, Terminal},
-    view::{App, Effect, Options, Origin},
+    view::{App, Effect, Options, Origin, Theme},
 };
 
 /// Draws frames until the user quits, or SIGINT, SIGTERM or SIGHUP comes.
@@ -42,7 +43,7 @@ pub(super) async fn run(options: cli::Live) -> Result<()> {
     // Before the terminal is taken, so that what is wrong can be read.
     let session = Session::start(&probes)?;
     let demo = options.demo.clone().map(Link::open).transpose()?;
-    let app = App::new(looks(options.ascii));
+    let app = App::new(looks(options.ascii, options.theme));
     let mut screen = Live {
         session,
         demo,
@@ -74,8 +75,8 @@ pub(super) fn require_terminal() -> Result<(), Failure> {
 }
 
 /// How the screen shall look, by the environment and by the command line.
-pub(super) fn looks(ascii: bool) -> Options {
-    let wishes = Options::from_environment(|name| env::var(name).ok());
+pub(super) fn looks(ascii: bool, theme: Option<Theme>) -> Options {
+    let wishes = Options::from_environment(theme, |name| env::var(name).ok());
     Options { ascii: ascii || wishes.ascii, ..wishes }
 }
 
@@ -147,6 +148,7 @@ impl Live {
                     None => self.app.demo_reply(Err("no demo-server; start with --demo SOCKET".into())),
                 },
                 Effect::Mouse(on) => self.terminal.mouse(on).context("cannot ask for mouse events")?,
+                Effect::Save(picture) => self.app.tell(picture::save(&picture)),
                 Effect::Record => {
                     let outcome = self.record().map_err(|error| format!("{error:#}"));
                     self.app.tell(outcome);

@@ -13,6 +13,7 @@ use crate::{
     cli,
     recording::player::Player,
     run::live::{Signals, looks, require_terminal},
+    run::picture,
     terminal::{Keys, Terminal},
     view::{App, Effect, Origin, Playback},
 };
@@ -35,7 +36,7 @@ pub(super) async fn run(options: cli::Replay) -> Result<()> {
     let mut replay = Replay {
         due_ns: player.now_ns(),
         player,
-        app: App::new(looks(options.ascii)),
+        app: App::new(looks(options.ascii, options.theme)),
         speed: options.speed,
         plays: !options.paused,
         damage: None,
@@ -172,6 +173,7 @@ impl Replay {
                 Effect::Quit => return Ok(false),
                 Effect::Demo(_) => self.app.demo_reply(Err("this is a recording; nobody listens".into())),
                 Effect::Record => self.app.tell(Err("this is a recording already".into())),
+                Effect::Save(picture) => self.app.tell(picture::save(&picture)),
                 Effect::Mouse(on) => self.terminal.mouse(on).context("cannot ask for mouse events")?,
                 Effect::Redraw => self.terminal.redraw().context("cannot draw on the terminal")?,
             }

@@ -7,13 +7,19 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::effect::{Effect, Picture};
 use super::footer::Notice;
 use super::history::History;
+use super::hits::Hit;
 use super::listeners::{self, Row, Target};
 use super::playback::Origin;
 use super::screen::{Context, View};
 use super::styles::Styles;
-use super::{Options, VIEWS};
+use super::styles::themes::Depth;
+use super::{Options, VIEWS, picture};
 use crate::model::snapshot::{Connection, Snapshot};
 
 /// How long the outcome of a wish stays in the footer.
@@ -30,6 +36,8 @@ pub struct App {
     frozen: Option<Box<History>>,
     views: Vec<Box<dyn View + Send>>,
     current: usize,
+    /// The screens from which somebody went on to this one.
+    back: Vec<usize>,
     rows: Vec<Row>,
     unfolded: BTreeSet<Target>,
     /// What somebody chose; until then, the worst is shown.
@@ -44,6 +52,10 @@ pub struct App {
     mouse: bool,
     tabs: Vec<Range<u16>>,
     tabs_row: u16,
+    /// Where a click is a key.
+    hits: Vec<Hit>,
+    /// What was drawn on last.
+    area: Rect,
 }
 
 /// What lies over the screen and takes the keys.
@@ -74,12 +86,13 @@ impl App {
     pub fn new(options: Options) -> Self {
         Self {
             options,
-            styles: Styles::new(options.colour),
+            styles: Styles::new(options.theme, options.depth),
             history: History::default(),
             origin: Origin::Live,
             frozen: None,
             views: VIEWS.iter().map(|row| (row.new)()).collect(),
             current: 0,
+            back: Vec::new(),
             rows: Vec::new(),
             unfolded: BTreeSet::new(),
             chosen: None,
@@ -91,6 +104,8 @@ impl App {
             mouse: false,
             tabs: Vec::new(),
             tabs_row: 0,
+            hits: Vec::new(),
+            area: Rect::ZERO,
         }
     }
 
@@ -104,13 +119,27 @@ impl App {
         self.notice.take_if(|(notice, until_ns)| *until_ns < now && !matches!(notice, Notice::Prompt(_)));
     }
 
-    /// Takes in what came of the oldest [`Effect::Demo`](super::Effect::Demo) without an answer, and shows it.
+    /// Takes in what came of the oldest [`Effect::Demo`] without an answer, and shows it.
     pub fn demo_reply(&mut self, reply: Result<(), String>) {
         let asked = self.asked.pop_front().unwrap_or_else(|| "demo-server".to_owned());
         self.say(match reply {
             Ok(()) => Notice::Done(asked),
             Err(error) => Notice::Failed(format!("{asked}: {error}")),
         });
+    }
+
+    /// The screen as it is, to be saved.
+    fn picture(&mut self) -> Effect {
+        let mut buffer = Buffer::empty(self.area);
+        self.paint(&mut buffer);
+        let screen = VIEWS.get(self.current).map_or("", |row| row.title).to_lowercase();
+        let boot_ns = self.shown().snapshot.meta.boot_time_unix_ns;
+        let seconds = boot_ns.saturating_add(self.shown().snapshot.time_ns) / 1_000_000_000;
+        Effect::Save(Box::new(Picture {
+            name: format!("observer-{screen}-{seconds}"),
+            text: picture::text(&buffer),
+            svg: picture::svg(&buffer),
+        }))
     }
 
     /// Says where the snapshots come from, which the header and the row of a replay show.
@@ -159,10 +188,31 @@ impl App {
     /// Puts the rows in order and finds the target among them, after anything that may have changed them.
     fn settle(&mut self) {
         let snapshot = Arc::clone(&self.shown().snapshot);
-        self.rows = listeners::rows(&snapshot, &self.unfolded);
-        self.target = listeners::resolve(&snapshot, &self.rows, self.chosen.as_ref(), self.target.as_ref());
-        let cookies = self.target.as_ref().map(|target| target.cookies(&snapshot)).unwrap_or_default();
-        self.history.window.watch(cookies);
+        if let Some(heir) = self.chosen.as_ref().and_then(|chosen| listeners::heir(&snapshot, chosen)) {
+            self.chosen = Some(heir);
+        }
+        let all = listeners::rows(&snapshot, &self.unfolded);
+        let mut rows = all.clone();
+        for view in &self.views {
+            view.arrange(self.shown(), &mut rows);
+        }
+        // Where nothing is listed, the other screens still have something to show.
+        let candidates = if rows.is_empty() { &all } else { &rows };
+        self.target = listeners::resolve(&snapshot, candidates, self.chosen.as_ref(), self.target.as_ref());
+        self.rows = rows;
+    }
+
+    /// The next theme.
+    fn change_theme(&mut self) {
+        if self.options.depth == Depth::None {
+            let why =
+                "no colours here: NO_COLOR is set or the terminal has none; --theme NAME outweighs NO_COLOR";
+            return self.say(Notice::Failed(why.to_owned()));
+        }
+        let theme = self.options.theme.next();
+        self.options.theme = theme;
+        self.styles = Styles::new(theme, self.options.depth);
+        self.say(Notice::Done(format!("theme {}: {}", theme.name(), theme.line())));
     }
 
     /// Stands still, or goes on with what is there by now.
@@ -171,6 +221,15 @@ impl App {
             Some(_) => None,
             None => Some(Box::new(self.history.clone())),
         };
+        self.settle();
+    }
+
+    /// Shows an earlier moment or a later one; stands still from then on.
+    fn step(&mut self, by: isize) {
+        if self.history.is_empty() {
+            return;
+        }
+        self.frozen.get_or_insert_with(|| Box::new(self.history.clone())).step(by);
         self.settle();
     }
 }

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
+use super::filter::Value;
+use super::order::Order;
 use super::screen::{Answer, Context};
 use super::widget::table::{Column, Slot, cell, left, place, right, titles};
 use super::widget::{list::List, pen::Pen};
 use super::{figures, words};
 use crate::model::snapshot::{Connection, End};
 
+/// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Id {
+pub(crate) enum Id {
     Time,
     Remote,
     Listener,
@@ -45,10 +48,13 @@ const COLUMNS: &[Column<Id>] = &[
     left(Id::End, "END", 8, 0),
 ];
 
-/// The list and its chosen row.
+/// The list, its chosen row, and its order.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionList {
     list: List,
+    order: Order<Id>,
+    /// Where the columns were drawn last.
+    slots: Vec<Slot<Id>>,
 }
 
 impl ConnectionList {
@@ -60,22 +66,38 @@ impl ConnectionList {
         connections: &[&Arc<Connection>],
     ) {
         let styles = context.styles;
-        let slots = place(COLUMNS, pen.width());
-        titles(pen, 0, COLUMNS, &slots, styles.heading);
+        self.slots = place(COLUMNS, pen.width());
+        titles(pen, 0, COLUMNS, &self.slots, styles.heading);
+        self.order.mark(pen, 0, COLUMNS, &self.slots, styles);
         let height = pen.height().saturating_sub(1);
         let mut body = pen.rows(1, height);
         if connections.is_empty() {
-            body.text(1, 0, u16::MAX, "no connection has ended here yet", styles.dim);
+            let none = if context.snapshot().recent.is_empty() {
+                "no connection has ended here yet"
+            } else {
+                "none of the connections that ended last is one of these"
+            };
+            body.text(1, 0, u16::MAX, none, styles.dim);
         }
         for (y, index) in self.list.show(connections.len(), body.area()).enumerate() {
             let Some(connection) = connections.get(index) else { break };
             let chosen = index == self.list.selected;
-            row(context, &mut body, y as u16, &slots, connection, chosen);
+            row(context, &mut body, y as u16, &self.slots, connection, chosen);
         }
         self.list.edges(&mut body, connections.len(), styles.key);
     }
 
-    /// Moves in the list, or opens the chosen connection.
+    /// Puts connections into the order that was asked for.
+    pub(crate) fn sort(&self, context: &Context<'_>, connections: &mut [&Arc<Connection>]) {
+        self.order.sort(connections, |id, connection| value(context, id, connection));
+    }
+
+    /// The order in words, if one was chosen.
+    pub(crate) fn order(&self) -> Option<String> {
+        self.order.words(COLUMNS)
+    }
+
+    /// Moves in the list, changes its order, or opens the chosen connection.
     pub(crate) fn key(&mut self, key: KeyEvent, connections: &[&Arc<Connection>]) -> Answer {
         if key.code == KeyCode::Enter {
             return match connections.get(self.list.selected) {
@@ -83,11 +105,22 @@ impl ConnectionList {
                 None => Answer::Done,
             };
         }
-        if self.list.key(key, connections.len()) { Answer::Done } else { Answer::NotMine }
+        match key.code {
+            KeyCode::Char('s') => self.order.next(&self.slots),
+            KeyCode::Char('S') => self.order.reverse(),
+            _ if self.list.key(key, connections.len()) => return Answer::Done,
+            _ => return Answer::NotMine,
+        }
+        self.rewind();
+        Answer::Done
     }
 
-    /// Chooses the row that was clicked; a second click opens it.
+    /// Chooses the row that was clicked; a second click opens it. A click on a title sorts by it.
     pub(crate) fn click(&mut self, column: u16, row: u16, connections: &[&Arc<Connection>]) -> Answer {
+        if self.list.is_title(row) && self.order.click(&self.slots, column) {
+            self.rewind();
+            return Answer::Done;
+        }
         let Some(index) = self.list.at(column, row, connections.len()) else { return Answer::NotMine };
         if index != self.list.selected {
             self.list.selected = index;
@@ -149,11 +182,36 @@ fn row(
     }
 }
 
+/// What a column is sorted by; none when it is unknown.
+fn value(context: &Context<'_>, id: Id, connection: &Connection) -> Option<Value> {
+    let text = |text: String| Some(Value::Text(text));
+    let count = |count: Option<u64>| count.map(|count| Value::Number(count as f64));
+    match id {
+        Id::Time => count(instant(connection)),
+        Id::Remote => text(connection.remote.to_string()),
+        Id::Listener => text(words::listener(context.snapshot(), connection.listener)),
+        Id::Via => text(words::via(connection.via).to_owned()),
+        Id::Met => count(connection.queue_at_arrival.map(u64::from)),
+        Id::Waited => count(connection.accept_wait_ns()),
+        Id::Lifetime => count(lifetime_ns(connection)),
+        Id::Acceptor => connection.acceptor.as_ref().map(|acceptor| Value::Number(acceptor.tid.into())),
+        Id::Readers => connection.readers.first().map(|tid| Value::Number((*tid).into())),
+        Id::Writers => connection.writers.first().map(|tid| Value::Number((*tid).into())),
+        Id::Reads => count(Some(connection.reads.into())),
+        Id::BytesIn => count(Some(connection.bytes_read)),
+        Id::BytesOut => count(Some(connection.bytes_written)),
+        Id::End => text(words::end(connection.end).to_owned()),
+    }
+}
+
+/// When it was accepted, or else when it was established, or closed.
+fn instant(connection: &Connection) -> Option<u64> {
+    connection.accepted_ns.or(connection.established_ns).or(connection.closed_ns)
+}
+
 /// When it was accepted, or else when it was established, as time since the observer's start: `00:04:11.02`.
 fn at(context: &Context<'_>, connection: &Connection) -> String {
-    let Some(instant) = connection.accepted_ns.or(connection.established_ns).or(connection.closed_ns) else {
-        return "-".to_owned();
-    };
+    let Some(instant) = instant(connection) else { return "-".to_owned() };
     let since = instant.saturating_sub(context.history.started_ns);
     format!("{}.{:02}", figures::clock(since), since / 10_000_000 % 100)
 }

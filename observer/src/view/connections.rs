@@ -1,43 +1,39 @@
-//! Screen 4, Connections: those that ended last, in the order that is asked for.
+//! Screen 4, Connections: those that ended last, filtered and in the order that is asked for.
 
-use std::cmp::Reverse;
+mod fields;
+
 use std::sync::Arc;
 
-use ratatui::crossterm::event::{KeyCode, KeyEvent};
+use ratatui::crossterm::event::KeyEvent;
 use ratatui::text::Span;
 
-use super::connection_list::{ConnectionList, lifetime_ns};
+use super::connection_list::ConnectionList;
 use super::figures;
+use super::filter::bar::FilterBar;
 use super::screen::{Answer, Context, Help, View};
 use super::widget::pen::Pen;
 use crate::model::snapshot::{Connection, RECENT};
 
-/// An order of the list: its name, and what is compared, the largest first.
-type Order = (&'static str, fn(&Connection) -> Reverse<u64>);
-
-/// The orders, one after another by key.
-const ORDERS: &[Order] = &[
-    ("newest", |connection| Reverse(connection.closed_ns.unwrap_or(0))),
-    ("longest wait in the accept queue", |connection| Reverse(connection.accept_wait_ns().unwrap_or(0))),
-    ("longest wait of data", |connection| Reverse(connection.longest_read_wait_ns)),
-    ("longest lifetime", |connection| Reverse(lifetime_ns(connection).unwrap_or(0))),
-    ("most bytes", |connection| Reverse(connection.bytes_read.saturating_add(connection.bytes_written))),
-];
-
 /// The screen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Connections {
     list: ConnectionList,
-    order: usize,
+    filter: FilterBar<Connection>,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self { list: ConnectionList::default(), filter: FilterBar::new(fields::FIELDS) }
+    }
 }
 
 impl Connections {
-    fn sorted<'a>(&self, context: &Context<'a>) -> Vec<&'a Arc<Connection>> {
-        // Newest first is the order among equals, too.
-        let mut connections: Vec<_> = context.snapshot().recent.iter().rev().collect();
-        if let Some((_, value)) = ORDERS.get(self.order) {
-            connections.sort_by_key(|connection| value(connection));
-        }
+    /// Those that the filter lets through, newest first where nothing else was asked for.
+    fn listed<'a>(&self, context: &Context<'a>) -> Vec<&'a Arc<Connection>> {
+        let recent = context.snapshot().recent.iter().rev();
+        let mut connections: Vec<_> =
+            recent.filter(|connection| self.filter.holds(connection, context.history)).collect();
+        self.list.sort(context, &mut connections);
         connections
     }
 }
@@ -45,37 +41,39 @@ impl Connections {
 impl View for Connections {
     fn draw(&mut self, context: &Context<'_>, pen: &mut Pen<'_>) {
         let styles = context.styles;
-        let connections = self.sorted(context);
-        let order = ORDERS.get(self.order).map_or("", |(name, _)| name);
-        pen.spans(
-            1,
-            0,
-            &[
-                Span::styled(format!("{order} first"), styles.strong),
-                Span::styled(
-                    format!(
-                        "   the last {} that ended (at most {RECENT})",
-                        figures::count(connections.len() as u64)
-                    ),
-                    styles.dim,
-                ),
-            ],
-        );
-        let height = pen.height().saturating_sub(1);
-        self.list.draw(context, &mut pen.rows(1, height), &connections);
+        let connections = self.listed(context);
+        let all = context.snapshot().recent.len();
+        let order = self.list.order().unwrap_or_else(|| "newest first".to_owned());
+        let kept = match context.history.ago_ns() {
+            Some(_) => format!("   the last {all} that had ended by then: more are not kept of the past"),
+            None => format!("   the last {} that ended (at most {RECENT})", figures::count(all as u64)),
+        };
+        pen.spans(1, 0, &[Span::styled(order, styles.strong), Span::styled(kept, styles.dim)]);
+        let top = 1 + self.filter.rows();
+        self.filter.draw(&mut pen.rows(1, top - 1), (connections.len(), all), styles);
+        let height = pen.height().saturating_sub(top);
+        self.list.draw(context, &mut pen.rows(top, height), &connections);
     }
 
     fn key(&mut self, context: &Context<'_>, key: KeyEvent) -> Answer {
-        if key.code == KeyCode::Char('s') {
-            self.order = (self.order + 1) % ORDERS.len();
+        if self.filter.key(key) {
             self.list.rewind();
             return Answer::Done;
         }
-        self.list.key(key, &self.sorted(context))
+        self.list.key(key, &self.listed(context))
     }
 
     fn click(&mut self, context: &Context<'_>, column: u16, row: u16) -> Answer {
-        self.list.click(column, row, &self.sorted(context))
+        self.list.click(column, row, &self.listed(context))
+    }
+
+    fn look_for(&mut self, filter: &str) {
+        self.filter.set(filter);
+        self.list.rewind();
+    }
+
+    fn is_typing(&self) -> bool {
+        self.filter.is_typing()
     }
 
     fn help(&self) -> &'static Help {
@@ -84,7 +82,13 @@ impl View for Connections {
 }
 
 const HELP: Help = Help {
-    keys: &[("arrows", "choose"), ("Enter", "line of time"), ("s", "order")],
+    keys: &[
+        ("/", "filter"),
+        ("Enter", "line of time"),
+        ("s", "sort"),
+        ("S", "reverse"),
+        ("arrows", "choose"),
+    ],
     terms: &[
         (
             "ACCEPTED AT",
@@ -106,6 +110,15 @@ const HELP: Help = Help {
             "END",
             "FIN from both sides; RST in: the peer reset it; RST out: this side did, as close(2) does with unread \
           data; timeout: the peer was silent; in queue: destroyed before anybody accepted it.",
+        ),
+        (
+            "FILTER",
+            "/ and words, all of which have to hold: port:443 wait>10ms state:queued !comm:nginx. What can be typed \
+          stands below; Tab completes a name, Enter keeps it, Esc undoes it. What is unknown passes no word.",
+        ),
+        (
+            "SORT",
+            "s: by the next column, S: the other end first; or a click on a title. What is unknown comes last.",
         ),
     ],
 };

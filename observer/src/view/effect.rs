@@ -11,8 +11,21 @@ pub enum Effect {
     Demo(Request),
     /// Ask the terminal for mouse events, or no longer.
     Mouse(bool),
+    /// Save this picture, and tell [`App::tell`](super::App::tell) what came of it.
+    Save(Box<Picture>),
     /// Record from now on, or end the recording, and tell [`App::tell`](super::App::tell) what came of it.
     Record,
     /// Draw everything anew, because something else may have written to the terminal.
     Redraw,
+}
+
+/// The screen, to be saved.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// What the files are to be called, without an ending.
+    pub name: String,
+    /// It as text.
+    pub text: String,
+    /// It as SVG.
+    pub svg: String,
 }

@@ -2,6 +2,7 @@
 
 use ratatui::text::Span;
 
+use super::hits::{self, Hit};
 use super::{VIEWS, screen::Help, styles::Styles, widget::pen::Pen};
 
 /// Rows of the footer.
@@ -18,15 +19,16 @@ pub(crate) enum Notice {
     Prompt(String),
 }
 
-/// Draws the footer into the whole of `pen`. Returns the columns at which each tab begins and ends.
+/// Draws the footer into the whole of `pen`; `general` are keys that every screen has. Returns the columns
+/// at which each tab begins and ends, and where a click is a key.
 pub(crate) fn draw(
     pen: &mut Pen<'_>,
     current: usize,
     help: &Help,
     notice: Option<&Notice>,
-    demo: bool,
+    general: &[(&'static str, &'static str)],
     styles: &Styles,
-) -> Vec<std::ops::Range<u16>> {
+) -> (Vec<std::ops::Range<u16>>, Vec<Hit>) {
     let mut tabs = Vec::with_capacity(VIEWS.len());
     let mut x = 0;
     for (index, row) in VIEWS.iter().enumerate() {
@@ -36,30 +38,35 @@ pub(crate) fn draw(
         x = pen.spans(x, 0, &[Span::styled(text, style)]);
         tabs.push(start..x);
     }
+    let mut hits = Vec::new();
     match notice {
         Some(Notice::Done(text)) => pen.spans(1, 1, &[Span::styled(format!("✓ {text}"), styles.good)]),
         Some(Notice::Failed(text)) => pen.spans(1, 1, &[Span::styled(format!("! {text}"), styles.bad)]),
         Some(Notice::Prompt(text)) => pen.spans(1, 1, &[Span::styled(text.clone(), styles.strong)]),
-        None => hints(pen, help, demo, styles),
+        None => hints(pen, help, general, styles, &mut hits),
     };
-    tabs
+    (tabs, hits)
 }
 
-fn hints(pen: &mut Pen<'_>, help: &Help, demo: bool, styles: &Styles) -> u16 {
-    let pattern: &[(&str, &str)] = if demo { &[("p", "pattern")] } else { &[] };
-    let general = [("space", "pause"), ("?", "help"), ("q", "quit")];
-    let mut x = 1;
-    // The general ones come last and always have room; those of the screen as far as they fit.
-    let reserved: u16 = 29 + if demo { 11 } else { 0 };
+/// Those of the screen as far as they fit; the general ones come last and always have room.
+fn hints(
+    pen: &mut Pen<'_>,
+    help: &Help,
+    general: &[(&'static str, &'static str)],
+    styles: &Styles,
+    hits: &mut Vec<Hit>,
+) -> u16 {
+    let needed = |(key, what): &(&str, &str)| (key.chars().count() + what.chars().count() + 3) as u16;
+    let reserved: u16 = general.iter().map(needed).sum();
     let room = pen.width().saturating_sub(reserved);
-    for (key, what) in help.keys {
-        let needed = (key.chars().count() + what.chars().count() + 3) as u16;
-        if x + needed > room {
-            break;
-        }
-        x = hint(pen, x, key, what, styles);
-    }
-    for (key, what) in pattern.iter().chain(&general) {
+    let mut x = 1;
+    let fitting = help.keys.iter().scan(x, |end, key| {
+        *end += needed(key);
+        (*end <= room).then_some(key)
+    });
+    for (key, what) in fitting.chain(general) {
+        let (left, row) = (pen.area().x, pen.area().y + 1);
+        hits.extend(hits::of_label(key, what.chars().count() as u16 + 1, (left + x, row)));
         x = hint(pen, x, key, what, styles);
     }
     x

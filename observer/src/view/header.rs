@@ -12,9 +12,13 @@ pub(crate) const ROWS: u16 = 2;
 pub(crate) fn draw(pen: &mut Pen<'_>, history: &History, paused: bool, origin: Origin, styles: &Styles) {
     let snapshot = &history.snapshot;
     let clock = figures::clock(history.elapsed_ns());
-    let state = match (history.is_empty(), paused, origin) {
+    let state = match (history.is_empty(), history.ago_ns(), origin) {
         (true, ..) => Span::styled("waiting ", styles.dim),
-        (_, true, _) => Span::styled("■ PAUSED ", styles.warn),
+        (_, Some(ago_ns), _) => {
+            let (ago, reach) = (figures::clock_short(ago_ns), figures::clock_short(history.reach_ns()));
+            Span::styled(format!("◀ {ago} of {reach} ago "), styles.warn)
+        }
+        _ if paused => Span::styled("■ PAUSED ", styles.warn),
         (_, _, Origin::Live) => Span::styled("▶ live ", styles.good),
         (_, _, Origin::Recorded(bytes)) => {
             Span::styled(format!("● REC {} ", figures::bytes(bytes)), styles.bad)
@@ -22,7 +26,8 @@ pub(crate) fn draw(pen: &mut Pen<'_>, history: &History, paused: bool, origin: O
         (_, _, Origin::Replayed(_)) => Span::styled("▶ replay ", styles.mark),
     };
     let right = [state, Span::styled(clock, styles.plain), Span::raw(" ")];
-    let room = pen.width().saturating_sub(20);
+    let needed: usize = right.iter().map(Span::width).sum();
+    let room = pen.width().saturating_sub((needed as u16 + 1).max(20));
     pen.part(0, 0, room, 1).spans(1, 0, &target(snapshot, room, styles));
     pen.spans_right(0, &right);
     trust(pen, 1, snapshot, styles);
@@ -34,7 +39,10 @@ fn target<'a>(snapshot: &Snapshot, width: u16, styles: &Styles) -> Vec<Span<'a>>
     let Some(running) = demo::running(snapshot) else {
         let what = match snapshot.demo.as_ref().and_then(|demo| demo.error.as_ref()) {
             Some(_) => Span::styled("! demo-server does not answer", styles.bad),
-            None => Span::raw(figures::plural(snapshot.listeners.len(), "listener")),
+            None => {
+                let open = snapshot.listeners.iter().filter(|listener| listener.closed_ns.is_none()).count();
+                Span::raw(figures::plural(open, "listener"))
+            }
         };
         spans.push(what);
         if width >= 70 && !snapshot.meta.kernel.is_empty() {

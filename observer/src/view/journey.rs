@@ -8,7 +8,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use ratatui::text::Span;
 
 use super::connection_list::ConnectionList;
-use super::history::window::Stages;
+use super::history::durations::Stages;
 use super::listeners::Figures;
 use super::screen::{Answer, Context, Help, View};
 use super::widget::{distribution::distribution, pen::Pen};
@@ -25,19 +25,30 @@ pub(crate) struct Journey {
     since_start: bool,
     recent: bool,
     list: ConnectionList,
+    /// The row of the first stage on the terminal.
+    stages_row: u16,
 }
 
 impl Default for Journey {
     fn default() -> Self {
-        Self { stage: stage::ACCEPT_WAIT, since_start: false, recent: false, list: ConnectionList::default() }
+        Self {
+            stage: stage::ACCEPT_WAIT,
+            since_start: false,
+            recent: false,
+            list: ConnectionList::default(),
+            stages_row: u16::MAX,
+        }
     }
 }
 
 impl Journey {
     /// The histograms to show, and the time that they cover; none is all time.
     fn stages(&self, context: &Context<'_>) -> (Option<u64>, Box<Stages>) {
-        let (span, window) = context.history.window.sum();
-        if !self.since_start && span > 0 {
+        let snapshot = context.snapshot();
+        let cookies = context.target.map(|target| target.cookies(snapshot)).unwrap_or_default();
+        let (span, window) = context.history.frames.stages(&cookies, snapshot.time_ns);
+        // Of an earlier moment, all stages since the start are not kept.
+        if span > 0 && (!self.since_start || context.history.ago_ns().is_some()) {
             return (Some(span), window);
         }
         let mut sum: Box<Stages> = Box::default();
@@ -74,10 +85,14 @@ impl View for Journey {
         let (span, stages) = self.stages(context);
         let count = figures::count(stages[stage::ACCEPT_WAIT].total());
         let covered = match span {
+            Some(span) if context.history.ago_ns().is_some() => {
+                format!("   the {} before this moment: {count} accepted", figures::span(span))
+            }
             Some(span) => format!("   the last {}: {count} accepted", figures::span(span)),
             None => format!("   since the start: {count} accepted"),
         };
         pen.spans(1, 0, &[Span::styled(row.name, styles.strong), Span::styled(covered, styles.dim)]);
+        self.stages_row = pen.area().y + 2;
         stages::draw(context, &mut pen.rows(1, WATERFALL), &stages, self.stage);
 
         let rest = pen.height().saturating_sub(1 + WATERFALL);
@@ -118,6 +133,13 @@ impl View for Journey {
     }
 
     fn click(&mut self, context: &Context<'_>, column: u16, row: u16) -> Answer {
+        // A row of the waterfall is a stage.
+        if let Some(stage) =
+            row.checked_sub(self.stages_row).map(usize::from).filter(|row| *row < stage::STAGES)
+        {
+            self.stage = stage;
+            return Answer::Done;
+        }
         self.list.click(column, row, &self.connections(context))
     }
 

@@ -32,7 +32,7 @@ impl Target {
     }
 
     /// The group of a listener, or itself.
-    fn of(listener: &Listener) -> Self {
+    pub(crate) fn of(listener: &Listener) -> Self {
         match &listener.group {
             Some(name) => Self::Group(listener.netns, name.clone()),
             None => Self::Listener(listener.cookie),
@@ -49,6 +49,8 @@ pub(crate) struct Figures {
     pub shards: usize,
     /// The worst state among them.
     pub state: State,
+    /// When the last of them closed; none while one listens.
+    pub closed_ns: Option<u64>,
     /// SYN queue, of the shard whose accept queue is fullest.
     pub syn_queue: u32,
     /// Accept queue of the fullest shard.
@@ -86,10 +88,18 @@ impl Figures {
         let mut fullness = -1.0;
         for listener in listeners {
             if figures.shards == 0 {
-                figures.name.clone_from(&listener.addr);
+                figures.name = match (&listener.group, listener.shard) {
+                    (None, Some(shard)) => format!("{} shard {shard}", listener.addr),
+                    _ => listener.addr.clone(),
+                };
+                figures.closed_ns = listener.closed_ns;
                 figures.process = format!("{}/{}", listener.comm, listener.pid);
             }
             figures.shards += 1;
+            figures.closed_ns = figures.closed_ns.max(listener.closed_ns).filter(|_| {
+                // One that listens is enough.
+                figures.closed_ns.is_some() && listener.closed_ns.is_some()
+            });
             figures.state = figures.state.max(listener.state);
             if fill(listener) > fullness {
                 fullness = fill(listener);
@@ -167,17 +177,17 @@ pub(crate) fn rows(snapshot: &Snapshot, unfolded: &BTreeSet<Target>) -> Vec<Row>
     rows
 }
 
-/// How bad a row is: state, then drops, then fill.
-type Rank = (State, u32, u32);
+/// How bad a row is: what has closed is over; state, then drops, then fill.
+type Rank = (bool, State, u32, u32);
 
 /// Drops count by their order of magnitude and fill by quarters, so that rows change places when something happened
 /// and not with every flicker of a figure.
 fn rank(snapshot: &Snapshot, members: &[usize]) -> Rank {
     members.iter().filter_map(|index| snapshot.listeners.get(*index)).fold(
-        (State::Idle, 0, 0),
+        (false, State::Idle, 0, 0),
         |worst, listener| {
             let drops = (listener.rates.dropped.max(0.0) as u64 + 1).ilog2();
-            worst.max((listener.state, drops, (fill(listener) * 4.0) as u32))
+            worst.max((listener.closed_ns.is_none(), listener.state, drops, (fill(listener) * 4.0) as u32))
         },
     )
 }
@@ -192,14 +202,19 @@ pub(crate) fn resolve(
     chosen: Option<&Target>,
     shown: Option<&Target>,
 ) -> Option<Target> {
-    let worst = rows.first()?;
+    // The first of the worst: the rows may be in another order.
+    let worst = rows.iter().rev().max_by_key(|row| rank(snapshot, &row.members))?;
+    let state = |snapshot: &Snapshot, row: &Row| {
+        let (open, state, ..) = rank(snapshot, &row.members);
+        (open, state)
+    };
     let listed = |target: &Target| rows.iter().find(|row| row.target == *target);
     if let Some(row) = chosen.and_then(|chosen| successor(snapshot, chosen)).as_ref().and_then(listed) {
         return Some(row.target.clone());
     }
     let kept = shown.and_then(|shown| successor(snapshot, shown));
     let kept = kept.as_ref().and_then(listed);
-    let as_bad = kept.filter(|row| rank(snapshot, &row.members).0 >= rank(snapshot, &worst.members).0);
+    let as_bad = kept.filter(|row| state(snapshot, row) >= state(snapshot, worst));
     Some(as_bad.unwrap_or(worst).target.clone())
 }
 
@@ -211,8 +226,22 @@ fn successor(snapshot: &Snapshot, target: &Target) -> Option<Target> {
         return Some(if lone || group { target.clone() } else { Target::of(listener) });
     }
     let Target::Group(netns, name) = target else { return None };
-    let heir = |listener: &&Listener| listener.netns == *netns && listener.addr == *name;
-    snapshot.listeners.iter().find(heir).map(Target::of)
+    let place = |listener: &&Listener| listener.netns == *netns && listener.addr == *name;
+    let heir = snapshot.listeners.iter().filter(place).find(|listener| listener.closed_ns.is_none());
+    heir.or_else(|| snapshot.listeners.iter().find(place)).map(Target::of)
+}
+
+/// Who took the place of a listener that has just closed, as when a backend changes from one socket to shards.
+pub(crate) fn heir(snapshot: &Snapshot, target: &Target) -> Option<Target> {
+    let Target::Listener(cookie) = target else { return None };
+    let closed = snapshot.listeners.iter().find(|listener| listener.cookie == *cookie)?;
+    // What closed earlier was chosen in order to be looked at.
+    let just_now = snapshot.time_ns.saturating_sub(snapshot.interval_ns.saturating_mul(2));
+    closed.closed_ns.filter(|closed_ns| *closed_ns >= just_now)?;
+    let takes_over = |listener: &&Listener| {
+        listener.closed_ns.is_none() && (listener.netns, &listener.addr) == (closed.netns, &closed.addr)
+    };
+    snapshot.listeners.iter().find(takes_over).map(Target::of)
 }
 
 #[cfg(test)]

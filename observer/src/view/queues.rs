@@ -2,12 +2,17 @@
 
 mod columns;
 mod detail;
+mod fields;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
-use super::listeners::Figures;
+use super::filter::bar::FilterBar;
+use super::history::History;
+use super::listeners::{Figures, Row};
+use super::order::Order;
 use super::screen::{Answer, Context, Help, View};
 use super::widget::{list::List, pen::Pen, table};
+use crate::model::snapshot::Listener;
 
 /// The span of the plot, in the order of the keys that change it.
 const SPANS_NS: [u64; 5] =
@@ -18,18 +23,33 @@ const SPANS_NS: [u64; 5] =
 pub(crate) struct Queues {
     list: List,
     span: usize,
+    filter: FilterBar<Listener>,
+    order: Order<columns::Id>,
+    /// Where the columns were drawn last.
+    slots: Vec<table::Slot<columns::Id>>,
 }
 
 impl Default for Queues {
     fn default() -> Self {
-        Self { list: List::default(), span: 1 }
+        Self {
+            list: List::default(),
+            span: 1,
+            filter: FilterBar::new(fields::FIELDS),
+            order: Order::default(),
+            slots: Vec::new(),
+        }
     }
 }
 
 impl View for Queues {
     fn draw(&mut self, context: &Context<'_>, pen: &mut Pen<'_>) {
+        let filter = self.filter.rows();
+        let shown = context.rows.iter().filter(|row| !row.shard).map(|row| row.members.len()).sum();
+        let all = context.snapshot().listeners.len();
+        self.filter.draw(&mut pen.rows(0, filter), (shown, all), context.styles);
+        let mut pen = pen.rows(filter, pen.height().saturating_sub(filter));
         if context.rows.is_empty() {
-            return empty(context, pen);
+            return empty(context, &mut pen, self.filter.is_active());
         }
         let height = pen.height();
         let wanted = context.rows.len().min(usize::from(u16::MAX) - 1) as u16 + 1;
@@ -40,13 +60,19 @@ impl View for Queues {
 
     fn key(&mut self, context: &Context<'_>, key: KeyEvent) -> Answer {
         let rows = context.rows;
+        if self.filter.key(key) {
+            return Answer::Done;
+        }
         match key.code {
             KeyCode::Esc => return Answer::FollowWorst,
+            KeyCode::Char('s') => self.order.next(&self.slots),
+            KeyCode::Char('S') => self.order.reverse(),
             KeyCode::Char('+') => self.span = self.span.saturating_sub(1),
             KeyCode::Char('-') => self.span = (self.span + 1).min(SPANS_NS.len() - 1),
             KeyCode::Enter | KeyCode::Left | KeyCode::Right | KeyCode::Char('h' | 'l') => {
                 let Some(row) = rows.get(self.list.selected) else { return Answer::Done };
                 return match (key.code, row.unfolded) {
+                    (KeyCode::Enter, None) => Answer::Drill("Journey", String::new()),
                     (_, None) => Answer::Done,
                     (KeyCode::Left | KeyCode::Char('h'), Some(false)) => Answer::Done,
                     (KeyCode::Right | KeyCode::Char('l'), Some(true)) => Answer::Done,
@@ -64,16 +90,55 @@ impl View for Queues {
     }
 
     fn click(&mut self, context: &Context<'_>, column: u16, row: u16) -> Answer {
+        if self.list.is_title(row) && self.order.click(&self.slots, column) {
+            return Answer::Done;
+        }
         let Some(row) =
             self.list.at(column, row, context.rows.len()).and_then(|index| context.rows.get(index))
         else {
             return Answer::NotMine;
         };
-        // A second click on a group unfolds it.
-        if row.unfolded.is_some() && context.target == Some(&row.target) {
-            return Answer::Unfold(row.target.clone());
+        // A second click is what Enter does.
+        if context.target == Some(&row.target) {
+            return match row.unfolded {
+                Some(_) => Answer::Unfold(row.target.clone()),
+                None => Answer::Drill("Journey", String::new()),
+            };
         }
         Answer::Choose(row.target.clone())
+    }
+
+    fn arrange(&self, history: &History, rows: &mut Vec<Row>) {
+        let listeners = &history.snapshot.listeners;
+        let holds = |index: &usize| {
+            listeners.get(*index).is_some_and(|listener| self.filter.holds(listener, history))
+        };
+        if self.filter.is_active() {
+            rows.retain(|row| row.members.iter().any(holds));
+        }
+        if self.order.is_chosen() {
+            // Shards stay below their group.
+            let mut blocks: Vec<Vec<Row>> = Vec::new();
+            for row in rows.drain(..) {
+                match blocks.last_mut() {
+                    Some(block) if row.shard => block.push(row),
+                    _ => blocks.push(vec![row]),
+                }
+            }
+            self.order.sort(&mut blocks, |id, block| {
+                let members = block.first()?.members.iter().filter_map(|index| listeners.get(*index));
+                columns::value(id, Figures::of(members, &history.samples))
+            });
+            rows.extend(blocks.into_iter().flatten());
+        }
+    }
+
+    fn look_for(&mut self, filter: &str) {
+        self.filter.set(filter);
+    }
+
+    fn is_typing(&self) -> bool {
+        self.filter.is_typing()
     }
 
     fn help(&self) -> &'static Help {
@@ -85,8 +150,9 @@ impl Queues {
     fn table(&mut self, context: &Context<'_>, pen: &mut Pen<'_>) {
         let styles = context.styles;
         let columns = columns::for_width(pen.width());
-        let slots = table::place(columns, pen.width());
-        table::titles(pen, 0, columns, &slots, styles.heading);
+        self.slots = table::place(columns, pen.width());
+        table::titles(pen, 0, columns, &self.slots, styles.heading);
+        self.order.mark(pen, 0, columns, &self.slots, styles);
         let height = pen.height().saturating_sub(1);
         let mut body = pen.rows(1, height);
         let position = context.rows.iter().position(|row| Some(&row.target) == context.target);
@@ -96,13 +162,26 @@ impl Queues {
             let Some(row) = context.rows.get(index) else { break };
             let members = row.members.iter().filter_map(|index| snapshot.listeners.get(*index));
             let figures = Figures::of(members, &context.history.samples);
-            columns::draw(context, &mut body, y as u16, &slots, row, &figures, index == self.list.selected);
+            columns::draw(
+                context,
+                &mut body,
+                y as u16,
+                &self.slots,
+                row,
+                &figures,
+                index == self.list.selected,
+            );
         }
         self.list.edges(&mut body, context.rows.len(), styles.key);
     }
 }
 
-fn empty(context: &Context<'_>, pen: &mut Pen<'_>) {
+fn empty(context: &Context<'_>, pen: &mut Pen<'_>, filtered: bool) {
+    if filtered {
+        pen.text(1, 1, pen.width(), "no listener passes the filter", context.styles.strong);
+        pen.text(1, 2, pen.width(), "/ changes it, Esc shows all", context.styles.dim);
+        return;
+    }
     let filters = &context.snapshot().meta.filters;
     let mut selected = Vec::new();
     selected.extend(filters.ports.iter().map(|port| format!("port {port}")));
@@ -120,7 +199,14 @@ fn empty(context: &Context<'_>, pen: &mut Pen<'_>) {
 }
 
 const HELP: Help = Help {
-    keys: &[("arrows", "choose"), ("Enter", "shards"), ("+ -", "time"), ("Esc", "worst")],
+    keys: &[
+        ("/", "filter"),
+        ("s", "sort"),
+        ("Enter", "open"),
+        ("+ -", "time"),
+        ("S", "reverse"),
+        ("Esc", "worst"),
+    ],
     terms: &[
         (
             "LISTENER",
@@ -171,6 +257,15 @@ const HELP: Help = Help {
             "BOOKS",
             "What the observer counted against what the kernel says is queued. They balance, or the difference \
           is shown with its reason.",
+        ),
+        (
+            "FILTER",
+            "/ and words, all of which have to hold: port:443 wait>10ms state:queued !comm:nginx. What can be typed \
+          stands below; Tab completes a name, Enter keeps it, Esc undoes it. What is unknown passes no word.",
+        ),
+        (
+            "SORT",
+            "s: by the next column, S: the other end first; or a click on a title. What is unknown comes last.",
         ),
     ],
 };

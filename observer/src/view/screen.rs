@@ -48,6 +48,8 @@ pub(crate) enum Answer {
     Unfold(Target),
     /// Open the line of time of this connection.
     Open(std::sync::Arc<Connection>),
+    /// Go on to the screen of this title, with this filter; Esc comes back.
+    Drill(&'static str, String),
 }
 
 /// What a screen explains of itself.
@@ -73,6 +75,12 @@ pub(crate) trait View {
     fn click(&mut self, _context: &Context<'_>, _column: u16, _row: u16) -> Answer {
         Answer::NotMine
     }
+
+    /// Takes rows away that are not to be listed, on any screen, and puts the others in order.
+    fn arrange(&self, _history: &History, _rows: &mut Vec<Row>) {}
+
+    /// Filters by this text.
+    fn look_for(&mut self, _filter: &str) {}
 
     /// Whether it is taking in text, so that every key goes to it.
     fn is_typing(&self) -> bool {

@@ -3,14 +3,16 @@
 use ratatui::text::Span;
 
 use super::screen::Context;
-use super::widget::pen::Pen;
-use super::{figures, words};
+use super::widget::pen::{Pen, columns};
+use super::{demo, figures, words};
 use crate::model::snapshot::Connection;
 
 /// Columns left of the line of time.
 const NAME: u16 = 20;
 const AT: u16 = 10;
 const TOOK: u16 = 9;
+/// Changes of the backend that are shown.
+const MOST_CHANGES: usize = 2;
 
 struct Instant {
     name: &'static str,
@@ -73,6 +75,20 @@ pub(crate) fn draw(context: &Context<'_>, pen: &mut Pen<'_>, connection: &Connec
         let unseen = connection.unseen.contains(&instant.key);
         let text = if unseen { "not seen" } else { "did not happen" };
         pen.text(1 + NAME + 1, y, AT + TOOK + 10, text, styles.dim);
+        y += 1;
+    }
+    // What changed meanwhile has its mark on this axis, too; the last ones, as there may be no room for more.
+    let changes = demo::changes(context.snapshot()).iter().rev();
+    for (time_ns, what) in changes.filter(|(at, _)| (start..=start + whole).contains(at)).take(MOST_CHANGES) {
+        pen.text(1, y, NAME, "changed meanwhile", styles.mark);
+        pen.right(1 + NAME, y, AT, &format!("+{}", figures::duration(time_ns - start)), styles.dim);
+        let (x, what) = (place(*time_ns), demo::short_change(what));
+        let needed = columns(&what) as u16;
+        // The text stands on the side that has room for it.
+        let left = x + 1 + needed > pen.width();
+        let begin = if left { x.saturating_sub(needed).max(line_x) } else { x + 1 };
+        pen.text(begin, y, if left { x.saturating_sub(begin) } else { needed }, &what, styles.mark);
+        pen.text(x, y, 1, "▴", styles.mark);
         y += 1;
     }
     facts(context, pen, y + 1, connection);

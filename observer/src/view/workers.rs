@@ -96,22 +96,31 @@ impl View for Workers {
             self.without_idle = !self.without_idle;
             return Answer::Done;
         }
-        if self.list.key(key, self.threads(context).len()) { Answer::Done } else { Answer::NotMine }
+        let threads = self.threads(context);
+        if key.code == KeyCode::Enter {
+            return threads.get(self.list.selected).map_or(Answer::Done, |thread| connections_of(thread));
+        }
+        if self.list.key(key, threads.len()) { Answer::Done } else { Answer::NotMine }
     }
 
     fn click(&mut self, context: &Context<'_>, column: u16, row: u16) -> Answer {
-        match self.list.at(column, row, self.threads(context).len()) {
-            Some(index) => {
-                self.list.selected = index;
-                Answer::Done
-            }
-            None => Answer::NotMine,
+        let threads = self.threads(context);
+        let Some(index) = self.list.at(column, row, threads.len()) else { return Answer::NotMine };
+        if index == self.list.selected {
+            return threads.get(index).map_or(Answer::Done, |thread| connections_of(thread));
         }
+        self.list.selected = index;
+        Answer::Done
     }
 
     fn help(&self) -> &'static Help {
         &HELP
     }
+}
+
+/// On to the connections that a thread had to do with.
+fn connections_of(thread: &Thread) -> Answer {
+    Answer::Drill("Connections", format!("tid:{}", thread.tid))
 }
 
 /// The hand-offs in lines: `accept acc-0/4127 ─▶ read rd-0 50.4 %  rd-1 49.6 %`.
@@ -161,7 +170,7 @@ fn way<'a>(context: &Context<'_>, width: u16, step: &HandOff, [from, to]: [&str;
 }
 
 const HELP: Help = Help {
-    keys: &[("arrows", "choose"), ("i", "idle threads")],
+    keys: &[("arrows", "choose"), ("Enter", "its connections"), ("i", "idle threads")],
     terms: &[
         (
             "ROLE",
@@ -172,7 +181,11 @@ const HELP: Help = Help {
             "ACC/s READ/s WRITE/s",
             "Accepts, reads that returned bytes and writes that took bytes, over the last second.",
         ),
-        ("SHARE", "Of the accepts of its process since the last change of pattern, load or fault."),
+        (
+            "SHARE",
+            "Of all accepts from the listener or group that it accepts from, since the last change of pattern, load or \
+          fault. The processes of a prefork server share one listener, so their shares add up to 100 %.",
+        ),
         (
             "CHANCE",
             "With SO_REUSEPORT the kernel deals by hash: an even share, and the band of two standard deviations \

@@ -6,7 +6,6 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use demo_server::control::{ActiveLoad, Counters, ListenerState, Settings, State as DemoState};
 use demo_server::load::Mode;
-use observer::kernel::plan::{SIGNALS, Signal};
 use observer::model::diagnosis::Diagnoses;
 use observer::model::drops::Drop;
 use observer::model::histogram::Histogram;
@@ -16,6 +15,8 @@ use observer::model::snapshot::{
 };
 use observer::view::{App, Options};
 use observer_ebpf::histogram::bucket;
+
+use crate::machine;
 
 /// Snapshots come four times a second.
 const TICK_NS: u64 = 250_000_000;
@@ -59,10 +60,10 @@ impl Scene {
             sources: Vec::new(),
             threads: Vec::new(),
             demo: None,
-            meta: meta(),
+            meta: machine::meta(),
             ledger: Vec::new(),
-            loss: loss(),
-            probes: probes(),
+            loss: machine::loss(),
+            probes: machine::probes(),
             app: App::new(options),
             time_ns: START_NS,
             diagnoses: Diagnoses::default(),
@@ -155,6 +156,16 @@ impl Scene {
         }
     }
 
+    /// Closes a listener: it has one line more.
+    pub(crate) fn close(&mut self, cookie: u64) {
+        for source in self.sources.iter_mut().filter(|source| source.listener.cookie == cookie) {
+            let listener = &mut source.listener;
+            listener.closed_ns = Some(self.time_ns + 1);
+            listener.dropped_queued += u64::from(std::mem::take(&mut listener.accept_queue));
+            (source.arrivals, source.capacity) = (0, 0);
+        }
+    }
+
     /// Lets time pass, and shows it to the screen.
     pub(crate) fn run(&mut self, seconds: u64) -> &mut Self {
         for _ in 0..seconds * 1_000_000_000 / TICK_NS {
@@ -181,7 +192,8 @@ impl Scene {
         let mut ledger = self.ledger.clone();
         for source in &self.sources {
             let listener = &source.listener;
-            let ours = listener.enqueued + u64::from(listener.queued_at_start) - listener.accepted;
+            let came = listener.enqueued + u64::from(listener.queued_at_start);
+            let ours = came - listener.accepted - listener.dropped_queued;
             ledger.push(LedgerCheck {
                 scope: "listener",
                 listener: Some(listener.cookie),
@@ -209,6 +221,7 @@ impl Scene {
             demo: self.demo.clone(),
         };
         snapshot.diagnoses = self.diagnoses.judge(&snapshot);
+        self.sources.retain(|source| source.listener.closed_ns.is_none());
         snapshot
     }
 
@@ -362,35 +375,4 @@ fn count(stages: &mut [Histogram; stage::STAGES], connection: &Connection) {
     add(stage::DATA_TO_READ, connection.first_data_ns, connection.first_read_ns);
     add(stage::READ_TO_WRITE, connection.first_read_ns, connection.first_write_ns);
     add(stage::LIFETIME, connection.established_ns, connection.closed_ns);
-}
-
-fn meta() -> Meta {
-    let best =
-        |signal: &Signal| (signal.name.to_owned(), signal.hooks.first().map(|hook| hook.name.to_owned()));
-    Meta {
-        schema: 1,
-        version: "0.1.0".to_owned(),
-        kernel: "6.18.0".to_owned(),
-        boot_time_unix_ns: 1_700_000_000_000_000_000,
-        signals: SIGNALS.iter().map(best).collect(),
-        quantile_error: 0.0625,
-        ..Meta::default()
-    }
-}
-
-fn loss() -> Loss {
-    let names = ["connections_full", "ring_full", "threads_full"];
-    Loss { counters: names.iter().map(|name| ((*name).to_owned(), 0)).collect(), ..Loss::default() }
-}
-
-fn probes() -> Vec<ProbeCost> {
-    [("accept", 120_000_u64, 210_u64), ("accept_queue", 120_000, 180), ("read", 121_000, 320)]
-        .into_iter()
-        .map(|(program, runs, each)| ProbeCost {
-            program: program.to_owned(),
-            runs: Some(runs),
-            run_time_ns: Some(runs * each),
-            recursion_misses: 0,
-        })
-        .collect()
 }

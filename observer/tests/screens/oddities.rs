@@ -80,7 +80,7 @@ fn no_sequence_of_keys_is_too_odd() {
             0 => scenes::overflowing(Options::default()),
             1 => scenes::sharded(Options::default()),
             2 => scenes::degraded(PLAIN),
-            _ => scenes::handed_over(Options { colour: true, ascii: true }),
+            _ => scenes::handed_over(Options { ascii: true, ..Options::default() }),
         };
         for _ in 0..200 {
             let key = match chance.next(3) {

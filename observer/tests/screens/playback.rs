@@ -21,7 +21,7 @@ fn a_replay_has_a_row_of_its_own() {
     scene.app.comes_from(at(30 * MINUTE_NS, false));
     assert!(text(&mut scene.app, (80, 24)).contains("■ 00:30:00 / 01:00:00"));
     check_size("too-small-40x10", &mut scene, (40, 10));
-    let mut scene = scenes::overflowing(Options { colour: false, ascii: true });
+    let mut scene = scenes::overflowing(Options { ascii: true, ..PLAIN });
     scene.app.comes_from(at(15 * MINUTE_NS, true));
     assert!(text(&mut scene.app, (120, 40)).is_ascii());
 }

@@ -73,6 +73,22 @@ pub(crate) fn handed_over(options: Options) -> Scene {
     scene
 }
 
+/// A parent that listens and three children that accept.
+pub(crate) fn prefork(options: Options) -> Scene {
+    let mut scene = Scene::new(options);
+    let children: Vec<usize> = (0..3)
+        .map(|child| scene.thread(810 + child, 810 + child, "apache2", "acceptor+reader+writer"))
+        .collect();
+    scene.thread(800, 800, "apache2", "idle");
+    let source = scene.listener(17, "0.0.0.0:80", 511, 400, 2_000);
+    (source.listener.pid, source.listener.comm) = (800, "apache2".to_owned());
+    // One is woken twice as often as the others.
+    source.acceptors = vec![children[0], children[1], children[0], children[2]];
+    (source.readers, source.writers) = (source.acceptors.clone(), source.acceptors.clone());
+    scene.run(12);
+    scene
+}
+
 /// A kernel that gives less, records that were lost, and books that do not balance.
 pub(crate) fn degraded(options: Options) -> Scene {
     let mut scene = healthy(options);

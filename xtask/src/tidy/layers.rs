@@ -18,8 +18,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         within: "observer/src/",
         name: "Color::",
-        only: &["observer/src/view/styles.rs"],
-        instead: "colours are chosen in view/styles.rs alone; use a style of its",
+        only: &["observer/src/view/styles"],
+        instead: "colours are chosen in view/styles alone; use a style of its",
     },
     Layer {
         within: "observer/src/",

@@ -1,6 +1,7 @@
 //! Puts the parts of the screen together.
 
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 
 use super::{App, Overlay};
 use crate::view::widget::pen::Pen;
@@ -14,15 +15,22 @@ const RULE_FROM: u16 = 20;
 impl App {
     /// Draws everything.
     pub fn draw(&mut self, frame: &mut Frame<'_>) {
-        let area = frame.area();
-        let mut pen = Pen::new(frame.buffer_mut(), area);
+        self.paint(frame.buffer_mut());
+    }
+
+    pub(super) fn paint(&mut self, buffer: &mut Buffer) {
+        let area = buffer.area;
+        self.area = area;
+        self.hits.clear();
+        let mut pen = Pen::new(buffer, area);
         if area.width < LEAST.0 || area.height < LEAST.1 {
             self.too_small(&mut pen);
         } else {
             self.parts(&mut pen);
         }
+        self.styles.lay_below(buffer);
         if self.options.ascii {
-            ascii::reduce(frame.buffer_mut());
+            ascii::reduce(buffer);
         }
     }
 
@@ -64,8 +72,10 @@ impl App {
         if let Some(screen) = screen {
             let mut below = pen.rows(bottom, footer::ROWS);
             let notice = self.notice.as_ref().map(|(notice, _)| notice);
-            let demo = demo::state(&self.shown().snapshot).is_some();
-            self.tabs = footer::draw(&mut below, self.current, screen, notice, demo, &self.styles);
+            let general = self.general_hints();
+            let (tabs, hits) = footer::draw(&mut below, self.current, screen, notice, &general, &self.styles);
+            self.tabs = tabs;
+            self.hits.extend(hits);
         }
     }
 
@@ -78,6 +88,21 @@ impl App {
             let room = pen.width().saturating_sub(2);
             pen.text(1, 0, room, &format!(" ▴ {} ", found.sentence), self.styles.warn);
         }
+    }
+
+    /// Keys that every screen has, as far as they are worth a place in the footer.
+    fn general_hints(&self) -> Vec<(&'static str, &'static str)> {
+        let demo = demo::state(&self.shown().snapshot).is_some();
+        let mut hints = Vec::new();
+        if demo && self.frozen.is_none() {
+            hints.push(("p", "pattern"));
+        }
+        match self.frozen {
+            Some(_) => hints.extend([("[ ]", "back, on"), ("space", "live")]),
+            None => hints.push(("space", "pause")),
+        }
+        hints.extend([("?", "help"), ("q", "quit")]);
+        hints
     }
 
     fn body(&mut self, pen: &mut Pen<'_>) {
@@ -94,7 +119,8 @@ impl App {
             self.patterns(pen);
         }
         if let (Overlay::Help { scroll, .. }, Some(view)) = (self.overlay, self.views.get(self.current)) {
-            let furthest = help::draw(pen, row.title, view.help(), scroll, &self.styles);
+            let (furthest, hits) = help::draw(pen, row.title, view.help(), scroll, &self.styles);
+            self.hits = hits;
             self.overlay = Overlay::Help { scroll: scroll.min(furthest), furthest };
         }
     }

@@ -9,6 +9,9 @@ use crate::view::footer::Notice;
 use crate::view::screen::Answer;
 use crate::view::{Effect, VIEWS, demo};
 
+/// Moments that `{` and `}` leap over.
+const LEAP: isize = 30;
+
 impl App {
     /// Takes in a key, and returns what the program has to do.
     pub fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
@@ -35,6 +38,9 @@ impl App {
                     self.close(key);
                     return Vec::new();
                 }
+                if !typing && key.code == KeyCode::Esc && self.go_back() {
+                    return Vec::new();
+                }
                 let answer = self.ask_view(|view, context| view.key(context, key));
                 self.obey(answer)
             }
@@ -53,6 +59,11 @@ impl App {
                 }
                 Vec::new()
             }
+            MouseEventKind::Down(MouseButton::Left) if self.key_at(column, row).is_some() => {
+                let Some(key) = self.key_at(column, row) else { return Vec::new() };
+                self.overlay = Overlay::None;
+                self.key(key.into())
+            }
             MouseEventKind::Down(MouseButton::Left)
                 if self.overlay == Overlay::None && self.open.is_none() =>
             {
@@ -63,12 +74,25 @@ impl App {
         }
     }
 
+    /// The key that a click at this place presses; none while somebody types, whom it would type for.
+    fn key_at(&self, column: u16, row: u16) -> Option<KeyCode> {
+        let typing = self.views.get(self.current).is_some_and(|view| view.is_typing());
+        let hit = self.hits.iter().find(|hit| hit.is_at(column, row))?;
+        (!typing).then_some(hit.key)
+    }
+
     /// Keys that mean the same on every screen; none if this is not one.
     fn general_key(&mut self, key: KeyEvent) -> Option<Vec<Effect>> {
         match key.code {
             KeyCode::Char('q') => return Some(vec![Effect::Quit]),
             KeyCode::Char('?') => self.overlay = Overlay::Help { scroll: 0, furthest: 0 },
             KeyCode::Char(' ') => self.pause(),
+            KeyCode::Char('x') => return Some(vec![self.picture()]),
+            KeyCode::Char('t') => self.change_theme(),
+            KeyCode::Char('[') => self.step(-1),
+            KeyCode::Char(']') => self.step(1),
+            KeyCode::Char('{') => self.step(-LEAP),
+            KeyCode::Char('}') => self.step(LEAP),
             KeyCode::Char('m') => {
                 self.mouse = !self.mouse;
                 let state = if self.mouse { "on" } else { "off: the terminal selects text again" };
@@ -100,8 +124,29 @@ impl App {
 
     fn show(&mut self, index: usize) {
         self.current = index;
+        self.back.clear();
         self.open = None;
         self.overlay = Overlay::None;
+    }
+
+    /// Goes on to another screen, and remembers the way back.
+    fn drill(&mut self, title: &str, filter: &str) {
+        let Some(index) = VIEWS.iter().position(|row| row.title == title) else { return };
+        if let Some(view) = self.views.get_mut(index) {
+            view.look_for(filter);
+        }
+        self.back.push(self.current);
+        self.current = index;
+    }
+
+    /// Back to the screen from which somebody went on to this one; false if nobody did.
+    fn go_back(&mut self) -> bool {
+        let Some(index) = self.back.pop() else { return false };
+        if let Some(view) = self.views.get_mut(self.current) {
+            view.look_for("");
+        }
+        self.current = index;
+        true
     }
 
     fn help_key(&mut self, key: KeyEvent, scroll: usize, furthest: usize) -> Vec<Effect> {
@@ -149,7 +194,8 @@ impl App {
 
     fn obey(&mut self, answer: Answer) -> Vec<Effect> {
         match answer {
-            Answer::NotMine | Answer::Done => {}
+            Answer::NotMine => {}
+            Answer::Done => self.settle(),
             Answer::Effect(effect) => {
                 if let Effect::Demo(request) = &effect {
                     let asked = demo::describe(request);
@@ -175,6 +221,7 @@ impl App {
                 self.settle();
             }
             Answer::Open(connection) => self.open = Some(connection),
+            Answer::Drill(title, filter) => self.drill(title, &filter),
         }
         Vec::new()
     }

@@ -1,6 +1,7 @@
 //! The time between two changes of pattern, load or fault, as sums: what was before a switch, and what is after.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use crate::model::histogram::Histogram;
 use crate::model::snapshot::{Listener, Snapshot, Thread, stage};
@@ -30,6 +31,8 @@ pub(crate) struct Era {
     pub peak: u32,
     /// Waits in the accept queue.
     pub wait: Histogram,
+    /// What each thread, by process and id, had done when it began.
+    baseline: Arc<HashMap<(u32, u32), Done>>,
 }
 
 impl Era {
@@ -75,13 +78,13 @@ impl Done {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Eras {
     eras: VecDeque<Era>,
-    /// Keyed by process and thread.
-    baseline: HashMap<(u32, u32), Done>,
+    now_ns: u64,
 }
 
 impl Eras {
     /// Adds what happened between two snapshots.
     pub(crate) fn record(&mut self, before: &Snapshot, now: &Snapshot) {
+        self.now_ns = now.time_ns;
         if self.eras.is_empty() {
             // What was counted before the first snapshot belongs to no era.
             self.begin(now.time_ns, None, now);
@@ -118,22 +121,30 @@ impl Eras {
     }
 
     fn begin(&mut self, since_ns: u64, change: Option<String>, before: &Snapshot) {
-        self.eras.push_back(Era { since_ns, until_ns: since_ns, change, ..Era::default() });
+        let baseline = before.threads.iter().map(|thread| ((thread.pid, thread.tid), Done::of(thread)));
+        let baseline = Arc::new(baseline.collect());
+        self.eras.push_back(Era { since_ns, until_ns: since_ns, change, baseline, ..Era::default() });
         if self.eras.len() > MOST {
             self.eras.pop_front();
         }
-        self.baseline =
-            before.threads.iter().map(|thread| ((thread.pid, thread.tid), Done::of(thread))).collect();
+    }
+
+    /// Answers as it would have at this time, but for the sums of the era that it lies in: they are of the whole era.
+    pub(super) fn look_from(&mut self, now_ns: u64) {
+        self.now_ns = now_ns;
     }
 
     /// All of them, newest first.
     pub(crate) fn newest_first(&self) -> impl ExactSizeIterator<Item = &Era> {
-        self.eras.iter().rev()
+        let begun = self.eras.partition_point(|era| era.since_ns <= self.now_ns);
+        self.eras.range(..begun).rev()
     }
 
     /// What a thread has done since the last change.
     pub(crate) fn since_change(&self, thread: &Thread) -> Done {
-        let then = self.baseline.get(&(thread.pid, thread.tid)).copied().unwrap_or_default();
+        let era = self.newest_first().next();
+        let then = era.and_then(|era| era.baseline.get(&(thread.pid, thread.tid))).copied();
+        let then = then.unwrap_or_default();
         let now = Done::of(thread);
         Done {
             accepts: now.accepts.saturating_sub(then.accepts),

@@ -1,12 +1,12 @@
-//! Depth, peak and rates of each listener over the last ten minutes.
+//! Depth, peak and rates of each listener over the last quarter of an hour.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::model::snapshot::{Listener, Snapshot};
 use crate::view::widget::plot::Point;
 
-/// How far back samples go.
-pub(crate) const SPAN_NS: u64 = 600_000_000_000;
+/// How far back samples go: the oldest moment that can be stepped back to has a past of its own on its plot.
+const SPAN_NS: u64 = 900_000_000_000;
 /// Samples of all listeners together, some 16 MB: with many busy listeners each one's past is shorter.
 const MOST: usize = 240_000;
 /// Samples that a listener may always keep.
@@ -30,11 +30,13 @@ struct Sample {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Samples {
     listeners: HashMap<u64, VecDeque<Sample>>,
+    now_ns: u64,
 }
 
 impl Samples {
     /// Adds what `snapshot` says of each listener, and forgets the listeners that it no longer knows.
     pub(crate) fn record(&mut self, snapshot: &Snapshot) {
+        self.now_ns = snapshot.time_ns;
         let most = (MOST / snapshot.listeners.len().max(1)).max(LEAST_EACH);
         if self.listeners.len() > snapshot.listeners.len() {
             let known: std::collections::HashSet<u64> =
@@ -43,12 +45,21 @@ impl Samples {
         }
         for listener in &snapshot.listeners {
             let samples = self.listeners.entry(listener.cookie).or_default();
-            add(samples, Sample::of(listener, snapshot));
+            let before = snapshot.time_ns.saturating_sub(snapshot.interval_ns);
+            // One that has closed has no depth any more.
+            if listener.closed_ns.is_none_or(|closed_ns| closed_ns >= before) {
+                add(samples, Sample::of(listener, snapshot));
+            }
             let oldest = snapshot.time_ns.saturating_sub(SPAN_NS);
             while samples.len() > most || samples.front().is_some_and(|sample| sample.until_ns < oldest) {
                 samples.pop_front();
             }
         }
+    }
+
+    /// Answers as it would have at this time.
+    pub(super) fn look_from(&mut self, now_ns: u64) {
+        self.now_ns = now_ns;
     }
 
     /// The most connections in the accept queue over the last second.
@@ -66,9 +77,9 @@ impl Samples {
 
     /// Samples of the last second, newest first.
     fn held(&self, cookie: u64) -> impl Iterator<Item = &Sample> {
-        let samples = self.listeners.get(&cookie);
-        let now = samples.and_then(|samples| samples.back()).map_or(0, |sample| sample.until_ns);
-        samples.into_iter().flatten().rev().take_while(move |sample| sample.until_ns + HELD_NS > now)
+        let samples = self.listeners.get(&cookie).into_iter().flatten().rev();
+        let samples = samples.skip_while(|sample| sample.from_ns >= self.now_ns);
+        samples.take_while(|sample| sample.until_ns + HELD_NS > self.now_ns)
     }
 
     /// `columns` points of the `span_ns` before `now_ns`, oldest first; of several listeners the fullest.
@@ -85,7 +96,11 @@ impl Samples {
         let mut points = vec![None; columns];
         let axis = Axis::new(now_ns, span_ns, columns);
         for sample in cookies.iter().filter_map(|cookie| self.listeners.get(cookie)).flatten() {
-            let Some((first, last)) = axis.columns(sample.from_ns + 1, sample.until_ns) else { continue };
+            if sample.from_ns >= now_ns {
+                continue;
+            }
+            let until_ns = sample.until_ns.min(now_ns);
+            let Some((first, last)) = axis.columns(sample.from_ns + 1, until_ns) else { continue };
             for point in &mut points[first..=last] {
                 let point = point.get_or_insert(Point { value: 0, peak: 0 });
                 point.value = point.value.max(sample.depth);
@@ -191,7 +206,7 @@ mod tests {
         for second in 1..=2_000 {
             samples.record(&snapshot(second, second as u32, 0));
         }
-        assert!(samples.listeners[&7].len() <= 601);
+        assert!(samples.listeners[&7].len() <= 901);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The stages one below the other, with their quantiles and bars on one scale.
 
 use crate::model::snapshot::stage;
-use crate::view::history::window::Stages;
+use crate::view::history::durations::Stages;
 use crate::view::screen::Context;
 use crate::view::widget::bar::{Bar, bar};
 use crate::view::widget::pen::Pen;

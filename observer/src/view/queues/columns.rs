@@ -2,17 +2,19 @@
 
 use ratatui::style::Style;
 
-use crate::figures;
+use crate::view::filter::Value;
+use crate::view::history::samples::Axis;
 use crate::view::listeners::{Figures, Row};
 use crate::view::screen::Context;
 use crate::view::styles::state_words;
 use crate::view::widget::bar::{Bar, bar};
 use crate::view::widget::pen::{Pen, columns};
 use crate::view::widget::table::{Column, Slot, cell, left, right};
+use crate::view::{demo, figures};
 
 /// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Id {
+pub(crate) enum Id {
     Name,
     State,
     Syn,
@@ -88,6 +90,29 @@ const DEPTH: u16 = 9;
 /// Columns of the figure beside the bar of the SYN queue.
 const SYN: u16 = 5;
 
+/// What a column is sorted by; none when it is unknown.
+pub(super) fn value(id: Id, figures: Figures) -> Option<Value> {
+    let count = |count: Option<u64>| count.map(|count| Value::Number(count as f64));
+    match id {
+        Id::Name => Some(Value::Text(figures.name)),
+        Id::State if figures.closed_ns.is_some() => Some(Value::Number(-1.0)),
+        Id::State => Some(Value::Number(f64::from(figures.state as u8))),
+        Id::Syn | Id::SynQueue => Some(Value::Number(figures.syn_queue.into())),
+        Id::AcceptQueue => Some(Value::Number(f64::from(figures.depth) / full(&figures))),
+        // The last minute is sorted by the highest of its last second.
+        Id::Trend => Some(Value::Number(f64::from(figures.peak) / full(&figures))),
+        Id::In => Some(Value::Number(figures.enqueued)),
+        Id::Out => Some(Value::Number(figures.accepted)),
+        Id::P50 => count(figures.wait_p50_ns),
+        Id::P99 => count(figures.wait_p99_ns),
+        Id::Drops => Some(Value::Number(figures.dropped)),
+        Id::Unread => count(Some(figures.unread)),
+        Id::Cookies => count(Some(figures.cookies)),
+        Id::Resent => count(Some(figures.retransmits)),
+        Id::Process => Some(Value::Text(figures.process)),
+    }
+}
+
 /// Draws one row.
 pub(super) fn draw(
     context: &Context<'_>,
@@ -109,7 +134,7 @@ pub(super) fn draw(
                 if selected { styles.selected } else { styles.plain },
             ),
             Id::State => {
-                let (glyph, word) = state_words(figures.state);
+                let (glyph, word) = state_words(figures.state, figures.closed_ns.is_some());
                 (format!("{glyph} {word}"), styles.state(figures.state))
             }
             Id::Syn => (figures::short(u64::from(figures.syn_queue)), quiet(context, figures.syn_queue > 0)),
@@ -218,7 +243,12 @@ fn trend(context: &Context<'_>, pen: &mut Pen<'_>, y: u16, slot: &Slot<Id>, row:
         .map(|listener| listener.cookie)
         .collect();
     let width = usize::from(slot.width);
-    let points = context.history.samples.points(&cookies, snapshot.time_ns, 60_000_000_000, width);
+    const SPAN_NS: u64 = 60_000_000_000;
+    let axis = Axis::new(snapshot.time_ns, SPAN_NS, width);
+    for column in demo::changes(snapshot).iter().filter_map(|(time_ns, _)| axis.column(*time_ns)) {
+        pen.text(slot.x + column as u16, y, 1, "┊", context.styles.mark);
+    }
+    let points = context.history.samples.points(&cookies, snapshot.time_ns, SPAN_NS, width);
     for (x, point) in points.into_iter().enumerate() {
         let Some(peak) = point.map(|point| point.peak).filter(|peak| *peak > 0) else { continue };
         let eighths = (f64::from(peak) / full(figures) * EIGHTHS.len() as f64) as usize;

@@ -3,6 +3,7 @@
 use ratatui::text::Span;
 
 use crate::model::snapshot::Listener;
+use crate::view::history::closed::KEPT_NS;
 use crate::view::history::samples::Axis;
 use crate::view::listeners::Figures;
 use crate::view::screen::Context;
@@ -52,11 +53,16 @@ fn advice(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], row
     let width = pen.width().saturating_sub(LABEL + 1);
     let rows = usize::from(pen.height());
     let remedy = why::remedy(context.snapshot(), listeners, row)
+        .filter(|_| row.closed_ns.is_none())
         .map(|remedy| wrap(&remedy, width))
         .unwrap_or_default();
     let most = rows.saturating_sub(remedy.len().min(1));
     let fits = |text: &str| wrap(text, width).len() <= most;
-    let reason = wrap(&why::why(context.snapshot(), listeners, row, fits), width);
+    let reason = match row.closed_ns {
+        Some(closed_ns) => closed(context, closed_ns),
+        None => why::why(context.snapshot(), listeners, row, fits),
+    };
+    let reason = wrap(&reason, width);
     let reason_rows = reason.len().min(most);
     pen.text(1, 0, LABEL, "WHY", styles.state(row.state));
     for (y, line) in reason.iter().take(reason_rows).enumerate() {
@@ -70,6 +76,12 @@ fn advice(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], row
         }
         pen.text(LABEL, y, u16::MAX, line, styles.plain);
     }
+}
+
+fn closed(context: &Context<'_>, closed_ns: u64) -> String {
+    let ago = context.snapshot().time_ns.saturating_sub(closed_ns);
+    let (ago, kept) = (ago / 1_000_000_000, KEPT_NS / 1_000_000_000);
+    format!("It stopped listening {ago} s ago. These are its last figures; they stay for {kept} s.")
 }
 
 fn title(context: &Context<'_>, pen: &mut Pen<'_>, row: &Figures) {
@@ -172,6 +184,9 @@ fn verdict<'a>(context: &Context<'_>, listeners: &[&Listener]) -> Span<'a> {
     let own = |cookie: Option<u64>| listeners.iter().any(|listener| Some(listener.cookie) == cookie);
     let checks: Vec<_> = context.snapshot().ledger.iter().filter(|check| own(check.listener)).collect();
     match checks.iter().find(|check| check.difference != 0) {
+        None if listeners.iter().all(|listener| listener.closed_ns.is_some()) => {
+            Span::styled("  · closed", styles.dim)
+        }
         None if checks.is_empty() => Span::styled("  · not checked yet", styles.dim),
         None => Span::styled("  ✓", styles.good),
         Some(check) => {

@@ -79,6 +79,7 @@ mod tests {
     use ratatui::{buffer::Buffer, layout::Rect};
 
     use super::*;
+    use crate::view::styles::themes::{Depth, Theme};
 
     #[test]
     fn every_duration_is_in_a_column() {
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn one_bucket_and_none() {
-        let styles = Styles::new(false);
+        let styles = Styles::new(Theme::default(), Depth::None);
         let mut buffer = Buffer::empty(Rect::new(0, 0, 20, 2));
         let area = buffer.area;
         distribution(&mut Pen::new(&mut buffer, area), &Histogram::default(), &styles);

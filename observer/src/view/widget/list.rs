@@ -55,6 +55,11 @@ impl List {
         true
     }
 
+    /// Whether a row of the screen is the one above the list, where its titles are.
+    pub(crate) fn is_title(&self, row: u16) -> bool {
+        row + 1 == self.area.y
+    }
+
     /// The row at a place on the screen, as of the last [`List::show`].
     pub(crate) fn at(&self, column: u16, row: u16, count: usize) -> Option<usize> {
         let index = self.first + usize::from(row.checked_sub(self.area.y)?);
