@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     arena::{self, Arena, watch::Watch},
-    kernel::processor,
+    kernel::{processor, tasks},
     model::{
         histogram::Histogram,
         snapshot::{Listener, Meta, Snapshot, Thread, stage},
@@ -56,11 +56,13 @@ pub fn repetition(plan: &Plan, run: &Run, stop: &AtomicBool) -> Result<Measured>
 fn within(arena: &Arena, plan: &Plan, run: &Run, stop: &AtomicBool) -> Result<Measured> {
     let mut watch = Watch::start(arena)?;
     let mut backend = arena.serve(run.pattern.id, &plan.settings)?;
-    let threads = backend.state()?.threads;
+    // Workers that are processes may be unseen until they do something: only who listens is looked up before.
+    let own = tasks::threads_of(backend.pid());
+    let threads: Vec<u32> =
+        backend.state()?.threads.iter().filter_map(|thread| u32::try_from(thread.tid).ok()).collect();
     let before = watch.wait_for("the server's listeners and threads", |seen| {
         let known: BTreeSet<u32> = seen.threads.iter().map(|thread| thread.tid).collect();
-        let all =
-            threads.iter().all(|thread| u32::try_from(thread.tid).is_ok_and(|tid| known.contains(&tid)));
+        let all = threads.iter().filter(|tid| own.contains(tid)).all(|tid| known.contains(tid));
         Ok(all && seen.listeners.len() >= run.pattern.listeners(plan.settings.workers))
     })?;
     let mut book = Book::new(&before);

@@ -163,7 +163,7 @@ impl Repetition {
         }));
         doubts.extend(self.kernel.lost.iter().map(|(what, count)| format!("{count} lost: {what}")));
         if self.kernel.wakeups.is_none() && self.kernel.accepted > 0 {
-            doubts.push("wake-ups are not known: threads of the server came or went under load".to_owned());
+            doubts.push("wake-ups are not known: threads of the server came or went under load, or were not seen before it".to_owned());
         }
         doubts
     }
