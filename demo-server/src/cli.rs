@@ -63,6 +63,9 @@ pub(crate) struct Serve {
     /// Write one JSON line for each connection that has ended.
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
+    /// Run in a network namespace of its own that holds nothing but loopback, where `half-open` and `flood` may run.
+    #[arg(long)]
+    pub(crate) isolated: bool,
     /// Start with this load, for the time given in the parameters: `steady` or `steady,rate=500,duration=1m`.
     #[arg(long, value_name = "PROFILE[,KEY=VALUE]...")]
     pub(crate) load: Option<String>,
@@ -111,6 +114,13 @@ pub(crate) struct Load {
     /// Seed of the random arrivals [default: 1].
     #[arg(long, value_name = "S")]
     pub(crate) seed: Option<u64>,
+    /// Come from so many addresses of 127.0.0.0/8 in turn, so that ports do not run out [default: 1, or 64 where the
+    /// profile needs them].
+    #[arg(long, value_name = "N")]
+    pub(crate) sources: Option<u32>,
+    /// Say on standard error how far the run has come, also where that is no terminal.
+    #[arg(long)]
+    pub(crate) progress: bool,
     /// Print the report as one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
@@ -130,6 +140,7 @@ impl Load {
             total_connections: self.total_connections,
             poisson: self.poisson.then_some(true),
             seed: self.seed,
+            sources: self.sources,
         }
     }
 }

@@ -161,6 +161,11 @@ impl Connection {
     /// Does the work of a request and composes its answer; [`Connection::advance`] or [`Connection::flush`] sends it.
     pub fn answer(&mut self, member: &Member<'_>, request: &Request) {
         self.service.work(member.index());
+        self.compose(member, request);
+    }
+
+    /// Composes the answer to a request whose work is done.
+    pub fn compose(&mut self, member: &Member<'_>, request: &Request) {
         if self.service.board.faults.on(Fault::NoWrite) {
             self.inbox.drain(..request.length);
             return;
@@ -235,6 +240,11 @@ impl Connection {
         http::refuse(&mut self.outbox, refusal);
         self.inbox = Vec::new();
         self.phase = Phase::Discarding { left: DISCARD_LIMIT };
+    }
+
+    /// Bytes read so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read
     }
 
     /// Whether there is something to do without waiting for the socket: bytes that an earlier owner has read or

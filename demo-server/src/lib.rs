@@ -2,7 +2,8 @@
 //!
 //! Which thread accepts, which reads and which works is all that differs between the patterns; what the kernel then
 //! does with the connections is what the observer shows. Everything else is shared, small and plain: blocking or
-//! polled sockets and threads, no runtime, so that each call the kernel sees stands in this code.
+//! polled sockets and threads, so that each call the kernel sees stands in this code. The one pattern that is a runtime
+//! leaves to it only who waits for which socket.
 //!
 //! # Layout
 //!
@@ -20,6 +21,7 @@
 //! - [`server`]: all of that together, with live switching
 //! - [`control`]: the socket through which the server is watched and changed, and a client for it
 //! - [`load`]: the load generator
+//! - [`namespace`]: a place for floods, from which nothing can leave
 //! - [`journal`]: one line for each ended connection, for tests
 //! - [`wake`], [`signals`], [`socket_option`], [`descriptors`], [`duration`]: the small things underneath
 
@@ -35,6 +37,8 @@ pub mod http;
 pub mod journal;
 pub mod listener;
 pub mod load;
+pub mod namespace;
+mod netlink;
 pub mod pattern;
 pub mod process;
 pub mod server;

@@ -17,11 +17,15 @@ pub mod plan;
 pub mod profile;
 
 mod client;
+mod clients;
+mod dialer;
 mod engine;
 mod exchange;
 mod measure;
+mod progress;
 mod report;
 mod schedule;
+mod syn;
 
 pub use plan::{Overrides, Plan};
 pub use profile::{Manner, Mode, PROFILES, Profile, Shape};
@@ -31,7 +35,10 @@ pub use report::{Quantiles, Report};
 pub fn run(plan: &Plan, stop: Option<BorrowedFd<'_>>) -> io::Result<Report> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("load-0".to_owned());
-        let running = thread.spawn_scoped(scope, || engine::Engine::new(plan, stop)?.run())?;
+        let running = thread.spawn_scoped(scope, || match plan.manner {
+            Manner::HalfOpen => syn::run(plan, stop),
+            _ => engine::Engine::new(plan, stop)?.run(),
+        })?;
         running.join().unwrap_or_else(|_| Err(io::Error::other("the load thread has panicked")))
     })
 }

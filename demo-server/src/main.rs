@@ -1,17 +1,19 @@
 //! The program: reads the command line, composes, and turns the outcome into an exit code.
 //!
-//! Exit codes: 0 ok, 1 failed, 2 usage. Output for machines goes to standard output, everything else to standard
+//! Exit codes: 0 ok, 1 failed, 2 usage, 3 lacking privilege. Output for machines goes to standard output, everything else to standard
 //! error.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Parser as _;
 use demo_server::control::{self, LoadRequest};
 use demo_server::descriptors;
 use demo_server::load::{self, Manner, Plan, Report};
+use demo_server::namespace;
 use demo_server::pattern::PATTERNS;
 use demo_server::process;
 use demo_server::server::{Config, Server};
@@ -29,6 +31,8 @@ enum Failure {
     Usage(String),
     /// It did not work: exit code 1.
     Failed(anyhow::Error),
+    /// It is not allowed: exit code 3.
+    Privilege(String),
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -50,6 +54,10 @@ fn main() -> ExitCode {
             eprintln!("demo-server: {message}");
             ExitCode::from(2)
         }
+        Err(Failure::Privilege(message)) => {
+            eprintln!("demo-server: {message}");
+            ExitCode::from(3)
+        }
         Err(Failure::Failed(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(Failure::Failed(error)) => {
             eprintln!("demo-server: {error:#}");
@@ -62,6 +70,9 @@ fn serve(arguments: &cli::Serve) -> Result<(), Failure> {
     let settings = arguments.settings();
     settings.check().map_err(Failure::Usage)?;
     let load = arguments.load.as_deref().map(parse_load).transpose().map_err(Failure::Usage)?;
+    if arguments.isolated {
+        isolate()?;
+    }
     // Before any thread exists: they inherit the blocked signals.
     let signals = StopSignals::take().context("cannot take over SIGINT and SIGTERM")?;
     descriptors::raise_limit();
@@ -85,6 +96,24 @@ fn serve(arguments: &cli::Serve) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Enters a network namespace of its own, and says how others get in.
+fn isolate() -> Result<(), Failure> {
+    namespace::enter().map_err(|error| {
+        let what = format!("cannot make a network namespace: {error}");
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                Failure::Privilege(format!("{what}; it needs CAP_SYS_ADMIN, so run it as root"))
+            }
+            _ => Failure::Failed(anyhow!(what)),
+        }
+    })?;
+    eprintln!(
+        "demo-server: in a network namespace of its own; enter it with `nsenter --net -t {}`",
+        std::process::id()
+    );
+    Ok(())
+}
+
 /// Reads `PROFILE[,KEY=VALUE]...`; the keys are those of the control protocol.
 fn parse_load(text: &str) -> Result<LoadRequest, String> {
     let mut parts = text.split(',');
@@ -105,13 +134,21 @@ fn load(arguments: &cli::Load) -> Result<(), Failure> {
     if let Some(parent) = arguments.die_with {
         die_with(parent)?;
     }
-    let plan =
+    let mut plan =
         Plan::new(arguments.target, &arguments.profile, &arguments.overrides()).map_err(Failure::Usage)?;
+    let long = plan.duration > Duration::from_secs(2);
+    plan.progress = arguments.progress || (long && io::stderr().is_terminal());
     let signals = StopSignals::take().context("cannot take over SIGINT and SIGTERM")?;
-    let report = load::run(&plan, Some(signals.as_fd())).context("the load broke off")?;
+    let report = match load::run(&plan, Some(signals.as_fd())) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(Failure::Privilege(format!("the load cannot be sent: {error}")));
+        }
+        other => other.context("the load broke off")?,
+    };
     print_report(&report, arguments.json)?;
     let reached = match plan.manner {
         Manner::Abort | Manner::Hold => report.connections_established,
+        Manner::HalfOpen => report.connections_opened,
         _ => report.responses,
     };
     if reached == 0 {

@@ -24,6 +24,7 @@ mod shared_accept;
 mod shared_accept_processes;
 mod single_thread;
 mod thread_per_connection;
+mod tokio_multi_thread;
 mod uring_accept;
 
 /// One way to run the service.
@@ -75,6 +76,7 @@ pub static PATTERNS: &[Pattern] = &[
     shared_accept_processes::PATTERN,
     sharding_processes::PATTERN,
     process_per_connection::PATTERN,
+    tokio_multi_thread::PATTERN,
 ];
 
 /// Finds a pattern by its id or by its course number.

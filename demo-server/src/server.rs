@@ -27,6 +27,7 @@ use crate::wake::Wake;
 mod drain;
 mod engine;
 mod load_child;
+mod run;
 mod state;
 
 use engine::Engine;

@@ -97,16 +97,26 @@ impl Service {
 
     /// Does the work of one request on the calling thread, which is number `index` of its kind.
     pub fn work(&self, index: u32) {
+        self.compute(index);
+        let pause = self.pause(index);
+        if !pause.is_zero() {
+            thread::sleep(pause);
+        }
+    }
+
+    /// How long the thread sleeps for each request.
+    pub fn pause(&self, index: u32) -> Duration {
+        Duration::from_micros(self.board.live.sleep_us())
+            + self.board.faults.slowness(index).unwrap_or_default()
+    }
+
+    /// The part of the work that needs the processor.
+    pub fn compute(&self, index: u32) {
         if self.board.faults.take_panic(index) {
             // Without the hook's message: the crew reports every thread that dies.
             std::panic::resume_unwind(Box::new("the fault worker-panic"));
         }
         burn(Duration::from_micros(self.board.live.work_us()));
-        let sleep = Duration::from_micros(self.board.live.sleep_us())
-            + self.board.faults.slowness(index).unwrap_or_default();
-        if !sleep.is_zero() {
-            thread::sleep(sleep);
-        }
     }
 }
 

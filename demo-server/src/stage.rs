@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
@@ -26,11 +26,14 @@ pub use mailbox::Mailbox;
 pub use member::Member;
 pub use queue::{Message, Place, Queue};
 
+pub(crate) use member::Desk;
 use member::Seat;
 
 /// What the threads of one run share.
 #[derive(Debug)]
 pub struct Stage {
+    /// Itself, for what may outlive a borrow.
+    own: Weak<Stage>,
     pattern: &'static Pattern,
     service: Arc<Service>,
     listeners: Vec<Arc<Listener>>,
@@ -68,7 +71,8 @@ impl Stage {
         workers: u32,
         inherited: Vec<Connection>,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|own| Self {
+            own: Weak::clone(own),
             pattern,
             service: Arc::clone(service),
             listeners,
@@ -86,6 +90,11 @@ impl Stage {
     /// The pattern that runs.
     pub fn pattern(&self) -> &'static Pattern {
         self.pattern
+    }
+
+    /// The stage for those who cannot borrow it.
+    pub(crate) fn own(&self) -> io::Result<Arc<Self>> {
+        self.own.upgrade().ok_or_else(|| io::Error::other("the stage is being taken down"))
     }
 
     /// What outlives the run.

@@ -7,12 +7,13 @@ mod accuracy;
 mod bpf_time;
 mod figure;
 mod host;
+mod load;
 mod process;
 mod report;
 mod round;
 mod sysctl;
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
@@ -66,6 +67,18 @@ enum Instead {
         #[arg(long, default_value = "acceptor-readers")]
         pattern: String,
     },
+    /// Compare the load generator with wrk and with a bare loop of connects, against the same server
+    Load {
+        /// Pairs of rounds
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        pairs: u32,
+        /// Milliseconds that a round lasts, at least a second
+        #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1000..=60_000))]
+        round: u64,
+        /// Write the outcome into this file too, as Markdown
+        #[arg(long, value_name = "FILE")]
+        write: Option<PathBuf>,
+    },
 }
 
 /// Runs it.
@@ -77,8 +90,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return Err(Exit::new(Kind::Privilege, what).into());
     }
     let release = artifacts::build_release(&ready.toolchain)?;
-    if let Some(Instead::Accuracy { connections, pattern }) = &options.instead {
-        return accuracy::run(release, *connections, pattern);
+    match &options.instead {
+        Some(Instead::Accuracy { connections, pattern }) => {
+            return accuracy::run(release, *connections, pattern);
+        }
+        Some(Instead::Load { pairs, round, write }) => {
+            return load::run(&release, *pairs, Duration::from_millis(*round), write.as_deref());
+        }
+        None => {}
     }
     let interrupt = Interrupt::catch()?;
     let (pairs, milliseconds) = if options.quick { (2, 500) } else { (15, 2000) };

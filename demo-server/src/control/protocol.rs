@@ -77,6 +77,9 @@ pub struct LoadRequest {
     /// See [`Overrides::seed`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// See [`Overrides::sources`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<u32>,
 }
 
 impl LoadRequest {
@@ -103,6 +106,7 @@ impl LoadRequest {
             total_connections: self.total_connections,
             poisson: self.poisson,
             seed: self.seed,
+            sources: self.sources,
         }
     }
 }

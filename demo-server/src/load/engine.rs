@@ -3,10 +3,9 @@
 //! Edge-triggered, registered once for both directions: a connection then costs one epoll_ctl, and a read that
 //! returned less than it asked for has emptied the socket (epoll(7)).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -14,16 +13,18 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::SockRef;
 
 use super::client::{Client, Phase, ResponseReader};
+use super::clients::Clients;
+use super::dialer::Dialer;
 use super::exchange::{self, Step};
 use super::measure::Measure;
 use super::plan::Plan;
 use super::profile::{Manner, Mode};
+use super::progress::{self, Progress};
 use super::report::{Report, Usage};
 use super::schedule::Schedule;
-use crate::socket_option::{self, SocketOption};
 
 /// How long requests that are under way at the end may still take: long enough for a SYN to be sent a second time.
 const GRACE: Duration = Duration::from_millis(1500);
@@ -31,8 +32,6 @@ const GRACE: Duration = Duration::from_millis(1500);
 const PAUSE: Duration = Duration::from_millis(10);
 /// What a slow reader reads in one piece.
 const SIP: usize = 512;
-/// What it asks for as its receive buffer; the kernel doubles it (`SO_RCVBUF`).
-const SMALL_BUFFER: usize = 4096;
 /// How long a client of a closed loop waits after an error: a server that is down is not asked a million times.
 const RETRY_AFTER: Duration = Duration::from_millis(10);
 const STOP: u64 = u64::MAX;
@@ -44,11 +43,10 @@ pub(super) struct Engine<'a> {
     plan: &'a Plan,
     epoll: OwnedFd,
     request: Vec<u8>,
-    sources: Vec<Ipv4Addr>,
-    next_source: usize,
-    clients: HashMap<RawFd, Client>,
-    /// Open connections on which nothing is due, the one used last at the end.
-    idle: Vec<RawFd>,
+    dialer: Dialer,
+    /// Whether a request is sent without waiting for the news that its connection is established.
+    sends_at_once: bool,
+    clients: Clients,
     /// When clients that have failed try again, in order.
     retries: VecDeque<Instant>,
     /// When slow clients go on, in order.
@@ -71,10 +69,12 @@ impl<'a> Engine<'a> {
             plan,
             epoll,
             request: format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", plan.target).into_bytes(),
-            sources: plan.sources(),
-            next_source: 0,
-            clients: HashMap::new(),
-            idle: Vec::new(),
+            dialer: Dialer::new(plan),
+            // Not in a burst, all of whose connections are to be begun before any is completed.
+            sends_at_once: plan.manner == Manner::Ask
+                && plan.requests_per_connection == 1
+                && plan.mode != Mode::Burst,
+            clients: Clients::default(),
             retries: VecDeque::new(),
             pauses: VecDeque::new(),
             schedule: Schedule::of(plan),
@@ -93,8 +93,10 @@ impl<'a> Engine<'a> {
                 self.open(self.start);
             }
         }
+        let mut progress = Progress::new(self.plan, self.start);
         while let Some(timeout) = self.step() {
-            self.poll(timeout)?;
+            self.poll(timeout.min(progress::INTERVAL))?;
+            progress.show(&self.measure, self.in_flight());
         }
         for _ in 0..self.in_flight() {
             self.measure.error("unfinished");
@@ -170,7 +172,7 @@ impl<'a> Engine<'a> {
             }
             self.pauses.pop_front();
             // Should another client have got the descriptor meanwhile, it goes on a little early, and that is all.
-            if let Some(client) = self.clients.get_mut(&fd) {
+            if let Some(client) = self.clients.get_mut(fd) {
                 client.paused = false;
             }
             self.go_on(fd);
@@ -189,9 +191,9 @@ impl<'a> Engine<'a> {
             self.measure.dropped += 1;
             return;
         }
-        match self.idle.pop() {
+        match self.clients.wake() {
             Some(fd) => {
-                if let Some(client) = self.clients.get_mut(&fd) {
+                if let Some(client) = self.clients.get_mut(fd) {
                     client.intended = due;
                     client.phase = Phase::Sending(0);
                 }
@@ -207,56 +209,44 @@ impl<'a> Engine<'a> {
             return;
         }
         let began = Instant::now();
-        let opened = self.connect().and_then(|socket| {
-            let fd = socket.as_raw_fd();
-            let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-            epoll::add(&self.epoll, &socket, EventData::new_u64(u64::from(fd.unsigned_abs())), flags)?;
-            Ok((fd, socket))
-        });
-        match opened {
-            Ok((fd, socket)) => {
-                self.measure.opened += 1;
-                let client = Client {
-                    socket,
-                    phase: Phase::Connecting,
-                    began,
-                    intended,
-                    sent: began,
-                    answered: 0,
-                    paused: false,
-                    reader: ResponseReader::default(),
-                };
-                self.clients.insert(fd, client);
+        let socket = match self.dialer.dial() {
+            Ok(socket) => socket,
+            Err(error) => return self.failed(exchange::kind(&error)),
+        };
+        self.measure.opened += 1;
+        let fd = socket.as_raw_fd();
+        let mut client = Client {
+            socket,
+            phase: Phase::Connecting,
+            began,
+            intended,
+            sent: began,
+            answered: 0,
+            paused: false,
+            reader: ResponseReader::default(),
+        };
+        let mut flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
+        if !self.sends_at_once {
+            flags |= EventFlags::OUT;
+        } else {
+            match exchange::send_at_once(&mut client, &self.request, &mut self.measure) {
+                // The only request of its connection: room to write is not waited for any more.
+                Ok(true) => {}
+                Ok(false) => flags |= EventFlags::OUT,
+                Err(kind) => return self.failed(kind),
             }
-            Err(error) => self.failed(exchange::kind(&error)),
         }
-    }
-
-    fn connect(&mut self) -> io::Result<TcpStream> {
-        let target = self.plan.target;
-        let kind = Type::STREAM.nonblocking().cloexec();
-        let socket = Socket::new_raw(Domain::for_address(target), kind, Some(Protocol::TCP))?;
-        if !self.sources.is_empty() {
-            let source = self.sources[self.next_source % self.sources.len()];
-            self.next_source += 1;
-            socket_option::set(&socket, SocketOption::BindAddressOnly)?;
-            socket.bind(&SocketAddr::from((source, 0)).into())?;
+        let data = EventData::new_u64(u64::from(fd.unsigned_abs()));
+        match epoll::add(&self.epoll, &client.socket, data, flags) {
+            Ok(()) => self.clients.insert(fd, client),
+            Err(error) => self.failed(exchange::kind(&error.into())),
         }
-        if self.plan.manner == Manner::ReadSlowly {
-            // Before connect(2): the window is announced in the handshake.
-            socket.set_recv_buffer_size(SMALL_BUFFER)?;
-        }
-        match socket.connect(&target.into()) {
-            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
-            other => other?,
-        }
-        Ok(socket.into())
     }
 
     /// Goes on with a client whose socket has something to say, as far as it can.
     fn go_on(&mut self, fd: RawFd) {
         loop {
-            let Some(client) = self.clients.get_mut(&fd).filter(|client| !client.paused) else { return };
+            let Some(client) = self.clients.get_mut(fd).filter(|client| !client.paused) else { return };
             let step = match client.phase {
                 Phase::Connecting => exchange::connected(client, &mut self.measure),
                 Phase::Sending(_) => {
@@ -273,7 +263,7 @@ impl<'a> Engine<'a> {
                 Ok(Step::On) if client.phase == Phase::Sending(0) && self.plan.manner == Manner::Hold => {
                     // Connected, and that is all.
                     client.phase = Phase::Idle;
-                    self.idle.push(fd);
+                    self.clients.rest(fd);
                 }
                 Ok(Step::On) if pauses(self.plan.manner, client.phase) => {
                     client.paused = true;
@@ -292,12 +282,11 @@ impl<'a> Engine<'a> {
                     }
                 }
                 Ok(Step::Gone) => {
-                    self.idle.retain(|&idle| idle != fd);
-                    self.clients.remove(&fd);
+                    self.clients.remove_idle(fd);
                     return;
                 }
                 Err(kind) => {
-                    self.clients.remove(&fd);
+                    self.clients.remove(fd);
                     self.failed(kind);
                     return;
                 }
@@ -307,10 +296,10 @@ impl<'a> Engine<'a> {
 
     /// After a whole response: the next request at once (true), or later, or never on this connection (false).
     fn answered(&mut self, fd: RawFd, closes: bool) -> bool {
-        let Some(client) = self.clients.get_mut(&fd) else { return false };
+        let Some(client) = self.clients.get_mut(fd) else { return false };
         client.answered += 1;
         if closes || client.answered >= self.plan.requests_per_connection || self.give_up.is_some() {
-            self.clients.remove(&fd);
+            self.clients.remove(fd);
             if self.plan.mode == Mode::Closed && self.give_up.is_none() {
                 self.open(Instant::now());
             }
@@ -318,7 +307,7 @@ impl<'a> Engine<'a> {
         }
         if self.plan.mode == Mode::Open {
             client.phase = Phase::Idle;
-            self.idle.push(fd);
+            self.clients.rest(fd);
             return false;
         }
         client.intended = Instant::now();
@@ -328,7 +317,7 @@ impl<'a> Engine<'a> {
 
     /// Resets a connection: with a linger time of 0 close(2) sends RST and forgets what is unsent (`tcp_close`).
     fn abort(&mut self, fd: RawFd) {
-        if let Some(client) = self.clients.remove(&fd) {
+        if let Some(client) = self.clients.remove(fd) {
             let reset = SockRef::from(&client.socket).set_linger(Some(Duration::ZERO));
             match reset {
                 Ok(()) => self.measure.aborted += 1,
@@ -348,14 +337,14 @@ impl<'a> Engine<'a> {
     fn wind_down(&mut self, now: Instant) {
         if self.give_up.is_none() {
             self.give_up = Some(now + GRACE);
-            for fd in self.idle.drain(..) {
-                self.clients.remove(&fd);
+            while let Some(fd) = self.clients.wake() {
+                self.clients.remove(fd);
             }
         }
     }
 
     fn in_flight(&self) -> usize {
-        self.clients.len() - self.idle.len()
+        self.clients.in_flight()
     }
 
     fn used_up(&self) -> bool {
@@ -372,6 +361,7 @@ fn pauses(manner: Manner, phase: Phase) -> bool {
     }
 }
 
-fn processor_time() -> Duration {
+/// Processor time of the calling thread.
+pub(super) fn processor_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }

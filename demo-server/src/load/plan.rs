@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 
 use super::profile::{self, Manner, Mode, Profile, Shape};
-use crate::{descriptors, duration};
+use super::syn;
+use crate::{descriptors, duration, namespace};
 
 /// Parameters that replace those of the profile; on the wire and on the command line by the same names.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub struct Overrides {
     /// Seed of the random arrivals; the same seed gives the same schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// From how many addresses of 127.0.0.0/8 the clients come, in turn; absent: as many as are needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<u32>,
 }
 
 /// A run that can be started as it is.
@@ -59,6 +63,10 @@ pub struct Plan {
     pub poisson: bool,
     /// See [`Overrides::seed`].
     pub seed: u64,
+    /// See [`Overrides::sources`].
+    pub sources: Option<u32>,
+    /// Whether the run says on standard error how far it has come.
+    pub progress: bool,
     /// How the rate changes.
     pub shape: Shape,
     /// What a client does.
@@ -71,6 +79,8 @@ pub const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 pub const MAX_DURATION: Duration = Duration::from_secs(3600);
 /// The highest rate of an open loop, per second; past it one thread could not keep the schedule.
 pub const MAX_RATE: f64 = 1e6;
+/// Addresses that clients come from, at most: 127.0.0.1 to 127.0.255.254.
+pub const MAX_SOURCES: u32 = 65_534;
 /// The most connections in flight.
 pub const MAX_CONNECTIONS: u32 = 100_000;
 
@@ -94,6 +104,8 @@ impl Plan {
             total_connections: overrides.total_connections,
             poisson: overrides.poisson.unwrap_or(profile.poisson),
             seed: overrides.seed.unwrap_or(1),
+            sources: overrides.sources,
+            progress: false,
             shape: profile.shape,
             manner: profile.manner,
         };
@@ -124,7 +136,49 @@ impl Plan {
             return Err(format!("target {} has no port", self.target));
         }
         check_local(self.target)?;
+        self.check_sources()?;
+        if self.manner == Manner::HalfOpen {
+            self.check_isolated()?;
+        }
         descriptors::require(u64::from(self.in_flight_limit()) + 32, "this load")
+    }
+
+    fn check_sources(&self) -> Result<(), String> {
+        let Some(sources) = self.sources else { return Ok(()) };
+        if !(1..=MAX_SOURCES).contains(&sources) {
+            return Err(format!("sources {sources} is out of range: 1 to {MAX_SOURCES}"));
+        }
+        match self.target.ip() {
+            IpAddr::V4(address) if address.is_loopback() => Ok(()),
+            _ => Err(format!(
+                "sources are addresses of 127.0.0.0/8, from which {} is not reached",
+                self.target
+            )),
+        }
+    }
+
+    /// SYNs that nobody answers are sent only where nothing can leave.
+    fn check_isolated(&self) -> Result<(), String> {
+        let lower_half = |address: Ipv4Addr| address.octets()[0] == 127 && address.octets()[1] < 128;
+        if !matches!(self.target.ip(), IpAddr::V4(address) if lower_half(address)) {
+            return Err(format!(
+                "{} goes to an address in 127.0.0.0/9 only, and not to {}",
+                self.profile, self.target
+            ));
+        }
+        if self.total_connections.is_some_and(|total| total > syn::MOST) {
+            return Err(format!("{} begins {} connections at most", self.profile, syn::MOST));
+        }
+        let others = namespace::other_interfaces()
+            .map_err(|error| format!("cannot tell which interfaces this network namespace has: {error}"))?;
+        match others.as_slice() {
+            [] => Ok(()),
+            [first, ..] => Err(format!(
+                "{} runs only in a network namespace that holds nothing but loopback, and this one has {first}; start \
+                 the server with `demo-server serve --isolated --load {}`",
+                self.profile, self.profile
+            )),
+        }
     }
 
     /// Requests that may be on their way at once; what is due beyond is dropped and counted.
@@ -142,7 +196,11 @@ impl Plan {
     /// Who closes first keeps the port for a minute in TIME-WAIT, and that is the client here. One address has about
     /// 28,000 ports; 127.0.0.0/8 has addresses enough.
     #[must_use]
-    pub fn sources(&self) -> Vec<Ipv4Addr> {
+    pub fn source_addresses(&self) -> Vec<Ipv4Addr> {
+        if let Some(count) = self.sources {
+            let first = u32::from(Ipv4Addr::LOCALHOST);
+            return (0..count).map(|number| Ipv4Addr::from(first + number)).collect();
+        }
         let many = match self.mode {
             Mode::Closed => self.requests_per_connection < 10,
             Mode::Open | Mode::Burst => {

@@ -40,6 +40,8 @@ pub enum Manner {
     ReadSlowly,
     /// Says nothing and keeps the connection open to the end of the run.
     Hold,
+    /// Begins a handshake and never completes it, from an address that does not answer.
+    HalfOpen,
 }
 
 /// One named load. Every figure can be overridden for a run.
@@ -162,6 +164,20 @@ pub static PROFILES: &[Profile] = &[
         rate: None,
         connections: 100,
         manner: Manner::Hold,
+        ..PLAIN
+    },
+    Profile {
+        name: "half-open",
+        line: "20 SYNs a second from addresses that never answer; only in a network namespace of its own",
+        rate: Some(20.0),
+        manner: Manner::HalfOpen,
+        ..PLAIN
+    },
+    Profile {
+        name: "flood",
+        line: "a SYN flood of 5000 a second; only in a network namespace of its own (serve --isolated)",
+        rate: Some(5000.0),
+        manner: Manner::HalfOpen,
         ..PLAIN
     },
 ];

@@ -127,11 +127,32 @@ impl Report {
         report
     }
 
+    /// From how many addresses all of the run's connections could have come, for a minute's worth of them.
+    fn sources_needed(&self, refused: u64) -> u64 {
+        let minutes = (self.elapsed_s / 60.0).max(1.0);
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an estimate, and never negative"
+        )]
+        let wanted = ((self.connections_opened + refused) as f64 / minutes) as u64;
+        (wanted / ports_of_an_address().unwrap_or(10_000).max(1) + 1).max(2)
+    }
+
     fn doubt(&mut self, manner: Manner) {
         if self.cpu_share > BUSY {
             let percent = self.cpu_share * 100.0;
             self.warnings.push(format!(
                 "the generator used {percent:.0} % of a processor: it may be the bottleneck, not the server"
+            ));
+        }
+        if let Some(count) = self.errors.get(NO_PORT) {
+            self.warnings.push(format!(
+                "{count} connections found no free port: an address has {}, and each stays in TIME-WAIT for a minute \
+                 after its connection; come from more addresses with --sources {}",
+                ports_of_an_address().map_or_else(|| "few".to_owned(), |ports| ports.to_string()),
+                self.sources_needed(*count)
             ));
         }
         if self.dropped > 0 {
@@ -141,10 +162,20 @@ impl Report {
                 self.dropped
             ));
         }
-        if self.responses == 0 && !matches!(manner, Manner::Abort | Manner::Hold) {
+        if self.responses == 0 && !matches!(manner, Manner::Abort | Manner::Hold | Manner::HalfOpen) {
             self.warnings.push("not one request was answered".to_owned());
         }
     }
+}
+
+/// What is counted when connect(2) finds none.
+pub(super) const NO_PORT: &str = "no free port";
+
+/// Ports that the kernel gives away itself, of each address.
+fn ports_of_an_address() -> Option<u64> {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let (low, high) = range.trim().split_once(char::is_whitespace)?;
+    high.trim().parse::<u64>().ok()?.checked_sub(low.parse().ok()?).map(|ports| ports + 1)
 }
 
 impl fmt::Display for Report {

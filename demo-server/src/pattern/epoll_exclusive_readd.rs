@@ -1,6 +1,14 @@
 //! `EPOLLEXCLUSIVE` with nginx's remedy: every so many accepts a thread takes the listener out of its epoll set and
 //! adds it again.
 //!
+//! ```text
+//!  kernel                        process
+//!                ┌──wakes──► srv-0: accepts 16, then takes the listener out and adds it again ──┐
+//!  accept queue ─┤           srv-1: is now the first that waits                                 │
+//!                └           srv-2                                                              │
+//!                            srv-0: waits behind the others ◄───────────────────────────────────┘
+//! ```
+//!
 //! Adding it anew moves the thread to the other end of the listener's wait queue, so that the next one is the first
 //! that the kernel finds. nginx does so every 16 accepts since 1.21.6 (`ngx_reorder_accept_events`).
 

@@ -1,5 +1,12 @@
 //! Sharding, steered by `SO_INCOMING_CPU`: each listener names the processor whose connections it wants.
 //!
+//! ```text
+//!  kernel                                           process
+//!  SYN on CPU 0 ──names CPU 0──► accept queue 0 ──► shard-0, bound to CPU 0
+//!  SYN on CPU 1 ──names CPU 1──► accept queue 1 ──► shard-1, bound to CPU 1
+//!  SYN on CPU 2 ──named by none: the hash──► either
+//! ```
+//!
 //! The kernel prefers the listener of the group whose `sk_incoming_cpu` is the processor that handles the SYN
 //! (`reuseport_select_sock_by_hash`), and falls back to the hash where none is: so with fewer shards than processors
 //! nothing is lost, which a program would have to take care of itself. Before Linux 6.2 the option is not looked at

@@ -23,7 +23,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     number: None,
     title: "Socket sharding, processes",
     line: "N processes, each with a SO_REUSEPORT listener of its own; the kernel deals by hash",
-    real_users: "nginx with reuseport, HAProxy up to 2.4 (nbproc), Gunicorn with reuse_port",
+    real_users: "nginx with reuseport, and any server started several times on one port with the option set",
     when: "many short connections, and workers that must not take each other down",
     cost: "the hash ignores load, as with threads; connections queued on a dead worker wait for its successor",
     watch: "a pid and an accept queue for each shard; kill one, and its queue fills while the others are served",

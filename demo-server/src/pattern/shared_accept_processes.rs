@@ -24,7 +24,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     number: None,
     title: "Shared accept, processes",
     line: "N processes block in accept on one inherited listener, and each serves its connection to the end",
-    real_users: "Apache prefork, PHP-FPM, the pre-forking servers of Perl, Ruby (Unicorn) and Python (Gunicorn sync)",
+    real_users: "Apache prefork, PHP-FPM, pre-forking servers in scripting languages",
     when: "handlers may crash, leak or are not safe with threads: a worker dies alone and is started anew",
     cost: "memory for each worker, no shared cache, and a process per open connection: idle clients hold workers",
     watch: "as many pids as workers, accepts equal to within one, one listener and one accept queue",

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::channel::{Channel, Frame};
 use super::{Assignment, FromWorker, ToWorker};
 use crate::connection::Connection;
+use crate::fault::Fault;
 use crate::listener::Listener;
 use crate::stage::Member;
 
@@ -77,9 +78,9 @@ pub fn guard(
     drop(channel);
     let status = worker.0.wait()?;
     match ended {
-        Ok(Some(None)) => Ok(()),
-        Ok(Some(Some(failure))) => Err(io::Error::other(failure)),
-        Ok(None) => lost(member, status),
+        Ok(Farewell::Done) => Ok(()),
+        Ok(Farewell::Failed(failure)) => Err(io::Error::other(failure)),
+        Ok(Farewell::None) => lost(member, status),
         Err(error) => Err(error),
     }
 }
@@ -105,9 +106,18 @@ fn begin(
     channel.send(&ToWorker::Begin(assignment), &[], &descriptors)
 }
 
-/// Passes on what the stage says and takes what the worker says, until it has nothing more to say: its last word, or
-/// None if it died without one.
-fn attend(member: &Member<'_>, channel: &Channel) -> io::Result<Option<Option<String>>> {
+/// How a worker has ended.
+enum Farewell {
+    /// It was told to, or its client has left.
+    Done,
+    /// It could not go on.
+    Failed(String),
+    /// It died without a word.
+    None,
+}
+
+/// Passes on what the stage says and takes what the worker says, until it has nothing more to say.
+fn attend(member: &Member<'_>, channel: &Channel) -> io::Result<Farewell> {
     let stage = member.stage();
     let mut told = false;
     let mut asked = std::collections::VecDeque::new();
@@ -130,7 +140,7 @@ fn attend(member: &Member<'_>, channel: &Channel) -> io::Result<Option<Option<St
         if !spoken {
             continue;
         }
-        let Some(mut frame) = channel.receive()? else { return Ok(None) };
+        let Some(mut frame) = channel.receive()? else { return Ok(Farewell::None) };
         match frame.message {
             FromWorker::Here => {}
             FromWorker::Serving => member.take_place(),
@@ -149,9 +159,14 @@ fn attend(member: &Member<'_>, channel: &Channel) -> io::Result<Option<Option<St
                 if !stage.service().keep(frame.descriptor()?) {
                     stage.service().count_closed(1);
                 }
+                // It may have been mended while the socket was on its way; looked at after it is kept, so that either
+                // this or the mending closes it.
+                if !stage.service().board.faults.on(Fault::Leak) {
+                    stage.service().close_leaked();
+                }
             }
             // What else it may begin to say is cut off by its end.
-            FromWorker::Ended(failure) => return Ok(Some(failure)),
+            FromWorker::Ended(failure) => return Ok(failure.map_or(Farewell::Done, Farewell::Failed)),
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 
+use super::run::Run;
 use super::{Config, drain};
 use crate::connection::Connection;
 use crate::descriptors;
@@ -15,7 +16,7 @@ use crate::listener::{Listener, Listeners, Steering};
 use crate::pattern::Pattern;
 use crate::service::Service;
 use crate::settings::Settings;
-use crate::stage::{Role, Stage};
+use crate::stage::Role;
 use crate::wake::Wake;
 
 /// How long a handshake may take before its shard is closed.
@@ -30,13 +31,6 @@ pub(super) struct Engine {
     settings: Settings,
     run: Run,
     end: Arc<Wake>,
-}
-
-/// One run of a pattern, and the thread that waits for its threads.
-#[derive(Debug)]
-struct Run {
-    stage: Arc<Stage>,
-    host: Option<JoinHandle<()>>,
 }
 
 impl Engine {
@@ -259,55 +253,6 @@ impl Engine {
 
     pub(super) fn threads(&self) -> Vec<(i32, String, &'static Role)> {
         self.run.stage.threads()
-    }
-}
-
-impl Run {
-    /// Starts a pattern and waits until its threads run; the open connections come back if they do not.
-    fn start(
-        pattern: &'static Pattern,
-        service: &Arc<Service>,
-        listeners: &Listeners,
-        workers: u32,
-        open: Vec<Connection>,
-        end: &Arc<Wake>,
-    ) -> Result<Self, (String, Vec<Connection>)> {
-        listeners.choose_by_hash();
-        let stage = Stage::new(pattern, service, listeners.all(), workers, open);
-        let host = thread::Builder::new().name("pattern".to_owned()).spawn({
-            let (stage, end) = (Arc::clone(&stage), Arc::clone(end));
-            move || {
-                if let Some(failure) = stage.play() {
-                    eprintln!("demo-server: {}: {failure}", stage.pattern().id);
-                    if stage.was_complete() {
-                        end.ring();
-                    }
-                }
-            }
-        });
-        let mut run = match host {
-            Ok(host) => Self { stage, host: Some(host) },
-            Err(error) => return Err((error.to_string(), stage.leftovers())),
-        };
-        match run.stage.wait_until_complete() {
-            Ok(()) => Ok(run),
-            Err(failure) => Err((failure, run.stop())),
-        }
-    }
-
-    /// Sends the threads home, waits for them, and returns the connections that are still open.
-    fn stop(&mut self) -> Vec<Connection> {
-        self.stage.stop();
-        self.stage.wait_until_over(None);
-        if let Some(host) = self.host.take() {
-            // The run is over, so the thread is about to end; should it have panicked, that was reported.
-            let _ = host.join();
-        }
-        self.stage.leftovers()
-    }
-
-    fn failure(&self) -> Option<String> {
-        self.stage.wait_until_complete().err()
     }
 }
 

@@ -130,6 +130,9 @@ fn spawn(program: &PathBuf, plan: &Plan) -> io::Result<Child> {
     if plan.mode != Mode::Closed {
         command.args(["--rate", &plan.rate.to_string()]);
     }
+    if let Some(sources) = plan.sources {
+        command.args(["--sources", &sources.to_string()]);
+    }
     if plan.poisson {
         command.arg("--poisson");
     }

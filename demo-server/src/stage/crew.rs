@@ -3,12 +3,13 @@
 use std::ffi::CString;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::thread::{self, Scope};
 
-use super::member::Seat;
+use super::member::{Desk, Seat};
 use super::{Member, Stage, lock};
 use crate::wake::Wake;
 
@@ -54,12 +55,38 @@ impl Stage {
         body: impl FnOnce(&Member<'env>) -> io::Result<()>,
     ) -> io::Result<()> {
         let name = format!("{}-{index}", role.prefix);
-        // The kernel cuts it to 15 bytes, and prefixes are short.
-        rustix::thread::set_name(&CString::new(name.as_str()).map_err(io::Error::other)?)?;
-        let seat = Arc::new(Seat::new(name, role, Wake::new()?).alone());
+        name_thread(&name);
+        let seat = Arc::new(Seat::new(name, role, Arc::new(Wake::new()?)).alone());
         lock(&self.seats).push(Arc::clone(&seat));
         self.take_part(&seat, index, body);
         self.outcome()
+    }
+
+    /// Gives the calling thread, which somebody else has started, a name and a place as number `index` of a kind.
+    pub(crate) fn enrol(&self, role: &'static Role, index: usize, wake: &Arc<Wake>) -> Rc<Desk> {
+        let name = format!("{}-{index}", role.prefix);
+        name_thread(&name);
+        let seat = Arc::new(Seat::new(name, role, Arc::clone(wake)));
+        seat.tid.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::SeqCst);
+        lock(&self.seats).push(Arc::clone(&seat));
+        let desk = Rc::new(Desk::new(seat, u32::try_from(index).unwrap_or(u32::MAX)));
+        Member::at(self, &desk).take_place();
+        desk
+    }
+
+    /// Takes the place away again.
+    pub(crate) fn leave(&self, desk: &Desk) {
+        self.dismiss(&desk.seat);
+    }
+
+    /// Waits until so many have a place, and says that the run is complete.
+    pub(crate) fn await_enrolled(&self, count: usize) {
+        let mut progress = self.progress();
+        while lock(&self.seats).len() < count {
+            progress = self.bell.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        }
+        progress.complete = true;
+        self.bell.notify_all();
     }
 
     fn outcome(&self) -> io::Result<()> {
@@ -129,7 +156,7 @@ impl<'scope, 'env> Crew<'scope, 'env> {
     ) -> io::Result<()> {
         let stage = self.stage;
         let name = format!("{}-{index}", role.prefix);
-        let seat = Arc::new(Seat::new(name.clone(), role, Wake::new()?));
+        let seat = Arc::new(Seat::new(name.clone(), role, Arc::new(Wake::new()?)));
         lock(&stage.seats).push(Arc::clone(&seat));
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let own = Arc::clone(&seat);
@@ -137,5 +164,13 @@ impl<'scope, 'env> Crew<'scope, 'env> {
             .name(name)
             .spawn_scoped(self.scope, move || stage.take_part(&seat, index, body));
         started.map(|_| ()).inspect_err(|_| stage.dismiss(&own))
+    }
+}
+
+/// Names the calling thread. The kernel cuts a name to 15 bytes, and the prefixes of roles are short.
+fn name_thread(name: &str) {
+    // Without the name, which has no zero byte, the thread would do the same.
+    if let Ok(name) = CString::new(name) {
+        let _ = rustix::thread::set_name(&name);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{RefCell, RefMut};
 use std::os::fd::BorrowedFd;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -18,7 +19,7 @@ pub(super) struct Seat {
     pub(super) name: String,
     pub(super) role: &'static Role,
     /// Wakes the thread when it sleeps beside sockets.
-    pub(super) wake: Wake,
+    pub(super) wake: Arc<Wake>,
     /// The kernel's thread id; 0 until the thread runs.
     pub(super) tid: AtomicI32,
     /// Set once the thread has what it needs and begins to serve, or has ended before.
@@ -32,7 +33,7 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new(name: String, role: &'static Role, wake: Wake) -> Self {
+    pub(super) fn new(name: String, role: &'static Role, wake: Arc<Wake>) -> Self {
         Self {
             name,
             role,
@@ -70,18 +71,34 @@ const READ_SIZE: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Member<'a> {
     stage: &'a Stage,
-    seat: Arc<Seat>,
+    desk: Rc<Desk>,
+}
+
+/// What a thread has of its own, whatever it does next.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(super) seat: Arc<Seat>,
     index: u32,
     label: String,
     /// One buffer for all reads of the thread, so that none has to be cleared first.
     buffer: RefCell<Box<[u8]>>,
 }
 
+impl Desk {
+    pub(super) fn new(seat: Arc<Seat>, index: u32) -> Self {
+        let label = format!("{}/{}", seat.name, seat.tid());
+        Self { seat, index, label, buffer: RefCell::new(vec![0; READ_SIZE].into_boxed_slice()) }
+    }
+}
+
 impl<'a> Member<'a> {
     pub(super) fn new(stage: &'a Stage, seat: Arc<Seat>, index: u32) -> Self {
-        let label = format!("{}/{}", seat.name, seat.tid());
-        let buffer = RefCell::new(vec![0; READ_SIZE].into_boxed_slice());
-        Self { stage, seat, index, label, buffer }
+        Self::at(stage, &Rc::new(Desk::new(seat, index)))
+    }
+
+    /// The calling thread, which has this desk.
+    pub(crate) fn at(stage: &'a Stage, desk: &Rc<Desk>) -> Self {
+        Self { stage, desk: Rc::clone(desk) }
     }
 
     /// The run it takes part in.
@@ -91,27 +108,27 @@ impl<'a> Member<'a> {
 
     /// Its number among the threads of its kind.
     pub fn index(&self) -> u32 {
-        self.index
+        self.desk.index
     }
 
     /// The kernel's thread id.
     pub fn tid(&self) -> i32 {
-        self.seat.tid()
+        self.desk.seat.tid()
     }
 
     /// Name and tid, as `rd-1/4127`.
     pub fn label(&self) -> &str {
-        &self.label
+        &self.desk.label
     }
 
     pub(crate) fn read_buffer(&self) -> RefMut<'_, Box<[u8]>> {
-        self.buffer.borrow_mut()
+        self.desk.buffer.borrow_mut()
     }
 
     /// Whether it is one of those that do the work, of which a pattern has several; faults concern only these, so
     /// that a lone acceptor goes on and shows where the connections pile up.
     fn works(&self) -> bool {
-        self.seat.role.duties.contains(&"work")
+        self.desk.seat.role.duties.contains(&"work")
     }
 
     /// Whether a fault that concerns every thread is on.
@@ -124,7 +141,7 @@ impl<'a> Member<'a> {
     pub fn goes_on(&self) -> bool {
         self.take_place();
         let faults = &self.stage.service.board.faults;
-        let stuck = || self.works() && faults.is_stuck(self.index);
+        let stuck = || self.works() && faults.is_stuck(self.desk.index);
         while !self.stage.stopping() {
             if stuck() {
                 self.wait_while(stuck);
@@ -140,10 +157,10 @@ impl<'a> Member<'a> {
 
     /// Says that the thread, or the process in its place, has what it needs to serve.
     pub(crate) fn take_place(&self) {
-        if !self.seat.is_in_place() {
-            self.seat.in_place.store(true, Ordering::SeqCst);
+        if !self.desk.seat.is_in_place() {
+            self.desk.seat.in_place.store(true, Ordering::SeqCst);
             let mut progress = self.stage.progress();
-            progress.complete |= self.seat.alone && progress.failure.is_none();
+            progress.complete |= self.desk.seat.alone && progress.failure.is_none();
             drop(progress);
             self.stage.bell.notify_all();
         }
@@ -151,14 +168,14 @@ impl<'a> Member<'a> {
 
     /// Says that process `pid` does what the thread was to do, and that whoever rings waits until it has looked.
     pub(crate) fn stands_for(&self, pid: i32) {
-        self.seat.tid.store(pid, Ordering::SeqCst);
-        self.seat.seen.store(self.epoch(), Ordering::SeqCst);
-        self.seat.blocking.store(true, Ordering::SeqCst);
+        self.desk.seat.tid.store(pid, Ordering::SeqCst);
+        self.desk.seat.seen.store(self.epoch(), Ordering::SeqCst);
+        self.desk.seat.blocking.store(true, Ordering::SeqCst);
     }
 
     /// Whether the thread, or the process in its place, has begun to serve.
     pub(crate) fn is_serving(&self) -> bool {
-        self.seat.is_in_place()
+        self.desk.seat.is_in_place()
     }
 
     /// Which change was the last.
@@ -168,7 +185,7 @@ impl<'a> Member<'a> {
 
     /// The process has looked at every change up to `epoch`.
     pub(crate) fn has_looked(&self, epoch: u64) {
-        self.seat.seen.fetch_max(epoch, Ordering::SeqCst);
+        self.desk.seat.seen.fetch_max(epoch, Ordering::SeqCst);
     }
 
     /// Sleeps on the bell while `condition` holds and the stage runs.
@@ -193,30 +210,31 @@ impl<'a> Member<'a> {
     /// before it looks at what `go` looks at. Whoever changes something rings afterwards; so either `go` sees the
     /// change, or [`Stage::ring`] sees a thread that sleeps and does not know.
     pub fn interruptible<T>(&self, go: impl Fn() -> bool, call: impl FnOnce() -> T) -> Option<T> {
-        self.seat.blocking.store(true, Ordering::SeqCst);
-        self.seat.seen.store(self.stage.epoch.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.desk.seat.blocking.store(true, Ordering::SeqCst);
+        self.desk.seat.seen.store(self.stage.epoch.load(Ordering::SeqCst), Ordering::SeqCst);
         let result = (!self.stage.stopping() && go()).then(call);
-        self.seat.blocking.store(false, Ordering::SeqCst);
+        self.desk.seat.blocking.store(false, Ordering::SeqCst);
         result
     }
 
     /// Waits until `socket` is ready or somebody rings; true when it is ready.
     pub fn wait_ready(&self, socket: BorrowedFd<'_>, events: PollFlags) -> bool {
-        let mut fds = [PollFd::from_borrowed_fd(socket, events), PollFd::new(&self.seat.wake, PollFlags::IN)];
+        let mut fds =
+            [PollFd::from_borrowed_fd(socket, events), PollFd::new(&self.desk.seat.wake, PollFlags::IN)];
         // An error here can only be EINTR or want of memory; the caller tries its call again in either case.
         let _ = poll(&mut fds, None);
         let ready = !fds[0].revents().is_empty();
-        self.seat.wake.quiet();
+        self.desk.seat.wake.quiet();
         ready
     }
 
     /// The descriptor that becomes readable when somebody rings.
     pub fn wake(&self) -> &Wake {
-        &self.seat.wake
+        &self.desk.seat.wake
     }
 
     /// Says on standard error what went wrong on this thread.
     pub fn complain(&self, what: &str) {
-        eprintln!("demo-server: {}: {what}", self.label);
+        eprintln!("demo-server: {}: {what}", self.desk.label);
     }
 }

@@ -9,7 +9,7 @@ use demo_server::load::{self, Manner, Overrides, PROFILES, Plan, Report};
 use demo_server::settings::Settings;
 use demo_server::wake::Wake;
 
-use crate::support::{TestServer, load, pattern};
+use crate::support::{TestServer, isolated, load, pattern};
 
 #[test]
 fn every_profile_runs_and_counts_what_the_server_counts() {
@@ -238,4 +238,52 @@ fn slow_clients_are_served_to_their_last_byte() {
         assert!(report.response_ns.p50 >= (pieces - 2) * 10_000_000, "{report}");
         test.server.end().unwrap();
     }
+}
+
+/// 23 clients that hold their connections, where each address has seven ports; in a namespace of its own, so that no
+/// port is in TIME-WAIT from before.
+fn seven_ports(sources: Option<u32>, check: impl FnOnce(Report) + Send) {
+    isolated("load::ports_that_run_out_are_named_with_the_remedy_and_more_addresses_have_more", || {
+        let test = TestServer::start(pattern("single-thread"), Settings::default());
+        // Not the server's.
+        let first = if test.address().port() < 40_000 { 50_000 } else { 30_000 };
+        std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", format!("{first} {}", first + 6)).unwrap();
+        let overrides = Overrides {
+            connections: Some(23),
+            total_connections: Some(23),
+            duration: Some("200ms".to_owned()),
+            sources,
+            ..Overrides::default()
+        };
+        check(load(test.address(), "holders", &overrides));
+        test.server.end().unwrap();
+    });
+}
+
+#[test]
+fn ports_that_run_out_are_named_with_the_remedy_and_more_addresses_have_more() {
+    seven_ports(None, |report| {
+        assert_eq!(report.connections_established, 7, "{report}");
+        assert!(report.errors["no free port"] >= 16, "{report}");
+        let warning = report.warnings.iter().find(|warning| warning.contains("found no free port")).unwrap();
+        assert!(warning.contains("an address has 7") && warning.contains("--sources"), "{warning}");
+    });
+    seven_ports(Some(4), |report| {
+        assert!(report.errors.is_empty(), "{report}");
+        assert_eq!(report.connections_established, 23);
+    });
+}
+
+#[test]
+fn sources_are_addresses_of_loopback() {
+    let of = |target: &str, sources| {
+        let overrides = Overrides { sources: Some(sources), ..Overrides::default() };
+        Plan::new(target.parse().unwrap(), "steady", &overrides)
+    };
+    let addresses = of("127.0.0.1:80", 300).unwrap().source_addresses();
+    assert_eq!((addresses[0].to_string().as_str(), addresses.len()), ("127.0.0.1", 300));
+    assert_eq!(addresses[299].to_string(), "127.0.1.44");
+    assert!(of("127.0.0.1:80", 0).unwrap_err().contains("sources 0 is out of range: 1 to 65534"));
+    assert!(of("127.0.0.1:80", 65_535).unwrap_err().contains("out of range"));
+    assert!(of("[::1]:80", 2).unwrap_err().contains("addresses of 127.0.0.0/8"));
 }

@@ -5,7 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod control;
+mod documents;
 mod faults;
+mod flood;
 mod http;
 mod load;
 mod more_faults;

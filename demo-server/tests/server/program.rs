@@ -15,7 +15,7 @@ fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_demo-server"))
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     program().args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
@@ -42,15 +42,34 @@ impl Served {
         Self::start_as(program(), arguments)
     }
 
-    fn start_as(mut command: Command, arguments: &[&str]) -> Self {
+    fn start_as(command: Command, arguments: &[&str]) -> Self {
+        Self::start_if(command, arguments).unwrap()
+    }
+
+    /// The server, or None if it says that it lacks a privilege.
+    pub(crate) fn try_start(arguments: &[&str]) -> Option<Self> {
+        Self::start_if(program(), arguments)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn start_if(mut command: Command, arguments: &[&str]) -> Option<Self> {
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
-        stderr.read_line(&mut line).unwrap();
+        while !line.contains("listening on") {
+            line.clear();
+            if stderr.read_line(&mut line).unwrap() == 0 {
+                assert_eq!(child.wait().unwrap().code(), Some(3));
+                return None;
+            }
+        }
         let address = line.strip_prefix("demo-server: listening on ").unwrap().split(',').next().unwrap();
         assert!(line.trim_end().ends_with(&format!("pid {}", child.id())), "{line}");
-        Self { address: address.parse().unwrap(), child, stderr }
+        Some(Self { address: address.parse().unwrap(), child, stderr })
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -270,4 +289,22 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     assert!(stdout.as_raw_fd() >= 0);
     drop(stdout);
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn progress_is_shown_when_it_is_asked_for_and_not_otherwise() {
+    let served = Served::start(&[]);
+    let target = served.address.to_string();
+    let run_for = |duration: &str, more: &[&str]| {
+        let few = ["load", "--target", &target, "--rate", "50", "--json", "--duration", duration];
+        let output = run(&[&few[..], more].concat());
+        assert!(
+            serde_json::from_slice::<Report>(&output.stdout).is_ok(),
+            "the report alone on standard output"
+        );
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let shown = run_for("2100ms", &["--progress"]);
+    assert!(shown.starts_with("1 of 2 s: ") && shown.contains(" 0 dropped, 0 errors"), "{shown}");
+    assert_eq!(run_for("2100ms", &[]), "", "standard error is no terminal");
 }

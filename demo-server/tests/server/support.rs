@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use demo_server::control::State;
 use demo_server::journal::Entry;
 use demo_server::load::{self, Overrides, Plan, Report};
+use demo_server::namespace;
 use demo_server::pattern::{self, Pattern};
 use demo_server::server::{Config, Server};
 use demo_server::settings::{Change, Settings};
@@ -92,6 +93,17 @@ impl TestServer {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
+}
+
+/// Runs a test on a thread in a network namespace of its own.
+pub(crate) fn isolated(name: &str, test: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| match namespace::enter() {
+            Ok(()) => test(),
+            Err(error) => println!("SKIPPED: {name}: no network namespace can be made here: {error}"),
+        });
+        running.join().unwrap();
+    });
 }
 
 #[track_caller]

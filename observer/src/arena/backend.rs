@@ -144,6 +144,7 @@ impl Arena {
             total_connections,
             poisson,
             seed,
+            sources,
         } = parameters;
         let flags = [
             ("--rate", rate.map(|value| value.to_string())),
@@ -152,6 +153,7 @@ impl Arena {
             ("--duration", duration.clone()),
             ("--total-connections", total_connections.map(|value| value.to_string())),
             ("--seed", seed.map(|value| value.to_string())),
+            ("--sources", sources.map(|value| value.to_string())),
         ];
         for (flag, value) in flags {
             if let Some(value) = value {

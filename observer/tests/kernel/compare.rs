@@ -67,7 +67,8 @@ fn both_sides_agree(repetition: &Value) {
     assert!(peak >= 1 && peak <= number(&kernel["backlog_limit"]) + 1, "{peak}");
     let woken = number(&kernel["wakeups"]);
     assert!(woken > 0);
-    assert_eq!(repetition["figures"]["wakeups_per_accept"], woken as f64 / connections as f64);
+    let per_accept = repetition["figures"]["wakeups_per_accept"].as_f64().expect("wake-ups per accept");
+    assert_eq!((per_accept * connections as f64).round() as u64, woken);
     assert!(number(&repetition["server_cpu_ns"]) > 0);
     let known = repetition["figures"].as_object().expect("figures by name");
     assert!(!known.is_empty() && known.values().all(Value::is_number), "{known:?}");

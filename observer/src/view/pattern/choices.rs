@@ -21,6 +21,9 @@ pub(super) enum Knob {
     Sleep,
     Response,
     Nodelay,
+    KeepAlive,
+    DeferAccept,
+    FastOpen,
 }
 
 /// The settings: which, name on the screen, name on the wire, what it does.
@@ -46,6 +49,24 @@ const KNOBS: &[(Knob, &str, &str, &str)] = &[
     ),
     (Knob::Response, "response", "response_bytes", "Length of a response's body."),
     (Knob::Nodelay, "nodelay", "nodelay", "TCP_NODELAY: off, Nagle's algorithm holds small writes back."),
+    (
+        Knob::KeepAlive,
+        "keep-alive",
+        "keep_alive",
+        "Whether a connection stays open after an answer: off, every request is a handshake and an accept.",
+    ),
+    (
+        Knob::DeferAccept,
+        "defer",
+        "defer_accept_s",
+        "TCP_DEFER_ACCEPT in seconds: a connection is queued once its first data are there. 0 is off.",
+    ),
+    (
+        Knob::FastOpen,
+        "fast open",
+        "fast_open",
+        "TCP_FASTOPEN: how many may be open before their handshake is complete. 0 is off.",
+    ),
 ];
 
 impl Knob {
@@ -61,7 +82,12 @@ impl Knob {
 
     /// Whether a number can be typed for it.
     pub(super) fn takes_number(self) -> bool {
-        self != Self::Nodelay
+        !self.is_switch()
+    }
+
+    /// Whether it is on or off.
+    fn is_switch(self) -> bool {
+        matches!(self, Self::Nodelay | Self::KeepAlive)
     }
 
     fn get(self, settings: &Settings) -> u64 {
@@ -72,6 +98,9 @@ impl Knob {
             Self::Sleep => settings.sleep_us,
             Self::Response => settings.response_bytes.into(),
             Self::Nodelay => settings.nodelay.into(),
+            Self::KeepAlive => settings.keep_alive.into(),
+            Self::DeferAccept => settings.defer_accept_s.into(),
+            Self::FastOpen => settings.fast_open.into(),
         }
     }
 
@@ -88,6 +117,9 @@ impl Knob {
             Self::Sleep => change.sleep_us = Some(value),
             Self::Response => change.response_bytes = Some(small?),
             Self::Nodelay => change.nodelay = Some(value > 0),
+            Self::KeepAlive => change.keep_alive = Some(value > 0),
+            Self::DeferAccept => change.defer_accept_s = Some(small?),
+            Self::FastOpen => change.fast_open = Some(small?),
         }
         Some(demo::set(change))
     }
@@ -96,8 +128,10 @@ impl Knob {
         match self {
             Self::Work | Self::Sleep => figures::duration(value.saturating_mul(1_000)),
             Self::Response => figures::bytes(value),
-            Self::Nodelay => (if value > 0 { "on" } else { "off" }).to_owned(),
-            Self::Backlog | Self::Workers => value.to_string(),
+            Self::Nodelay | Self::KeepAlive => (if value > 0 { "on" } else { "off" }).to_owned(),
+            Self::DeferAccept | Self::FastOpen if value == 0 => "off".to_owned(),
+            Self::DeferAccept => format!("{value} s"),
+            Self::Backlog | Self::Workers | Self::FastOpen => value.to_string(),
         }
     }
 }
@@ -188,7 +222,7 @@ impl Choice {
         match self {
             Self::Title(_) | Self::Pattern(_, true) => None,
             Self::Pattern(pattern, false) => Some(demo::switch_to(pattern)),
-            Self::Setting(Knob::Nodelay, value) => Knob::Nodelay.set(u64::from(*value == 0)),
+            Self::Setting(knob, value) if knob.is_switch() => knob.set(u64::from(*value == 0)),
             Self::Setting(..) => None,
             Self::Load(_, Some(_)) => Some(Effect::Demo(Request::Load(LoadRequest::stop()))),
             Self::Load(profile, None) => Some(start(LoadRequest::profile(profile.name))),
@@ -204,7 +238,7 @@ impl Choice {
     /// What less or more asks for.
     pub(super) fn step(&self, more: bool) -> Option<Effect> {
         match self {
-            Self::Setting(Knob::Nodelay, _) => Knob::Nodelay.set(u64::from(more)),
+            Self::Setting(knob, _) if knob.is_switch() => knob.set(u64::from(more)),
             Self::Setting(knob, value) => {
                 let next = stepped(*value, more);
                 let effect = knob.set(next);

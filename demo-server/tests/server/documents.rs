@@ -1,0 +1,86 @@
+//! The pages of `docs/patterns/`, one for each row of the table, made of the row and of what its file says.
+//!
+//! `UPDATE_PATTERNS=1 cargo test -p demo-server --test server documents` writes them anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use demo_server::pattern::{PATTERNS, Pattern};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// What the file of a pattern says at its head: the picture, and why it behaves as it does.
+fn head(pattern: &Pattern) -> String {
+    let path = format!("demo-server/src/pattern/{}.rs", pattern.id.replace('-', "_"));
+    let source = fs::read_to_string(root().join(&path)).unwrap();
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    let text: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    // Links to items are for rustdoc.
+    text.join("\n").replace("[`", "`").replace("`]", "`")
+}
+
+fn page(pattern: &Pattern) -> String {
+    let Pattern { id, title, line, real_users, when, cost, watch, .. } = pattern;
+    let number = pattern.number.map(|number| format!(", number {number} of the course")).unwrap_or_default();
+    let head = head(pattern);
+    format!(
+        "# {title}\n\n\
+         `{id}`{number}: {line}.\n\n\
+         {head}\n\n\
+         - Who does it so: {real_users}.\n\
+         - When to choose it: {when}.\n\
+         - What it costs: {cost}.\n\
+         - What to watch: {watch}.\n\n\
+         ```console\n\
+         $ demo-server serve --pattern {id} --listen 127.0.0.1:8080 --load steady,duration=1m &\n\
+         # observer --port 8080\n\
+         ```\n"
+    )
+}
+
+fn index() -> String {
+    let mut text = "# Execution patterns\n\n\
+        Written by a test from the table in `demo-server/src/pattern.rs`; `demo-server patterns` lists them too.\n\n\
+        | | pattern | what it does | listeners |\n|---|---|---|---|\n"
+        .to_owned();
+    for pattern in PATTERNS {
+        let Pattern { id, line, shards, .. } = pattern;
+        let number = pattern.number.map(|number| number.to_string()).unwrap_or_default();
+        let listeners = if *shards { "one each" } else { "one" };
+        text += &format!("| {number} | [{id}]({id}.md) | {line} | {listeners} |\n");
+    }
+    text
+}
+
+#[test]
+fn the_pages_say_what_the_table_says() {
+    let directory = root().join("docs/patterns");
+    let mut pages: Vec<_> =
+        PATTERNS.iter().map(|pattern| (format!("{}.md", pattern.id), page(pattern))).collect();
+    pages.push(("README.md".to_owned(), index()));
+    if std::env::var_os("UPDATE_PATTERNS").is_some() {
+        fs::create_dir_all(&directory).unwrap();
+        for (name, text) in &pages {
+            fs::write(directory.join(name), text).unwrap();
+        }
+    }
+    for (name, text) in &pages {
+        let found = fs::read_to_string(directory.join(name)).unwrap_or_default();
+        assert!(found == *text, "docs/patterns/{name} is not up to date; UPDATE_PATTERNS=1 writes it anew");
+    }
+    let files = fs::read_dir(&directory).unwrap().count();
+    assert_eq!(files, pages.len(), "docs/patterns holds a page of a pattern that is none");
+}
+
+#[test]
+fn every_row_says_everything_and_every_file_has_its_picture() {
+    for pattern in PATTERNS {
+        let Pattern { id, title, line, real_users, when, cost, watch, .. } = pattern;
+        for text in [title, line, real_users, when, cost, watch] {
+            assert!(text.len() > 5 && !text.ends_with('.'), "{id}: {text}");
+        }
+        assert!(head(pattern).contains("```text\n"), "{id}");
+    }
+}
