@@ -5,10 +5,10 @@
 //! docs/recording.md describes the format.
 //!
 //! # Layout
-//! - [`format`]: the header of the file, the header of a frame
+//! - [`mod@format`]: the header of the file, the header of a frame
 //! - [`codec`]: events as bytes, and back
 //! - [`recorder`]: writing one
-//! - [`file`]: opening and reading one, whatever the file holds
+//! - [`mod@file`]: opening and reading one, whatever the file holds
 //! - [`player`]: a recording and the model that it feeds
 
 pub mod codec;

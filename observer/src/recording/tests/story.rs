@@ -14,6 +14,7 @@ use crate::model::{
 };
 
 /// One step of it.
+#[expect(clippy::large_enum_variant, reason = "most steps are events")]
 pub(super) enum Step {
     /// The model is told something.
     Event(Event),
