@@ -37,7 +37,7 @@ use ledger::Gone;
 use listener::Watched;
 use observer_ebpf::loss;
 use snapshot::{Connection, Demo, Listener, Loss, Meta, ProbeCost, RECENT, SLOWEST, Snapshot};
-use thread::Threads;
+use thread::{Spent, Threads};
 
 /// How long a connection can be among the slowest.
 pub const SLOWEST_FOR_NS: u64 = 120_000_000_000;
@@ -93,6 +93,9 @@ impl Model {
             Event::Connection(record) => return Some(self.ended(connection::of(&record, false))),
             Event::Thread(key, entry) => self.threads.counted(key, &entry),
             Event::Task { pid, tid, task } => self.threads.looked_up(pid, tid, task),
+            Event::Activity { pid, tid, run_ns, ready_ns, doing } => {
+                self.threads.spent((pid, tid), Spent { run_ns, ready_ns }, doing);
+            }
             Event::ThreadsRead { time_ns } => self.threads.read(time_ns),
             Event::Host { netns, counters } => {
                 if self.hosts_gone.remove(&netns) {

@@ -88,6 +88,9 @@ impl Choice<'_> {
         if hook.name.starts_with("proc/") && !tasks::ids_are_the_hosts() {
             return Err(Refusal::ForeignIds);
         }
+        if hook.name.starts_with("proc/schedstat") && !tasks::has_times() {
+            return Err(Refusal::NotBuilt("CONFIG_SCHED_INFO"));
+        }
         let mut begun = Vec::new();
         for name in hook.programs.iter().copied() {
             if tried.attached.contains(name) {

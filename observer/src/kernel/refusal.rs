@@ -40,6 +40,8 @@ pub enum Refusal {
     Silent,
     /// Process ids here are those of a PID namespace, and the kernel's records hold the host's.
     ForeignIds,
+    /// This kernel was built without this option.
+    NotBuilt(&'static str),
     /// A capability is missing, or the kernel forbids it (lockdown, or a build without the feature).
     Forbidden(String),
     /// The verifier refused the program; the end of its log.
@@ -52,9 +54,11 @@ impl Refusal {
     /// What the person in front of the screen can do.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::MissingFields(_) | Self::NotInKernel(_) | Self::Parameters { .. } | Self::Silent => {
-                "another kernel; docs/kernels.md lists what each one offers"
-            }
+            Self::MissingFields(_)
+            | Self::NotInKernel(_)
+            | Self::NotBuilt(_)
+            | Self::Parameters { .. }
+            | Self::Silent => "another kernel; docs/kernels.md lists what each one offers",
             Self::NoTrampoline { .. } => {
                 "a kernel built with CONFIG_KPROBES and CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, as distributions do"
             }
@@ -98,6 +102,7 @@ impl fmt::Display for Refusal {
             }
             Self::Taken(by) => write!(f, "the program {by} counts the same event already"),
             Self::Silent => f.write_str("it attached, but stayed silent in the self-test"),
+            Self::NotBuilt(option) => write!(f, "this kernel was built without {option}"),
             Self::ForeignIds => f.write_str("/proc here is that of another PID namespace than the records'"),
             Self::Forbidden(text) => write!(f, "not permitted: {text}"),
             Self::Verifier(text) => write!(f, "refused by the verifier: {text}"),

@@ -262,7 +262,7 @@ impl Source {
         for (key, entry) in counted {
             sink(Event::Thread(key, entry));
             let task = tasks::read(key.pid, key.tid);
-            match task {
+            match &task {
                 None => {
                     self.maps.forget_thread(key);
                     if !tasks::exists(key.pid) {
@@ -274,7 +274,7 @@ impl Source {
                 }
             }
             looked_up.insert((key.pid, key.tid));
-            sink(Event::Task { pid: key.pid, tid: key.tid, task: task.map(|task| self.told(task)) });
+            self.tell(key.pid, key.tid, task, sink);
         }
         // Threads that were woken for nothing never show in the map: a herd's losers.
         for pid in self.holders.iter().copied().filter(|pid| !tasks::exists(*pid)).collect::<Vec<_>>() {
@@ -284,11 +284,11 @@ impl Source {
         let idle =
             self.holders.iter().flat_map(|pid| tasks::threads_of(*pid).into_iter().map(|tid| (*pid, tid)));
         for (pid, tid) in idle.filter(|ids| !looked_up.contains(ids)).take(MOST_TASKS) {
-            let task = tasks::read(pid, tid).map(|task| self.told(task));
+            let task = tasks::read(pid, tid);
             if task.is_some() {
                 alive.insert((pid, tid));
             }
-            sink(Event::Task { pid, tid, task });
+            self.tell(pid, tid, task, sink);
         }
         for (pid, tid) in self.alive.difference(&alive).copied().filter(|ids| !looked_up.contains(ids)) {
             sink(Event::Task { pid, tid, task: None });
@@ -296,9 +296,14 @@ impl Source {
         self.alive = alive;
     }
 
-    /// What the model is told of a thread: its name, and how often it slept if nobody else counts that.
-    fn told(&self, task: tasks::Task) -> (String, Option<u64>) {
-        (task.comm, (!self.counts_sleeps).then_some(task.voluntary_switches))
+    /// Tells of a thread: its name, how often it slept if nobody else counts that, and how it spends its time.
+    fn tell(&self, pid: u32, tid: u32, task: Option<tasks::Task>, sink: &mut impl FnMut(Event)) {
+        let activity = task.as_ref().and_then(|task| tasks::activity(pid, tid, task.runs));
+        let task = task.map(|task| (task.comm, (!self.counts_sleeps).then_some(task.voluntary_switches)));
+        sink(Event::Task { pid, tid, task });
+        if let Some(tasks::Activity { run_ns, ready_ns, doing }) = activity {
+            sink(Event::Activity { pid, tid, run_ns, ready_ns, doing });
+        }
     }
 
     /// Every watched listener once more, for somebody who begins to listen now.

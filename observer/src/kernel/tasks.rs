@@ -9,6 +9,72 @@ pub struct Task {
     pub comm: String,
     /// Times that it gave up the processor by itself, which a sleeping server thread does once per wake-up.
     pub voluntary_switches: u64,
+    /// It runs, or is ready and waits for a processor.
+    pub runs: bool,
+}
+
+/// How a thread spends its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// Nanoseconds that it ran.
+    pub run_ns: u64,
+    /// Nanoseconds that it was ready and waited for a processor.
+    pub ready_ns: u64,
+    /// The system call that it waits in, or `runs`; none where the kernel does not say.
+    pub doing: Option<String>,
+}
+
+/// How a thread spends its time; `None` when it is gone, or on a kernel without `CONFIG_SCHED_INFO`.
+pub fn activity(pid: u32, tid: u32, runs: bool) -> Option<Activity> {
+    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}")).ok();
+    let times = read("schedstat")?;
+    let mut times = times.split_whitespace().map_while(|word| word.parse().ok());
+    let (run_ns, ready_ns) = (times.next()?, times.next()?);
+    let doing = if runs { Some("runs".to_owned()) } else { read("syscall").and_then(|text| waits_in(&text)) };
+    Some(Activity { run_ns, ready_ns, doing })
+}
+
+/// System calls in which servers wait, by their numbers.
+const CALLS: &[(libc::c_long, &str)] = &[
+    (libc::SYS_accept, "accept"),
+    (libc::SYS_accept4, "accept4"),
+    (libc::SYS_clock_nanosleep, "clock_nanosleep"),
+    (libc::SYS_epoll_pwait, "epoll_pwait"),
+    (libc::SYS_epoll_pwait2, "epoll_pwait2"),
+    (libc::SYS_futex, "futex"),
+    (libc::SYS_io_uring_enter, "io_uring_enter"),
+    (libc::SYS_nanosleep, "nanosleep"),
+    (libc::SYS_ppoll, "ppoll"),
+    (libc::SYS_pselect6, "pselect6"),
+    (libc::SYS_read, "read"),
+    (libc::SYS_readv, "readv"),
+    (libc::SYS_recvfrom, "recvfrom"),
+    (libc::SYS_recvmsg, "recvmsg"),
+    (libc::SYS_sendfile, "sendfile"),
+    (libc::SYS_sendmsg, "sendmsg"),
+    (libc::SYS_sendto, "sendto"),
+    (libc::SYS_splice, "splice"),
+    (libc::SYS_wait4, "wait4"),
+    (libc::SYS_write, "write"),
+    (libc::SYS_writev, "writev"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_epoll_wait, "epoll_wait"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_poll, "poll"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_select, "select"),
+];
+
+/// What `/proc/PID/task/TID/syscall` says: a number with arguments, -1 outside of any call, or that it runs.
+fn waits_in(text: &str) -> Option<String> {
+    let number: libc::c_long = text.split_whitespace().next()?.parse().ok()?;
+    let name = CALLS.iter().find(|(call, _)| *call == number).map(|(_, name)| (*name).to_owned());
+    name.or_else(|| (number >= 0).then(|| format!("call {number}")))
+}
+
+/// Whether this kernel says how long threads run.
+pub fn has_times() -> bool {
+    fs::read_to_string("/proc/self/schedstat").is_ok()
 }
 
 /// Reads a thread; `None` when it is gone.
@@ -22,6 +88,7 @@ fn parse(status: &str) -> Option<Task> {
     Some(Task {
         comm: value("Name")?.trim().to_owned(),
         voluntary_switches: value("voluntary_ctxt_switches")?.trim().parse().ok()?,
+        runs: value("State").is_some_and(|state| state.trim().starts_with('R')),
     })
 }
 
@@ -58,10 +125,18 @@ mod tests {
 
     #[test]
     fn a_status_file_is_read() {
-        let status =
-            "Name:\trd-1\nUmask:\t0022\nvoluntary_ctxt_switches:\t42\nnonvoluntary_ctxt_switches:\t7\n";
-        assert_eq!(parse(status), Some(Task { comm: "rd-1".into(), voluntary_switches: 42 }));
+        let status = "Name:\trd-1\nUmask:\t0022\nState:\tR (running)\nvoluntary_ctxt_switches:\t42\nnonvoluntary_ctxt_switches:\t7\n";
+        assert_eq!(parse(status), Some(Task { comm: "rd-1".into(), voluntary_switches: 42, runs: true }));
         assert_eq!(parse("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn what_it_waits_in_has_a_name() {
+        assert_eq!(waits_in(&format!("{} 0x3 0x0", libc::SYS_accept4)).as_deref(), Some("accept4"));
+        assert_eq!(waits_in("9999 0x0").as_deref(), Some("call 9999"));
+        for text in ["-1 0x7f 0x7f", "running", ""] {
+            assert_eq!(waits_in(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -35,6 +35,19 @@ pub enum Event {
         /// Name, and voluntary context switches unless they come with [`Event::Thread`].
         task: Option<(String, Option<u64>)>,
     },
+    /// How a thread has spent its time so far, and what it does now.
+    Activity {
+        /// Process.
+        pid: u32,
+        /// Thread.
+        tid: u32,
+        /// Nanoseconds that it ran.
+        run_ns: u64,
+        /// Nanoseconds that it was ready and waited for a processor.
+        ready_ns: u64,
+        /// The system call that it waits in, or `runs`.
+        doing: Option<String>,
+    },
     /// All threads have been read.
     ThreadsRead {
         /// When.

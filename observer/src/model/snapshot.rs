@@ -257,6 +257,13 @@ pub struct Thread {
     /// Times it slept and was woken (voluntary context switches) since the observer first saw it; null when
     /// nothing tells.
     pub wakeups: Option<u64>,
+    /// Nanoseconds that it ran since the observer first saw it; null when nothing tells.
+    pub run_ns: Option<u64>,
+    /// Nanoseconds that it was ready and waited for a processor since then; null when nothing tells.
+    pub ready_ns: Option<u64>,
+    /// The system call that it waited in when it was last looked at, or `runs`; null when nothing tells. A sample, one a
+    /// second.
+    pub doing: Option<String>,
     /// It has exited.
     pub exited: bool,
     /// Its share of the accepts of its process's listeners, 0 to 1; null when there were none.
@@ -276,6 +283,10 @@ pub struct ThreadRates {
     pub writes: f64,
     /// Wake-ups; null when unknown.
     pub wakeups: Option<f64>,
+    /// Part of the time in which it ran, 0 to 1; null when unknown.
+    pub running: Option<f64>,
+    /// Part of the time in which it was ready and waited for a processor, 0 to 1; null when unknown.
+    pub ready: Option<f64>,
 }
 
 /// Counters of one network namespace since the observer first read them; the `host` line. On loopback they count both

@@ -20,6 +20,16 @@ struct Totals {
     reads: u64,
     writes: u64,
     wakeups: Option<u64>,
+    spent: Option<Spent>,
+}
+
+/// How a thread has spent its time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Spent {
+    /// Nanoseconds that it ran.
+    pub(super) run_ns: u64,
+    /// Nanoseconds that it was ready and waited for a processor.
+    pub(super) ready_ns: u64,
 }
 
 /// One thread.
@@ -35,6 +45,9 @@ struct Known {
     switches: Option<(u64, u64)>,
     /// The same, counted by a probe from its first deed on.
     sleeps: Option<u64>,
+    /// When it was first seen, and now.
+    spent: Option<(Spent, Spent)>,
+    doing: Option<String>,
     exited: bool,
     past: VecDeque<Totals>,
 }
@@ -66,7 +79,8 @@ impl Threads {
             }
         }
         let known = self.known.entry(ids).or_default();
-        if known.comm.is_empty() {
+        // What /proc said before its first deed may be the name of whoever made it.
+        if known.comm.is_empty() || known.accepts + known.reads + known.writes == 0 {
             known.comm = connection::name(&entry.comm);
         }
         known.accepts = entry.accepts;
@@ -91,6 +105,13 @@ impl Threads {
                 known.switches = switches.map(|now| (known.switches.map_or(now, |(first, _)| first), now));
             }
         }
+    }
+
+    /// Takes over how a thread has spent its time, and what it does now.
+    pub(super) fn spent(&mut self, ids: (u32, u32), now: Spent, doing: Option<String>) {
+        let known = self.known.entry(ids).or_default();
+        known.spent = Some((known.spent.map_or(now, |(first, _)| first), now));
+        known.doing = doing;
     }
 
     /// All threads have been read at this time: that is an instant to take rates between.
@@ -138,6 +159,7 @@ impl Known {
             reads: self.reads,
             writes: self.writes,
             wakeups: self.wakeups(),
+            spent: self.spent.map(|(_, now)| now),
         }
     }
 
@@ -153,6 +175,9 @@ impl Known {
             bytes_read: self.bytes_read,
             bytes_written: self.bytes_written,
             wakeups: self.wakeups(),
+            run_ns: self.spent.map(|(first, now)| now.run_ns.saturating_sub(first.run_ns)),
+            ready_ns: self.spent.map(|(first, now)| now.ready_ns.saturating_sub(first.ready_ns)),
+            doing: self.doing.clone().filter(|_| !self.exited),
             exited: self.exited,
             accept_share: (accepts_of_process > 0).then(|| self.accepts as f64 / accepts_of_process as f64),
             rates: match (self.past.front(), self.past.back()) {
@@ -174,6 +199,8 @@ fn rates(first: &Totals, last: &Totals) -> ThreadRates {
         reads: rate(first.reads, last.reads),
         writes: rate(first.writes, last.writes),
         wakeups: first.wakeups.zip(last.wakeups).map(|(from, to)| rate(from, to)),
+        running: first.spent.zip(last.spent).map(|(from, to)| rate(from.run_ns, to.run_ns) / 1e9),
+        ready: first.spent.zip(last.spent).map(|(from, to)| rate(from.ready_ns, to.ready_ns) / 1e9),
     }
 }
 

@@ -161,6 +161,7 @@ impl Seen<'_> {
             ("close", ended(|one| one.end == End::Fin)),
             ("synack_retransmit", on(narrow).is_some_and(|listener| listener.synack_retransmits > 0)),
             ("drop", refused),
+            ("activity", self.snapshot.threads.iter().any(|thread| thread.run_ns > Some(0))),
             ("wakeups", self.snapshot.threads.iter().any(|thread| thread.wakeups > Some(0))),
         ]
         .into_iter()

@@ -192,6 +192,11 @@ const HELP: Help = Help {
           that chance alone explains. ≈ inside it: noise, do not chase it. ! outside: look.",
         ),
         (
+            "NOW, RUNS",
+            "The system call that it waited in when last looked at, once a second, and the part of the last second in which it \
+          ran. A thread that waits in accept4 or epoll_wait is free; one that runs, or waits in write, is not.",
+        ),
+        (
             "WK/ACC",
             "Wake-ups per accept since the last change: how often the thread slept and was woken (voluntary \
           context switches). Far above 1 is a thundering herd: woken to find that another was faster.",

@@ -98,6 +98,9 @@ pub(crate) struct Thread {
     pub(crate) bytes_read: u64,
     pub(crate) bytes_written: u64,
     pub(crate) wakeups: Option<u64>,
+    pub(crate) run_ns: Option<u64>,
+    pub(crate) ready_ns: Option<u64>,
+    pub(crate) doing: Option<String>,
 }
 
 /// A `ledger` line.

@@ -50,6 +50,13 @@ impl Acceptor {
         count.and_then(|count| count.trim().parse().ok()).expect("a count")
     }
 
+    /// The scheduler's own account: ran, and was ready and waited for a processor.
+    fn spent(&self) -> [u64; 2] {
+        let text = fs::read_to_string(format!("/proc/self/task/{}/schedstat", self.tid)).expect("its times");
+        let mut words = text.split_whitespace().map(|word| word.parse().expect("nanoseconds"));
+        [words.next().expect("run time"), words.next().expect("delay")]
+    }
+
     /// What the observer said last.
     fn observed(&self, lines: &Lines) -> Option<Thread> {
         lines.of::<Thread>("thread").into_iter().rfind(|line| line.tid == self.tid)
@@ -84,20 +91,31 @@ fn each_sleep_is_counted(hook: Option<&str>) {
         let settled = |lines: &Lines| acceptors.iter().all(|one| one.observed(lines).is_some());
         observer.wait_for("a line of each acceptor", settled);
         let before: Vec<u64> = acceptors.iter().map(Acceptor::slept).collect();
+        let spent_before: Vec<[u64; 2]> = acceptors.iter().map(Acceptor::spent).collect();
         // They sleep, so any reading after this shows these counts; there is one a second.
         let then = waiting::now_ns() + 2_000_000_000;
         observer.wait_for("lines of two seconds later", |lines| {
             lines.0.iter().any(|line| line["type"] == "loss" && line["time_ns"].as_u64() > Some(then))
         });
-        let seen_before: Vec<u64> =
-            acceptors.iter().filter_map(|one| one.observed(&observer)?.wakeups).collect();
+        let seen_before: Vec<Thread> = acceptors.iter().filter_map(|one| one.observed(&observer)).collect();
+        assert!(seen_before.iter().all(|one| one.doing.as_deref() == Some("accept4")), "{seen_before:?}");
         accept(ACCEPTS);
         let woken: Vec<u64> =
             acceptors.iter().zip(&before).map(|(one, before)| one.slept() - before).collect();
         observer.wait_for("the scheduler's counts", |lines| {
             let seen = acceptors.iter().filter_map(|one| one.observed(lines)?.wakeups);
-            seen.zip(&seen_before).map(|(now, before)| now - before).eq(woken.iter().copied())
+            let before = seen_before.iter().filter_map(|one| one.wakeups);
+            seen.zip(before).map(|(now, before)| now - before).eq(woken.iter().copied())
         });
+        // The last line of each is of the same instant: nobody has run since.
+        for ((one, seen_before), spent_before) in acceptors.iter().zip(&seen_before).zip(&spent_before) {
+            let seen = one.observed(&observer).expect("its line");
+            let since =
+                |now: Option<u64>, before: Option<u64>| now.zip(before).map(|(now, before)| now - before);
+            let ours = [since(seen.run_ns, seen_before.run_ns), since(seen.ready_ns, seen_before.ready_ns)];
+            let now = one.spent();
+            assert_eq!(ours, [Some(now[0] - spent_before[0]), Some(now[1] - spent_before[1])], "{seen:?}");
+        }
         assert!(woken.iter().sum::<u64>() >= ACCEPTS, "each accept wakes somebody: {woken:?}");
         Acceptor::end(acceptors, &server);
         observer.finish();

@@ -76,7 +76,15 @@ impl Scene {
     /// Adds a thread and returns its position.
     pub(crate) fn thread(&mut self, pid: u32, tid: u32, comm: &str, role: &str) -> usize {
         let (comm, role) = (comm.to_owned(), role.to_owned());
-        self.threads.push(Thread { pid, tid, comm, role, wakeups: Some(0), ..Thread::default() });
+        self.threads.push(Thread {
+            pid,
+            tid,
+            comm,
+            role,
+            wakeups: Some(0),
+            doing: Some("epoll_wait".into()),
+            ..Thread::default()
+        });
         self.threads.len() - 1
     }
 
@@ -179,7 +187,7 @@ impl Scene {
     pub(crate) fn tick(&mut self) -> Snapshot {
         self.time_ns += TICK_NS;
         for thread in &mut self.threads {
-            thread.rates = ThreadRates { wakeups: Some(0.0), ..ThreadRates::default() };
+            thread.rates = ThreadRates { wakeups: Some(0.0), running: Some(0.25), ..ThreadRates::default() };
         }
         for index in 0..self.sources.len() {
             self.advance(index);

@@ -319,4 +319,15 @@ pub static SIGNALS: &[Signal] = &[
         essential: false,
         without: "no wake-ups per accept",
     },
+    Signal {
+        name: "activity",
+        what: "how long a server thread ran and waited for a processor, and what it waits in",
+        hooks: &[Hook {
+            name: "proc/schedstat+syscall",
+            programs: &[],
+            blind: Some("what it waited in between two readings, one a second"),
+        }],
+        essential: false,
+        without: "not known whether a thread works or waits",
+    },
 ];

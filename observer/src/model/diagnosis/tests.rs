@@ -24,7 +24,8 @@ pub(super) fn listener(cookie: u64, limit: u32, accept_queue: u32) -> Listener {
 
 /// A thread of process 1 that has accepted, and does so much per second.
 pub(super) fn thread(tid: u32, accepts: f64, reads: f64, wakeups: f64) -> Thread {
-    let rates = ThreadRates { accepts, reads, writes: reads, wakeups: Some(wakeups) };
+    let rates =
+        ThreadRates { accepts, reads, writes: reads, wakeups: Some(wakeups), ..ThreadRates::default() };
     let (comm, role) = (format!("t{tid}"), "acceptor+reader+writer".to_owned());
     Thread { pid: 1, tid, comm, role, accepts: 1, rates, ..Thread::default() }
 }

@@ -14,6 +14,8 @@ pub(super) enum Id {
     Thread,
     Process,
     Role,
+    Now,
+    Running,
     Accepts,
     Share,
     ShareBar,
@@ -31,6 +33,8 @@ pub(super) const COLUMNS: &[Column<Id>] = &[
     left(Id::Thread, "THREAD", 0, 0),
     left(Id::Process, "PROCESS", 8, 110),
     left(Id::Role, "ROLE", 15, 0),
+    left(Id::Now, "NOW", 12, 110),
+    right(Id::Running, "RUNS", 6, 110),
     right(Id::Accepts, "ACC/s", 6, 0),
     right(Id::Share, "SHARE", 6, 0),
     left(Id::ShareBar, "", 16, 150),
@@ -71,6 +75,11 @@ pub(super) fn draw(
             }
             Id::Process => (thread.pid.to_string(), styles.dim),
             Id::Role => (short_role(&thread.role), quiet(thread.role != "idle")),
+            Id::Now => (thread.doing.clone().unwrap_or_else(|| "-".to_owned()), styles.dim),
+            Id::Running => match thread.rates.running {
+                Some(part) => (figures::percent(part), quiet(part >= 0.005)),
+                None => ("-".to_owned(), styles.dim),
+            },
             Id::Accepts => (figures::rate(thread.rates.accepts), quiet(thread.rates.accepts > 0.0)),
             Id::Share => match share {
                 Some(share) => (figures::percent(share), quiet(share > 0.0)),
