@@ -41,7 +41,9 @@ fn the_bundled_recording_shows_all_five_patterns_and_balanced_books() {
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "`cargo xtask demo --record` makes it anew");
     let lines = lines(&run.stdout);
     assert_eq!(lines[0]["type"], "meta");
-    let changes: Vec<&str> = lines.iter().filter_map(|line| line["change"].as_str()).collect();
+    let changes = lines.iter().filter_map(|line| line["change"].as_str());
+    // That the load began is in it or not, by which of the two was there first.
+    let changes: Vec<&str> = changes.filter(|change| change.starts_with("pattern ")).collect();
     let expected = [
         "pattern single-thread → acceptor-readers",
         "pattern acceptor-readers → acceptor-workers",
