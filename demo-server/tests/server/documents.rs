@@ -1,11 +1,16 @@
 //! The pages of `docs/patterns/`, one for each row of the table, made of the row and of what its file says.
 //!
-//! `UPDATE_PATTERNS=1 cargo test -p demo-server --test server documents` writes them anew.
+//! `UPDATE_PATTERNS=1 cargo test -p demo-server --test server documents` writes them anew. The capture in each comes
+//! from `observer/tests/captures.rs` and is kept as it is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use demo_server::pattern::{PATTERNS, Pattern};
+
+/// Between these is a page's capture; `observer/tests/captures.rs` looks for the same.
+const CAPTURE: &str = "<!-- capture of one run -->\n";
+const END: &str = "<!-- end of the capture -->\n";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -21,7 +26,12 @@ fn head(pattern: &Pattern) -> String {
     text.join("\n").replace("[`", "`").replace("`]", "`")
 }
 
-fn page(pattern: &Pattern) -> String {
+/// What is captured in a page.
+fn captured(page: &str) -> Option<&str> {
+    Some(page.split_once(CAPTURE)?.1.split_once(END)?.0)
+}
+
+fn page(pattern: &Pattern, capture: &str) -> String {
     let Pattern { id, title, line, real_users, when, cost, watch, .. } = pattern;
     let number = pattern.number.map(|number| format!(", number {number} of the course")).unwrap_or_default();
     let head = head(pattern);
@@ -36,13 +46,16 @@ fn page(pattern: &Pattern) -> String {
          ```console\n\
          $ demo-server serve --pattern {id} --listen 127.0.0.1:8080 --load steady,duration=1m &\n\
          # observer --port 8080\n\
-         ```\n"
+         ```\n\n\
+         ## What the observer shows\n\n\
+         {CAPTURE}{capture}{END}"
     )
 }
 
 fn index() -> String {
     let mut text = "# Execution patterns\n\n\
-        Written by a test from the table in `demo-server/src/pattern.rs`; `demo-server patterns` lists them too.\n\n\
+        Written by a test from the table in `demo-server/src/pattern.rs`; `demo-server patterns` lists them too. Each \
+        page has a picture of the threads and queues, and a capture of what the observer shows.\n\n\
         | | pattern | what it does | listeners |\n|---|---|---|---|\n"
         .to_owned();
     for pattern in PATTERNS {
@@ -57,8 +70,15 @@ fn index() -> String {
 #[test]
 fn the_pages_say_what_the_table_says() {
     let directory = root().join("docs/patterns");
-    let mut pages: Vec<_> =
-        PATTERNS.iter().map(|pattern| (format!("{}.md", pattern.id), page(pattern))).collect();
+    let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
+    let mut pages: Vec<_> = PATTERNS
+        .iter()
+        .map(|pattern| {
+            let name = format!("{}.md", pattern.id);
+            let text = page(pattern, captured(&read(&name)).unwrap_or_default());
+            (name, text)
+        })
+        .collect();
     pages.push(("README.md".to_owned(), index()));
     if std::env::var_os("UPDATE_PATTERNS").is_some() {
         fs::create_dir_all(&directory).unwrap();
@@ -67,8 +87,10 @@ fn the_pages_say_what_the_table_says() {
         }
     }
     for (name, text) in &pages {
-        let found = fs::read_to_string(directory.join(name)).unwrap_or_default();
-        assert!(found == *text, "docs/patterns/{name} is not up to date; UPDATE_PATTERNS=1 writes it anew");
+        assert!(
+            read(name) == *text,
+            "docs/patterns/{name} is not up to date; UPDATE_PATTERNS=1 writes it anew"
+        );
     }
     let files = fs::read_dir(&directory).unwrap().count();
     assert_eq!(files, pages.len(), "docs/patterns holds a page of a pattern that is none");
