@@ -33,7 +33,7 @@ fn stalls(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     }
     let sentence = format!(
         "{} requests came in two parts with about 40 ms in between in the last {}, as long as the kernel delays an ACK, and \
-         {} ACKs were delayed: the clients' Nagle waits for them.",
+         {} ACKs were delayed: that is how it looks when the clients' Nagle waits for them.",
         figures::count(stalls),
         figures::duration(facts.window_ns),
         figures::count(delayed),
@@ -67,7 +67,7 @@ mod tests {
             found(&RULE, before(), state(38, 40, 39)),
             [
                 "38 requests came in two parts with about 40 ms in between in the last 2.00 s, as long as the kernel delays an \
-              ACK, and 39 ACKs were delayed: the clients' Nagle waits for them."
+              ACK, and 39 ACKs were delayed: that is how it looks when the clients' Nagle waits for them."
             ]
         );
         assert_eq!(found(&RULE, before(), state(9, 9, 9)).len(), 0, "few");
