@@ -63,6 +63,9 @@ macro_rules! kernel_fields {
             PT_REGS_ARGUMENT_1 = pt_regs.di;
             TCP_COPIED_SEQ = tcp_sock.copied_seq;
             TCP_RCV_NXT = tcp_sock.rcv_nxt;
+            TCP_SND_UNA = tcp_sock.snd_una;
+            TCP_SND_WND = tcp_sock.snd_wnd;
+            TCP_WRITE_SEQ = tcp_sock.write_seq;
             MPTCP_FIRST = mptcp_sock.first;
             NET_IPV4 = net.ipv4;
             NET_CORE = net.core;

@@ -32,8 +32,10 @@ pub const ACCEPT_UNRESOLVED: u32 = 8;
 pub const MAXIMUM_CONTENDED: u32 = 9;
 /// The request of a connection was gone before it could tell a handshake from a cookie.
 pub const HANDSHAKE_UNSETTLED: u32 = 10;
+/// The map of closed windows was full.
+pub const WINDOWS_FULL: u32 = 11;
 /// Number of counters.
-pub const COUNTERS: u32 = 11;
+pub const COUNTERS: u32 = 12;
 
 /// Name and meaning of every loss, at its index. Index 0 is not a loss but what the losses are measured against.
 pub const TABLE: [Loss; COUNTERS as usize] = [
@@ -80,6 +82,11 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
         name: "handshake_unsettled",
         meaning: "connections of which it is not known whether they came by a handshake or by a cookie: they were \
                   accepted before their request could be read",
+    },
+    Loss {
+        name: "windows_full",
+        meaning: "probes of closed windows whose connections were not counted because the map was full; more are closed \
+                  than the figures say",
     },
 ];
 

@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use observer_ebpf::{
     loss,
-    record::{COMM, Connection, ListenerEntry, ThreadEntry, ThreadKey},
+    record::{COMM, ClosedWindow, Connection, ListenerEntry, ThreadEntry, ThreadKey},
 };
 
 /// A connection between its SYN_RECV → ESTABLISHED and its listener's `sk_data_ready`, which follows in the same
@@ -27,6 +27,11 @@ pub(crate) static LISTENERS: HashMap<u64, ListenerEntry> = HashMap::with_max_ent
 /// counters still count its arrival.
 #[map]
 pub(crate) static CONNECTIONS: HashMap<u64, Connection> = HashMap::with_max_entries(65536, 0);
+
+/// Connections whose peer's window was closed when it was last looked at, by address of their `struct sock`. Full: not
+/// counted as closed, counted as lost.
+#[map]
+pub(crate) static CLOSED_WINDOWS: HashMap<u64, ClosedWindow> = HashMap::with_max_entries(4096, 0);
 
 /// Threads. Full: their activity is not counted, and counted as lost.
 #[map]

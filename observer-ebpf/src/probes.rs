@@ -5,6 +5,7 @@ mod accept;
 mod accept_late;
 mod accept_unseen;
 mod arrival;
+mod closed_window;
 mod cookie;
 mod data;
 mod data_ready;

@@ -6,10 +6,12 @@
 mod connection;
 mod listener;
 mod thread;
+mod window;
 
 pub use connection::{Connection, NAMED_THREADS};
 pub use listener::{ListenerCounters, ListenerEntry, ListenerEvent, ListenerIdentity, Sample};
 pub use thread::{ThreadEntry, ThreadKey, UNCOUNTED};
+pub use window::ClosedWindow;
 
 /// Length of a task's name in the kernel (`TASK_COMM_LEN`).
 pub const COMM: usize = 16;

@@ -9,6 +9,7 @@
 //! - [`probes`]: the attached programs
 //! - [`maps`]: typed reading of the maps
 //! - [`privilege`]: which capabilities there are, and which are missing
+//! - `windows`: connections whose peer takes nothing
 //! - [`host`], [`namespaces`]: the kernel's own counters, per network namespace, and through whom they are read
 //! - [`tasks`], [`processor`]: threads in /proc, and the processor time of processes
 //! - [`log`]: what the programs log, when asked for
@@ -29,3 +30,4 @@ pub mod processor;
 pub mod refusal;
 pub mod source;
 pub mod tasks;
+mod windows;

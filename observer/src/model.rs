@@ -114,6 +114,12 @@ impl Model {
             Event::HostGone { netns } => {
                 self.hosts_gone.insert(netns);
             }
+            Event::ClosedWindows(closed) => {
+                for (cookie, watched) in &mut self.listeners {
+                    let here = closed.iter().find(|windows| windows.listener == *cookie);
+                    watched.windows(here.copied().unwrap_or_default());
+                }
+            }
             Event::Unrecorded(count) => self.delivered = self.delivered.saturating_add(count),
             Event::Loss(counters) => self.counters = Some(counters),
             Event::Probes(probes) => self.probes = probes,

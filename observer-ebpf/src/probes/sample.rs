@@ -19,7 +19,22 @@ use crate::{
 
 #[raw_tracepoint(tracepoint = "sys_enter")]
 fn sample_queues(ctx: RawTracePointContext) -> i32 {
-    let cookies: [u64; 12] = [
+    for cookie in arguments(&ctx) {
+        if cookie != 0
+            && let Some(entry) = LISTENERS.get_ptr_mut(cookie)
+            && unsafe { (*entry).identity.destroyed_ns } == 0
+            && sample(cookie, entry).is_none()
+        {
+            lost(loss::RING_SAMPLE);
+        }
+    }
+    0
+}
+
+/// What userspace passes to a program that it runs on demand; 0 where there is no more.
+#[inline(always)]
+pub(super) fn arguments(ctx: &RawTracePointContext) -> [u64; 12] {
+    [
         ctx.arg(0),
         ctx.arg(1),
         ctx.arg(2),
@@ -32,17 +47,7 @@ fn sample_queues(ctx: RawTracePointContext) -> i32 {
         ctx.arg(9),
         ctx.arg(10),
         ctx.arg(11),
-    ];
-    for cookie in cookies {
-        if cookie != 0
-            && let Some(entry) = LISTENERS.get_ptr_mut(cookie)
-            && unsafe { (*entry).identity.destroyed_ns } == 0
-            && sample(cookie, entry).is_none()
-        {
-            lost(loss::RING_SAMPLE);
-        }
-    }
-    0
+    ]
 }
 
 /// `None` when the ring of samples is full.

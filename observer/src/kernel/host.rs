@@ -25,6 +25,7 @@ pub fn read(pid: u32) -> Option<HostCounters> {
         embryonic_resets: of(&extended, "EmbryonicRsts"),
         deferred_acks: of(&extended, "TCPDeferAcceptDrop"),
         delayed_acks: of(&extended, "DelayedACKs"),
+        window_probes: of(&extended, "TCPWinProbe"),
     })
 }
 

@@ -7,7 +7,7 @@ use aya::{
 };
 use observer_ebpf::{
     Plain, loss,
-    record::{Connection, ListenerEntry, ThreadEntry, ThreadKey},
+    record::{ClosedWindow, Connection, ListenerEntry, ThreadEntry, ThreadKey},
 };
 
 /// A type of the contract between the halves, in aya's terms.
@@ -33,6 +33,7 @@ pub struct Maps {
     listeners: HashMap<MapData, u64, Wire<ListenerEntry>>,
     threads: HashMap<MapData, Wire<ThreadKey>, Wire<ThreadEntry>>,
     connections: HashMap<MapData, u64, Wire<Connection>>,
+    windows: HashMap<MapData, u64, Wire<ClosedWindow>>,
     servers: HashMap<MapData, u32, u8>,
     counters: PerCpuArray<MapData, u64>,
 }
@@ -48,6 +49,7 @@ impl Maps {
             listeners: take("LISTENERS")?.try_into().context("map LISTENERS")?,
             threads: take("THREADS")?.try_into().context("map THREADS")?,
             connections: take("CONNECTIONS")?.try_into().context("map CONNECTIONS")?,
+            windows: take("CLOSED_WINDOWS")?.try_into().context("map CLOSED_WINDOWS")?,
             servers: take("SERVERS")?.try_into().context("map SERVERS")?,
             counters: take("COUNTERS")?.try_into().context("map COUNTERS")?,
         })
@@ -87,6 +89,26 @@ impl Maps {
     /// Connections that are open now.
     pub fn connections(&self) -> impl Iterator<Item = Connection> {
         self.connections.iter().filter_map(Result::ok).map(|(_, connection)| connection.0)
+    }
+
+    /// Sockets of the connections that are open now.
+    pub fn connection_socks(&self) -> impl Iterator<Item = u64> {
+        self.connections.keys().filter_map(Result::ok)
+    }
+
+    /// Sockets whose peer's window was closed when it was last looked at.
+    pub fn closed_windows(&self) -> impl Iterator<Item = u64> {
+        self.windows.keys().filter_map(Result::ok)
+    }
+
+    /// What the last look at such a socket found.
+    pub fn closed_window(&self, sock: u64) -> Option<ClosedWindow> {
+        self.windows.get(&sock, 0).ok().map(|window| window.0)
+    }
+
+    /// Forgets a window that is open again.
+    pub fn forget_window(&mut self, sock: u64) {
+        let _ = self.windows.remove(&sock);
     }
 
     /// The counters of [`loss`], summed over the processors.

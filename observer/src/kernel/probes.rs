@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use aya::{Btf as AyaBtf, Ebpf, Endianness, programs::Iter};
+use aya::{
+    Btf as AyaBtf, Ebpf, Endianness,
+    programs::{Iter, RawTracePoint, RawTracePointRunOptions, TestRun as _},
+};
 
 use super::{
     choice::{Choice, Chosen, Outcome, unusable},
@@ -114,8 +117,17 @@ impl Probes {
 
     /// Whether programs give a signal; otherwise userspace reads it, or nobody.
     pub fn has_programs(&self, signal: &str) -> bool {
+        !self.programs(signal).is_empty()
+    }
+
+    /// Whether this program is one of those that give a signal.
+    pub fn has_program(&self, signal: &str, program: &str) -> bool {
+        self.programs(signal).contains(&program)
+    }
+
+    fn programs(&self, signal: &str) -> &'static [&'static str] {
         let outcome = self.outcomes.iter().find(|outcome| outcome.signal.name == signal);
-        outcome.and_then(|outcome| outcome.hook).is_some_and(|hook| !hook.programs.is_empty())
+        outcome.and_then(|outcome| outcome.hook).map_or(&[], |hook| hook.programs)
     }
 
     /// What a program cost so far, from its descriptor's fdinfo; `None` if it is not loaded.
@@ -133,6 +145,19 @@ impl Probes {
             run_time_ns: value("run_time_ns").filter(|_| runs.is_some()),
             recursion_misses: value("recursion_misses").unwrap_or(0),
         })
+    }
+
+    /// Runs a program on demand, which takes at most twelve arguments. A run that fails changes nothing.
+    pub fn run(&mut self, name: &str, arguments: &[u64]) {
+        let mut options = RawTracePointRunOptions::new();
+        for (to, argument) in options.args.iter_mut().zip(arguments) {
+            *to = *argument;
+        }
+        if let Some(program) = self.ebpf.program_mut(name)
+            && let Ok(program) = TryInto::<&mut RawTracePoint>::try_into(program)
+        {
+            let _ = program.test_run(options);
+        }
     }
 
     /// Runs the iterators over open files: the first registers the listeners that exist, the second their connections.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
-use aya::programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _};
 use observer_ebpf::loss;
 use observer_ebpf::plain::decode;
 use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample, UNCOUNTED, kind};
@@ -16,11 +15,12 @@ use super::{
     plan::PROGRAMS,
     probes::{Options, Probes},
     tasks,
+    windows::Windows,
 };
 use crate::model::{event::Event, snapshot::ProbeCost};
 
-/// Listeners that one run of the sampler takes: a raw tracepoint has at most twelve arguments.
-const PER_RUN: usize = 12;
+/// What one run on demand takes: a raw tracepoint has at most twelve arguments.
+pub(super) const PER_RUN: usize = 12;
 /// Most threads that are looked up in /proc at one time.
 const MOST_TASKS: usize = 2048;
 
@@ -50,6 +50,7 @@ pub struct Source {
     /// Listeners that are sampled, by cookie.
     listeners: BTreeMap<u64, Activity>,
     namespaces: Namespaces,
+    windows: Windows,
     /// Processes that hold listeners.
     holders: BTreeSet<u32>,
     /// Threads that were alive at the last look, by process and thread id.
@@ -81,6 +82,7 @@ impl Source {
             maps,
             listeners: BTreeMap::new(),
             namespaces: Namespaces::default(),
+            windows: Windows::default(),
             holders: BTreeSet::new(),
             alive: BTreeSet::new(),
             ports: options.filters.ports.clone(),
@@ -176,13 +178,20 @@ impl Source {
     }
 
     /// Reads what is cheap and changes at every moment: queue depths, histograms of listeners at which something
-    /// happens, the kernel's own counters, losses.
+    /// happens, closed windows, the kernel's own counters, losses.
     pub fn tick(&mut self, sink: &mut impl FnMut(Event)) -> Result<()> {
         let cookies: Vec<u64> = self.listeners.keys().copied().collect();
         for cookies in cookies.chunks(PER_RUN) {
             self.sample(cookies, sink);
         }
-        self.namespaces.read(sink);
+        let mut window_probes = 0;
+        self.namespaces.read(&mut |event| {
+            if let Event::Host { counters, .. } = &event {
+                window_probes += counters.window_probes;
+            }
+            sink(event);
+        });
+        self.windows.look(window_probes, &mut self.probes, &mut self.maps, sink);
         let counters = self.maps.counters()?;
         if counters[loss::RING_LISTENER as usize] != self.lost_notices {
             self.lost_notices = counters[loss::RING_LISTENER as usize];
@@ -204,16 +213,8 @@ impl Source {
     }
 
     fn sample(&mut self, cookies: &[u64], sink: &mut impl FnMut(Event)) {
-        let mut options = RawTracePointRunOptions::new();
-        for (argument, cookie) in options.args.iter_mut().zip(cookies) {
-            *argument = *cookie;
-        }
-        if let Some(program) = self.probes.ebpf.program_mut("sample_queues")
-            && let Ok(program) = TryInto::<&mut RawTracePoint>::try_into(program)
-        {
-            // A run that fails leaves no samples; the figures then carry the time of the last one.
-            let _ = program.test_run(options);
-        }
+        // A run that fails leaves no samples; the figures then carry the time of the last one.
+        self.probes.run("sample_queues", cookies);
         let (mut active, mut unselected) = (Vec::new(), Vec::new());
         while let Some(item) = self.maps.samples.next() {
             if let Some(sample) = decode::<Sample>(&item) {

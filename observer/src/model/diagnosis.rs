@@ -24,6 +24,7 @@ mod exclusive_pile_up;
 mod load_generator_limit;
 mod ring_hides_queue;
 mod shard_stuck;
+mod slow_reader;
 mod stranded_queue;
 mod syn_flood_cookies;
 mod syn_flood_refused;
@@ -46,6 +47,7 @@ pub static RULES: &[Rule] = &[
     clients_gave_up::RULE,
     backlog_clamped::RULE,
     backlog_default::RULE,
+    slow_reader::RULE,
     delayed_ack_stall::RULE,
     syn_flood_cookies::RULE,
     thundering_herd::RULE,
@@ -88,8 +90,7 @@ impl Need {
         let filters = &meta.filters;
         match self {
             Self::Signal(name) => {
-                let there = meta.signals.get(name).is_some_and(Option::is_some);
-                (!there).then(|| format!("signal {name} unavailable"))
+                (!meta.has(name)).then(|| format!("signal {name} unavailable"))
             }
             Self::Rings => {
                 let hook = meta.signals.get("accept").and_then(Option::as_deref).unwrap_or_default();

@@ -65,6 +65,8 @@ pub enum Event {
         /// Inode number of the namespace.
         netns: u32,
     },
+    /// Listeners with connections whose peer's window is closed; the others have none.
+    ClosedWindows(Vec<ClosedWindows>),
     /// So many connections ended, and that is all that a recording tells of them.
     Unrecorded(u64),
     /// Loss counters of the kernel half.
@@ -81,6 +83,19 @@ fn as_many_as_there_were<'de, const N: usize, D: Deserializer<'de>>(from: D) -> 
     let there = Vec::<u64>::deserialize(from)?;
     counters.iter_mut().zip(there).for_each(|(counter, count)| *counter = count);
     Ok(counters)
+}
+
+/// A listener's connections whose peer's window is closed while data waits for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedWindows {
+    /// Cookie of the listener.
+    pub listener: u64,
+    /// So many connections.
+    pub connections: u64,
+    /// Bytes in their send queues.
+    pub bytes: u64,
+    /// The peer of one of them has taken nothing since, at least.
+    pub since_ns: u64,
 }
 
 /// Counters of `/proc/PID/net/netstat` and `snmp` since the namespace was made. On loopback they count both ends of a
@@ -115,4 +130,6 @@ pub struct HostCounters {
     pub deferred_acks: u64,
     /// `LINUX_MIB_DELAYEDACKS`: ACKs that were sent late because there was no data to send them with.
     pub delayed_acks: u64,
+    /// `LINUX_MIB_TCPWINPROBE`: probes of a closed window.
+    pub window_probes: u64,
 }

@@ -68,6 +68,7 @@ impl Host {
             embryonic_resets: self.since(|counters| counters.embryonic_resets),
             deferred_acks: self.since(|counters| counters.deferred_acks),
             delayed_acks: self.since(|counters| counters.delayed_acks),
+            window_probes: self.since(|counters| counters.window_probes),
         }
     }
 

@@ -7,6 +7,7 @@ use observer_ebpf::record::{ListenerEntry, ListenerIdentity, Sample, stage};
 use super::{
     connection,
     drops::{Refused, Telling},
+    event::ClosedWindows,
     histogram::Histogram,
     host::Host,
     snapshot::{Listener, Meta, Rates, State},
@@ -43,6 +44,7 @@ pub(super) struct Watched {
     /// Refused so far when the namespace's counters were first read; what came before has no known cause.
     refused_before_host: Option<u64>,
     past: VecDeque<Totals>,
+    windows: ClosedWindows,
     closed_ns: Option<u64>,
     /// When it was first seen not to listen any more, though its socket is there: after shutdown(2).
     shut_ns: Option<u64>,
@@ -65,6 +67,7 @@ impl Watched {
             interval: Arc::default(),
             refused_before_host: host_known.then_some(0),
             past: VecDeque::new(),
+            windows: ClosedWindows::default(),
             closed_ns: None,
             shut_ns: None,
             disowned: false,
@@ -166,6 +169,11 @@ impl Watched {
         self.sample = Some(*sample);
     }
 
+    /// Takes over its closed windows.
+    pub(super) fn windows(&mut self, closed: ClosedWindows) {
+        self.windows = closed;
+    }
+
     /// Notes that the namespace's counters are known from now on.
     pub(super) fn host_known(&mut self) {
         if self.refused_before_host.is_none() && self.sample.is_some() {
@@ -250,6 +258,7 @@ impl Watched {
         let others = refused_here.saturating_sub(refused.most());
         let causes = refused.causes(telling, self.refused_before_host, others, host);
         let between = causes.overflows;
+        let told = meta.has("closed_window");
         let listener = Listener {
             cookie: identity.cookie,
             addr: self.place().1.to_string(),
@@ -289,6 +298,9 @@ impl Watched {
             unread: counters.unread.max(0) as u64,
             pauses: counters.pauses,
             pauses_as_delayed_ack: counters.pauses_as_delayed_ack,
+            closed_windows: told.then_some(self.windows.connections),
+            closed_window_bytes: told.then_some(self.windows.bytes),
+            closed_window_since_ns: (self.windows.connections > 0).then_some(self.windows.since_ns),
             ended: counters.ended,
             accept_wait_ns: self.stages[stage::ACCEPT_WAIT].quantiles(),
             accept_wait_interval_ns: self.interval[stage::ACCEPT_WAIT].quantiles(),

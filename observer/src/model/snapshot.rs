@@ -81,6 +81,13 @@ pub struct Meta {
     pub cookies: CookiesTold,
 }
 
+impl Meta {
+    /// Whether a hook gives a signal.
+    pub fn has(&self, signal: &str) -> bool {
+        self.signals.get(signal).is_some_and(Option::is_some)
+    }
+}
+
 /// Which of a listener's cookies are counted on this kernel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CookiesTold {
@@ -215,6 +222,12 @@ pub struct Listener {
     pub pauses: u64,
     /// Those of them that lasted 36 to 52 ms, about as long as an ACK is delayed.
     pub pauses_as_delayed_ack: u64,
+    /// Connections whose peer's window is closed while data waits for it, now; null when no hook tells.
+    pub closed_windows: Option<u64>,
+    /// Bytes in the send queues of those connections; null when no hook tells.
+    pub closed_window_bytes: Option<u64>,
+    /// The peer of one of them has taken nothing since, at least; null when there is none.
+    pub closed_window_since_ns: Option<u64>,
     /// Followed connections that have ended.
     pub ended: u64,
     /// Accept-queue wait, since start.
@@ -321,6 +334,8 @@ pub struct Host {
     pub deferred_acks: u64,
     /// `DelayedACKs`: ACKs that were sent late, because there was no data to send them with.
     pub delayed_acks: u64,
+    /// `TCPWinProbe`: probes of a closed window.
+    pub window_probes: u64,
 }
 
 /// One check of our figures against the kernel's; the `ledger` line.

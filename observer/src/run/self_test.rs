@@ -101,6 +101,8 @@ fn exercise(options: &Options) -> Result<Proven> {
     let flooded = listener(0, true)?;
     let cookies = cookies_are_on();
     let _cookies = if cookies { vec![connect(&flooded)?, connect(&flooded)?] } else { Vec::new() };
+    let stalled = listener(4, false)?;
+    let _stalled = stall(&stalled)?;
     let mut ended = Vec::new();
     let began = Instant::now();
     loop {
@@ -111,7 +113,7 @@ fn exercise(options: &Options) -> Result<Proven> {
         let snapshot = session.snapshot(true)?;
         let open: Vec<Connection> = session.open_connections().collect();
         let seen = Seen { snapshot: &snapshot, ended: &ended, open: &open };
-        let mut fired = seen.fired([&stage.before, &main, &narrow].map(port), session.meta().telling);
+        let mut fired = seen.fired([&stage.before, &main, &narrow, &stalled].map(port), session.meta().telling);
         if !cookies || seen.cookie_sent(port(&flooded)) {
             fired.insert("cookie");
         }
@@ -132,7 +134,7 @@ struct Seen<'a> {
 
 impl Seen<'_> {
     /// Signals that have shown what they should.
-    fn fired(&self, [before, main, narrow]: [u16; 3], telling: Telling) -> BTreeSet<&'static str> {
+    fn fired(&self, [before, main, narrow, stalled]: [u16; 4], telling: Telling) -> BTreeSet<&'static str> {
         let on =
             |port| self.snapshot.listeners.iter().find(move |listener: &&Listener| listener.port == port);
         let main_is = |holds: fn(&Listener) -> bool| on(main).is_some_and(holds);
@@ -157,6 +159,7 @@ impl Seen<'_> {
             ("data_queued", ended(|one| one.first_data_ns.is_some())),
             ("read", ended(|one| one.bytes_read == 7)),
             ("write", ended(|one| one.bytes_written == 6)),
+            ("closed_window", on(stalled).is_some_and(|listener| listener.closed_windows == Some(1))),
             ("reset", ended(|one| one.end == End::RstIn)),
             ("close", ended(|one| one.end == End::Fin)),
             ("synack_retransmit", on(narrow).is_some_and(|listener| listener.synack_retransmits > 0)),
@@ -242,6 +245,20 @@ fn talk(listener: &TcpListener) -> Result<()> {
         accepted.read_to_end(&mut Vec::new()).map(|_| ())
     };
     exchange().context("cannot talk to a listener of our own")
+}
+
+/// A client that does not read, and a server that has written more than the client's kernel takes.
+fn stall(listener: &TcpListener) -> Result<(Socket, TcpStream)> {
+    let make = || -> std::io::Result<(Socket, TcpStream)> {
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        client.set_recv_buffer_size(4096)?;
+        client.connect(&listener.local_addr()?.into())?;
+        let mut accepted = listener.accept()?.0;
+        accepted.set_nonblocking(true)?;
+        while accepted.write(&[0; 1 << 16]).is_ok() {}
+        Ok((client, accepted))
+    };
+    make().context("cannot write to a client of our own that does not read")
 }
 
 /// A reset by the client.

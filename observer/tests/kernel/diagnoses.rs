@@ -10,6 +10,8 @@ mod healthy;
 mod overload;
 #[path = "diagnoses/queues.rs"]
 mod queues;
+#[path = "diagnoses/readers.rs"]
+mod readers;
 #[path = "diagnoses/wakeups.rs"]
 mod wakeups;
 

@@ -30,6 +30,7 @@ const READY: Fields = &[
 ];
 const ACCEPT_CALL: Fields = &[DESCRIPTOR, ADDRESSES, &["SKC_COOKIE", "PT_REGS_ARGUMENT_1", "TASK_START"]];
 const COOKIE_CHECK: Fields = &[&["SKC_COOKIE", "SKB_HEAD", "SKB_TRANSPORT_HEADER"]];
+const WINDOW: Fields = &[&["TCP_SND_UNA", "TCP_SND_WND", "TCP_WRITE_SEQ"]];
 const TRANSFER: Fields = &[&["SK_PROTOCOL", "TASK_START"]];
 
 const fn row(name: &'static str, attach: Attach, fields: Fields) -> Program {
@@ -155,6 +156,8 @@ pub static PROGRAMS: &[Program] = &[
             ],
         ],
     ),
+    row("send_probe", Attach::FEntry("tcp_send_probe0"), WINDOW),
+    row("look_at_windows", Attach::OnDemand, WINDOW),
     row(
         "existing_listeners",
         Attach::Iterator("task_file"),

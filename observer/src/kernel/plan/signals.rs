@@ -194,6 +194,29 @@ pub static SIGNALS: &[Signal] = &[
         without: "no writers, no bytes written",
     },
     Signal {
+        name: "closed_window",
+        what: "a peer's window is closed, and how much waits for it",
+        hooks: &[
+            Hook {
+                name: "fentry/tcp_send_probe0+raw_tp/on_demand",
+                programs: &["send_probe", "look_at_windows"],
+                blind: Some(
+                    "a window until it is probed, 200 ms or more after it closed; connections accepted before the start",
+                ),
+            },
+            Hook {
+                name: "netstat/TCPWinProbe+raw_tp/on_demand",
+                programs: &["look_at_windows"],
+                blind: Some(
+                    "a window until it is probed, 200 ms or more after it closed; connections accepted before the start; \
+                     while windows are probed it looks at every open connection once a second",
+                ),
+            },
+        ],
+        essential: false,
+        without: "peers that do not read are not told from slow servers",
+    },
+    Signal {
         name: "reset",
         what: "a reset, and by whom",
         hooks: &[Hook {

@@ -9,6 +9,9 @@ pub(super) const SECOND: u64 = 1_000_000_000;
 const START: u64 = 100 * SECOND;
 const NETNS: u32 = 1;
 
+/// When the later of two snapshots is taken.
+pub(super) const NOW: u64 = START + 2 * SECOND;
+
 /// A listener of process 1.
 pub(super) fn listener(cookie: u64, limit: u32, accept_queue: u32) -> Listener {
     Listener {
@@ -33,7 +36,7 @@ pub(super) fn thread(tid: u32, accepts: f64, reads: f64, wakeups: f64) -> Thread
 /// A connection that ended just now, served by this thread in this time.
 pub(super) fn served(listener: u64, tid: u32, service_ns: u64) -> Arc<Connection> {
     let address = "127.0.0.1:1".parse().unwrap();
-    let now = START + 2 * SECOND;
+    let now = NOW;
     Arc::new(Connection {
         local: address,
         remote: address,
@@ -84,7 +87,7 @@ fn meta() -> Arc<Meta> {
 pub(super) fn found(rule: &Rule, before: Snapshot, now: Snapshot) -> Vec<String> {
     let mut past = Past::default();
     past.keep(&Snapshot { time_ns: START, ..before });
-    let now = Snapshot { time_ns: START + 2 * SECOND, meta: meta(), ..now };
+    let now = Snapshot { time_ns: NOW, meta: meta(), ..now };
     assert_eq!(rule.cannot_tell(&now.meta), None);
     (rule.judge)(&past.facts(&now)).into_iter().map(|found| found.sentence).collect()
 }
