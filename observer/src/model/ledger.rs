@@ -158,16 +158,18 @@ impl Gone {
 
     pub(super) fn add(&mut self, watched: &Watched) {
         let refused = watched.refused();
-        self.refused += refused.most();
-        self.overflows += refused.overflows_seen();
-        self.syn_queue += refused.syn_queue_seen();
-        self.seen += refused.seen();
+        // A recording can claim anything, so nothing is too much.
+        let sum = |total: &mut u64, more: u64| *total = total.saturating_add(more);
+        sum(&mut self.refused, refused.most());
+        sum(&mut self.overflows, refused.overflows_seen());
+        sum(&mut self.syn_queue, refused.syn_queue_seen());
+        sum(&mut self.seen, refused.seen());
         if let Some(sample) = watched.sample() {
             let counters = &sample.counters;
             // What was moved from another listener was enqueued there already.
-            self.enqueued += counters.enqueued.saturating_sub(counters.migrated);
-            self.cookies_sent += counters.cookies_sent;
-            self.cookies_failed += counters.cookies_failed;
+            sum(&mut self.enqueued, counters.enqueued.saturating_sub(counters.migrated));
+            sum(&mut self.cookies_sent, counters.cookies_sent);
+            sum(&mut self.cookies_failed, counters.cookies_failed);
         }
     }
 }

@@ -33,8 +33,8 @@ fn closed(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     if longest < LONG_NS {
         return None;
     }
-    let connections: u64 = listeners().filter_map(|listener| listener.closed_windows).sum();
-    let bytes: u64 = listeners().filter_map(|listener| listener.closed_window_bytes).sum();
+    let connections = listeners().filter_map(|listener| listener.closed_windows).fold(0, u64::saturating_add);
+    let bytes = listeners().filter_map(|listener| listener.closed_window_bytes).fold(0, u64::saturating_add);
     let subject = match connections {
         1 => "1 peer has closed its window".to_owned(),
         _ => format!("{} peers have closed their windows, the longest", figures::count(connections)),
