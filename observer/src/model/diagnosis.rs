@@ -89,9 +89,7 @@ impl Need {
     fn missing(self, meta: &Meta) -> Option<String> {
         let filters = &meta.filters;
         match self {
-            Self::Signal(name) => {
-                (!meta.has(name)).then(|| format!("signal {name} unavailable"))
-            }
+            Self::Signal(name) => (!meta.has(name)).then(|| format!("signal {name} unavailable")),
             Self::Rings => {
                 let hook = meta.signals.get("accept").and_then(Option::as_deref).unwrap_or_default();
                 let told = hook.contains("io_uring_complete");

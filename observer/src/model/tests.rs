@@ -9,7 +9,7 @@ use observer_ebpf::{
 };
 
 use super::{
-    event::HostCounters,
+    event::{ClosedWindows, HostCounters},
     snapshot::{End, State},
     *,
 };
@@ -131,6 +131,25 @@ fn a_peak_lasts_for_one_snapshot() {
     model.apply(sample(1, 2, 0, counters(3, 3)));
     assert_eq!(model.snapshot(3).listeners[0].accept_queue_peak, 3);
     assert_eq!(model.snapshot(4).listeners[0].accept_queue_peak, 0);
+}
+
+#[test]
+fn closed_windows_are_those_that_were_told_last() {
+    let signals = [("closed_window".to_owned(), Some("a hook".to_owned()))].into();
+    let mut model = Model::new(Arc::new(Meta { signals, ..Meta::default() }));
+    let none = (Some(0), Some(0), None);
+    model.apply(Event::Listener(entry(1)));
+    model.apply(Event::Listener(entry(2)));
+    let closed = |listener| ClosedWindows { listener, connections: 3, bytes: 70, since_ns: 4 };
+    let mut told = |closed: &[ClosedWindows]| {
+        model.apply(Event::ClosedWindows(closed.to_vec()));
+        let shards = model.snapshot(9).listeners;
+        let figures =
+            |one: &Listener| (one.closed_windows, one.closed_window_bytes, one.closed_window_since_ns);
+        shards.iter().map(figures).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&[closed(2)]), [none, (Some(3), Some(70), Some(4))]);
+    assert_eq!(told(&[]), [none, none]);
 }
 
 #[test]

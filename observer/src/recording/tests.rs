@@ -151,7 +151,7 @@ fn every_event_comes_back_as_it_was() {
         .iter()
         .map(|event| format!("{event:?}").chars().take_while(|c| c.is_alphabetic()).collect())
         .collect();
-    assert_eq!(kinds.len(), 13, "the story tells every kind of event: {kinds:?}");
+    assert_eq!(kinds.len(), 14, "the story tells every kind of event: {kinds:?}");
 }
 
 #[test]

@@ -113,7 +113,8 @@ fn exercise(options: &Options) -> Result<Proven> {
         let snapshot = session.snapshot(true)?;
         let open: Vec<Connection> = session.open_connections().collect();
         let seen = Seen { snapshot: &snapshot, ended: &ended, open: &open };
-        let mut fired = seen.fired([&stage.before, &main, &narrow, &stalled].map(port), session.meta().telling);
+        let mut fired =
+            seen.fired([&stage.before, &main, &narrow, &stalled].map(port), session.meta().telling);
         if !cookies || seen.cookie_sent(port(&flooded)) {
             fired.insert("cookie");
         }

@@ -9,7 +9,7 @@ use observer_ebpf::{
 };
 
 use crate::model::{
-    event::{Event, HostCounters},
+    event::{ClosedWindows, Event, HostCounters},
     snapshot::{Demo, ProbeCost},
 };
 
@@ -117,6 +117,9 @@ pub(super) fn story(seed: u64, seconds: u64) -> Vec<Step> {
             tell(Event::Host { netns: 3, counters });
             tell(Event::HostGone { netns: 3 });
         }
+        let windows =
+            ClosedWindows { listener: 1, connections: second, bytes: second << 20, since_ns: time_ns };
+        tell(Event::ClosedWindows(if second % 5 == 3 { vec![windows] } else { Vec::new() }));
         let mut losses = [0; _];
         losses[0] = produced;
         tell(Event::Loss(losses));

@@ -76,7 +76,7 @@ fn peers_do_not_read() {
         let pairs: Vec<_> = (0..UNREAD).map(|_| pair(&server)).collect();
         let (reader, accepted) = pair(&server);
         let taken: Vec<u64> = pairs.iter().map(|(_, accepted)| fill(accepted)).collect();
-        send(&accepted, &reader);
+        pass(&accepted, &reader);
         let line = wait_for(&mut observer, "slow-reader");
         assert_eq!(line["listeners"], serde_json::json!([server.cookie]), "{line}");
         assert!(line["evidence"]["longest_closed_ns"].as_u64() >= Some(1_000_000_000), "{line}");
@@ -95,13 +95,16 @@ fn peers_do_not_read() {
         let line = listener(&observer);
         assert_eq!((&line["closed_windows"], &line["closed_window_bytes"]), (&0.into(), &0.into()), "{line}");
         assert!(line["closed_window_since_ns"].is_null(), "{line}");
-        assert_eq!(lines_of(&observer, "slow-reader").iter().filter(|one| one["event"] == "begins").count(), 1);
+        assert_eq!(
+            lines_of(&observer, "slow-reader").iter().filter(|one| one["event"] == "begins").count(),
+            1
+        );
         drop((reader, accepted));
     });
 }
 
 /// Sends as much as a client that does not read makes the kernel hold, to one that reads.
-fn send(accepted: &TcpStream, client: &TcpStream) {
+fn pass(accepted: &TcpStream, client: &TcpStream) {
     for _ in 0..4 {
         let taken = fill(accepted);
         read(client, taken);
@@ -114,7 +117,7 @@ fn who_reads_is_no_slow_reader() {
         let mut observer = Observer::start();
         let server = Server::listen(V4, 8);
         let pairs: Vec<_> = (0..UNREAD).map(|_| pair(&server)).collect();
-        pairs.iter().for_each(|(client, accepted)| send(accepted, client));
+        pairs.iter().for_each(|(client, accepted)| pass(accepted, client));
         pass_time(&mut observer);
         assert_eq!(listener(&observer)["closed_windows"], 0);
         drop(pairs);
