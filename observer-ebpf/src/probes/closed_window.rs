@@ -38,8 +38,8 @@ fn look_at_windows(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn look(sock: Address) {
-    let waiting = waiting(sock).unwrap_or(0);
     let acknowledged: u32 = sock.read(&at::TCP_SND_UNA).unwrap_or(0);
+    let waiting = waiting(sock, acknowledged).unwrap_or(0);
     // The record goes before the socket's memory does: if it is still there, what was read is the connection's.
     let listener = CONNECTIONS.get_ptr(sock.0).map(|connection| unsafe { (*connection).listener });
     let waiting = if listener.is_some() { waiting } else { 0 };
@@ -63,9 +63,8 @@ fn look(sock: Address) {
 
 /// What waits for the window to open; none when it is open.
 #[inline(always)]
-fn waiting(sock: Address) -> Option<u32> {
+fn waiting(sock: Address, acknowledged: u32) -> Option<u32> {
     let window: u32 = sock.read(&at::TCP_SND_WND)?;
     let written: u32 = sock.read(&at::TCP_WRITE_SEQ)?;
-    let acknowledged: u32 = sock.read(&at::TCP_SND_UNA)?;
     (window == 0).then(|| written.wrapping_sub(acknowledged))
 }
