@@ -51,7 +51,7 @@ pub(crate) struct Options {
 impl Options {
     /// As a clean machine runs it.
     pub(crate) fn for_ci() -> Self {
-        Self { timeout: 1500, ..Self::default() }
+        Self { timeout: 2400, ..Self::default() }
     }
 }
 
