@@ -204,13 +204,18 @@ impl<'a> Facts<'a> {
         if self.window_ns == 0 { 0.0 } else { count as f64 * 1e9 / self.window_ns as f64 }
     }
 
-    /// Threads that accept from a place, the busiest first: those of the process that listens, and whoever was seen to
-    /// accept a connection of it.
+    /// Whether a process that listens here listens elsewhere too: then what its threads accept is not of this place alone.
+    pub(super) fn listens_elsewhere(&self, place: &Place<'_>) -> bool {
+        let others = self.snapshot.listeners.iter().filter(|other| !place.has(other.cookie));
+        let mut others = others.filter(|other| other.closed_ns.is_none());
+        others.any(|other| place.members.iter().any(|member| member.listener.pid == other.pid))
+    }
+
+    /// Threads that accept from a place, the busiest first: those of the process that listens, if it listens nowhere else,
+    /// and whoever was seen to accept a connection of it.
     pub(super) fn acceptors(&self, place: &Place<'_>) -> Vec<&'a Thread> {
         let holds = |pid: u32| place.members.iter().any(|member| member.listener.pid == pid);
-        // A process with other listeners has other acceptors; those of this one show in the connections that ended.
-        let others = self.snapshot.listeners.iter().filter(|other| !place.has(other.cookie));
-        let shared = others.into_iter().any(|other| holds(other.pid));
+        let shared = self.listens_elsewhere(place);
         let seen: BTreeSet<u32> = self
             .snapshot
             .recent
@@ -219,7 +224,7 @@ impl<'a> Facts<'a> {
             .filter(|connection| connection.listener.is_some_and(|cookie| place.has(cookie)))
             .filter_map(|connection| Some(connection.acceptor.as_ref()?.tid))
             .collect();
-        let own = |thread: &Thread| holds(thread.pid) && (!shared || seen.is_empty());
+        let own = |thread: &Thread| holds(thread.pid) && !shared;
         let mut found: Vec<&Thread> = self
             .snapshot
             .threads
@@ -279,6 +284,27 @@ mod tests {
         assert_eq!(counted(&[empty.clone(), at(2, opened)]), (Some(7), 1), "it began with nothing");
         let closed = Listener { opened_ns: Some(SECOND + 1), closed_ns: Some(SECOND + 2), ..accepted(7) };
         assert_eq!(counted(&[empty, at(2, closed)]), (None, 1));
+    }
+
+    #[test]
+    fn threads_of_a_process_that_listens_elsewhere_are_not_taken_for_acceptors() {
+        let listener =
+            |cookie, addr: &str| Listener { cookie, addr: addr.to_owned(), pid: 7, ..Listener::default() };
+        let threads = vec![Thread { pid: 7, tid: 8, accepts: 5, ..Thread::default() }];
+        let of = |listeners: Vec<Listener>| Snapshot {
+            time_ns: SECOND,
+            listeners,
+            threads: threads.clone(),
+            ..Snapshot::default()
+        };
+        let acceptors = |snapshot: &Snapshot| {
+            let mut past = Past::default();
+            past.keep(snapshot);
+            let facts = past.facts(snapshot);
+            facts.places.iter().map(|place| facts.acceptors(place).len()).collect::<Vec<_>>()
+        };
+        assert_eq!(acceptors(&of(vec![listener(1, "a")])), [1]);
+        assert_eq!(acceptors(&of(vec![listener(1, "a"), listener(2, "b")])), [0, 0], "of which is not known");
     }
 
     #[test]

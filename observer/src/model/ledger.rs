@@ -33,7 +33,8 @@ pub(super) fn listener(watched: &Watched) -> Option<LedgerCheck> {
                 "{difference} left the queue and are on their way out of accept(2), or went an unseen path"
             )
         } else {
-            "arrivals of this instant, or of the instant when watching began".to_owned()
+            "arrivals of this instant; if it stays, of the instant when watching began, or that no probe saw"
+                .to_owned()
         }
     });
     Some(LedgerCheck {

@@ -183,8 +183,8 @@ const HELP: Help = Help {
         ),
         (
             "SHARE",
-            "Of all accepts from the listener or group that it accepts from, since the last change of pattern, load or \
-          fault. The processes of a prefork server share one listener, so their shares add up to 100 %.",
+            "Of all accepts of its process, whichever listener they came from, since the last change of pattern, load or \
+          fault. Processes that accept from one listener (prefork) count as one.",
         ),
         (
             "CHANCE",

@@ -15,7 +15,8 @@ pub(super) const RULE: Rule = Rule {
     when: "8 or more of them, and more than those threads begin to read in 100 ms",
     why: "accept(2) empties the kernel's queue whether or not somebody will read; from then on neither the backlog nor ss -l \
           shows who waits",
-    remedy: "more readers or workers; or accept no more than can be read, so that the backlog tells again",
+    remedy: "see first whether the program reads by a path that the hook for `read` does not see, such as splice (observer doctor); \
+             more readers or workers; or accept no more than can be read, so that the backlog tells again",
     needs: &[Need::Signal("accept"), Need::Signal("data_queued"), Need::Signal("read")],
     judge,
 };

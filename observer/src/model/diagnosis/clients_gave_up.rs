@@ -12,7 +12,8 @@ pub(super) const RULE: Rule = Rule {
     when: "5 or more in two seconds, and one of 20 of those that were queued",
     why: "a connection that its client reset keeps its place in the queue, and accept(2) returns it all the same \
           (tcp_reset leaves sk_ack_backlog alone)",
-    remedy: "accept sooner: the wait in the queue is longer than clients are willing to wait",
+    remedy: "if the wait in the queue is long, accept sooner; a health check that only looks whether the port answers resets at \
+             once, and is no harm",
     needs: &[Need::Signal("enqueue"), Need::Signal("reset")],
     judge,
 };

@@ -10,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
     name: "cookie-ghosts",
     what: "cookie connections find the accept queue full: clients that only believe that they are connected",
     when: "of the valid cookies that came back in two seconds, 5 or more and one of ten did not enter an accept queue, one queue \
-           was full, and ListenOverflows counts as many",
+           was full, ListenOverflows counts as many, and so many more were sent than have entered",
     why: "after a SYN cookie the server has no memory of the handshake: when its last ACK finds the accept queue full \
           (tcp_get_cookie_sock), nothing is kept, no SYN-ACK is sent again, and a client that waits for the server to speak \
           first waits for ever",
@@ -37,18 +37,24 @@ fn ghosts(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     // entered it, but for those of which it was not settled how they came.
     let entered: u64 = here().map(|other| other.counted().cookies).sum();
     let unsettled = facts.snapshot.loss.counters.get("handshake_unsettled").copied().unwrap_or(0);
-    let ghosts = received.saturating_sub(entered + unsettled).min(host.listen_overflows);
+    // A client that sends its data again sends its cookie again; no more clients were left out than cookies were sent.
+    let total = facts.snapshot.hosts.iter().find(|total| total.netns == place.netns)?;
+    let in_all: u64 = here().flat_map(|other| &other.members).map(|member| member.listener.cookies).sum();
+    let ghosts = received
+        .saturating_sub(entered + unsettled)
+        .min(host.listen_overflows)
+        .min(total.cookies_sent.saturating_sub(in_all));
     if ghosts < FEW || ghosts * 10 < received {
         return None;
     }
     let member = place.members.iter().max_by_key(|member| member.listener.accept_queue)?;
     let sentence = format!(
-        "{} of {} valid SYN cookies that came back in the last {} did not get into the accept queue, which was full at {}: \
-         their clients believe that they are connected, and the server has forgotten them.",
-        figures::count(ghosts),
+        "Valid SYN cookies came back {} times in the last {}, and the accept queue was full at {}: up to {} clients believe \
+         that they are connected, and the server has forgotten them.",
         figures::count(received),
         figures::duration(facts.window_ns),
         u64::from(member.listener.backlog_limit) + 1,
+        figures::count(ghosts),
     );
     let evidence = [
         ("host.cookies_received", received.into()),
@@ -70,7 +76,7 @@ mod tests {
 
     fn state(received: u64, entered: u64, depth: u32) -> Snapshot {
         let listener = Listener { cookies: entered, ..listener(1, 16, depth) };
-        let mut host = host(0, 0, received);
+        let mut host = host(0, received, received);
         host.listen_overflows = received;
         Snapshot { hosts: vec![host], ..of(vec![listener], Vec::new()) }
     }
@@ -80,14 +86,21 @@ mod tests {
         assert_eq!(
             found(&RULE, state(0, 0, 0), state(30, 18, 17)),
             [
-                "12 of 30 valid SYN cookies that came back in the last 2.00 s did not get into the accept queue, which was \
-              full at 17: their clients believe that they are connected, and the server has forgotten them."
+                "Valid SYN cookies came back 30 times in the last 2.00 s, and the accept queue was full at 17: up to 12 \
+              clients believe that they are connected, and the server has forgotten them."
             ]
         );
         assert_eq!(found(&RULE, state(0, 0, 0), state(30, 25, 17)).len(), 1, "five");
         assert_eq!(found(&RULE, state(0, 0, 0), state(30, 26, 17)).len(), 0, "four");
         assert_eq!(found(&RULE, state(0, 0, 0), state(51, 46, 17)).len(), 0, "less than one of ten");
         assert_eq!(found(&RULE, state(0, 0, 0), state(30, 18, 16)).len(), 0, "the queue has room");
+        let mut resent = state(30, 18, 17);
+        resent.hosts[0].cookies_sent = 22;
+        assert_eq!(
+            found(&RULE, state(0, 0, 0), resent).len(),
+            0,
+            "cookies that come back again are no other clients"
+        );
         let mut unsettled = state(30, 18, 17);
         unsettled.loss.counters.insert("handshake_unsettled".to_owned(), 8);
         assert_eq!(found(&RULE, state(0, 0, 0), unsettled).len(), 0, "eight may have entered");

@@ -12,7 +12,7 @@ use crate::{
 pub(super) const RULE: Rule = Rule {
     name: "exclusive-pile-up",
     what: "connections pile up on one of several acceptors",
-    when: "2 or more threads have accepted from one listener, 20 or more connections/s come, and one thread takes nine of ten \
+    when: "2 or more threads have accepted from the only listener of their process, 20 or more connections/s come, and one thread takes nine of ten \
            of them while the others do next to nothing",
     why: "an exclusive wake-up goes to the first waiter in the queue of the listener (EPOLLEXCLUSIVE, __wake_up_common), so \
           an idle server gives every connection to the same thread",
@@ -30,7 +30,7 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
     facts
         .places
         .iter()
-        .filter(|place| place.members.len() == 1)
+        .filter(|place| place.members.len() == 1 && !facts.listens_elsewhere(place))
         .filter_map(|place| pile(facts, place))
         .collect()
 }
@@ -48,12 +48,14 @@ fn pile(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         return None;
     }
     let sentence = format!(
-        "{} takes {} of {} accepts/s, and {} that accept from the same listener are next to idle: connections pile up on \
-         it.",
+        "{} takes {} of {} accepts/s, and of the same listener's acceptors {} next to idle: connections pile up on it.",
         name(first),
         figures::percent(share),
         figures::rate(all),
-        figures::plural(others.len(), "other thread"),
+        match others.len() {
+            1 => "the other is".to_owned(),
+            many => format!("the other {many} are"),
+        },
     );
     let evidence = [
         ("acceptor", name(first).into()),
@@ -84,8 +86,8 @@ mod tests {
         assert_eq!(
             found(&RULE, state(0.0, 0.0, 0.0), state(99.0, 1.0, 1.0)),
             [
-                "t1/1 takes 99.0 % of 100 accepts/s, and 2 other threads that accept from the same listener are next to \
-              idle: connections pile up on it."
+                "t1/1 takes 99.0 % of 100 accepts/s, and of the same listener's acceptors the other 2 are next to idle: \
+              connections pile up on it."
             ]
         );
         assert_eq!(found(&RULE, state(0.0, 0.0, 0.0), state(90.0, 10.0, 1.0)).len(), 1);

@@ -43,6 +43,9 @@ fn stranded(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         return None;
     }
     let who = match acceptors.as_slice() {
+        [] if facts.listens_elsewhere(place) => {
+            "which thread should accept is not known, because its process listens elsewhere too".to_owned()
+        }
         [] => "no thread of those that run has accepted from it".to_owned(),
         [one] => format!("{} accepted before and does not now", name(one)),
         many => format!("{} threads accepted before and none does now", many.len()),

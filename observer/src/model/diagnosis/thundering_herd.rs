@@ -12,7 +12,7 @@ use crate::{
 pub(super) const RULE: Rule = Rule {
     name: "thundering-herd",
     what: "thundering herd: several wake-ups for each accept",
-    when: "3 or more threads accept from one listener, 10 or more connections/s, and for each accept there is a wake-up or \
+    when: "3 or more threads accept from the only listener of their process, none waits in accept(2) itself, 10 or more connections/s, and for each accept there is a wake-up or \
            more after which the woken thread neither accepted nor read nor wrote, but for no thread more than 1.25",
     why: "without EPOLLEXCLUSIVE each epoll instance that watches the listener is woken for each arrival \
           (ep_poll_callback); one thread finds the connection, the others sleep again within epoll_wait(2), so the program \
@@ -33,13 +33,17 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
     facts
         .places
         .iter()
-        .filter(|place| place.members.len() == 1)
+        .filter(|place| place.members.len() == 1 && !facts.listens_elsewhere(place))
         .filter_map(|place| herd(facts, place))
         .collect()
 }
 
 fn herd(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let threads = facts.acceptors(place);
+    // A blocking accept(2) wakes one: such threads sleep for reasons of their own.
+    if threads.iter().any(|thread| thread.doing.as_deref().is_some_and(|doing| doing.starts_with("accept"))) {
+        return None;
+    }
     let accepts: f64 = threads.iter().map(|thread| thread.rates.accepts).sum();
     if threads.len() < HERD || accepts < ACCEPTS_PER_S {
         return None;
