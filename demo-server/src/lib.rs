@@ -21,7 +21,7 @@
 //! - [`server`]: all of that together, with live switching
 //! - [`control`]: the socket through which the server is watched and changed, and a client for it
 //! - [`load`]: the load generator
-//! - [`namespace`]: a place for floods, from which nothing can leave
+//! - [`namespace`]: a place for floods, from which nothing can leave; [`segment`]: what floods are made of
 //! - [`journal`]: one line for each ended connection, for tests
 //! - [`wake`], [`signals`], [`socket_option`], [`descriptors`], [`duration`]: the small things underneath
 
@@ -41,6 +41,7 @@ pub mod namespace;
 mod netlink;
 pub mod pattern;
 pub mod process;
+pub mod segment;
 pub mod server;
 pub mod service;
 pub mod settings;

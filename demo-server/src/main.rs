@@ -98,7 +98,7 @@ fn serve(arguments: &cli::Serve) -> Result<(), Failure> {
 
 /// Enters a network namespace of its own, and says how others get in.
 fn isolate() -> Result<(), Failure> {
-    namespace::enter().map_err(|error| {
+    namespace::enter_alone().map_err(|error| {
         let what = format!("cannot make a network namespace: {error}");
         match error.kind() {
             io::ErrorKind::PermissionDenied => {

@@ -6,29 +6,32 @@ use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
 
-use rustix::io::Errno;
 use rustix::thread::UnshareFlags;
 
 use crate::netlink::{self, Message};
 
 /// Leaves the calling thread's network namespace for a new one, with loopback up. Threads and processes that it starts
-/// afterwards are in there too.
-///
-/// It needs `CAP_SYS_ADMIN`, or permission to make a user namespace, which only a process with one thread may enter.
+/// afterwards are in there too. It needs `CAP_SYS_ADMIN`.
 pub fn enter() -> io::Result<()> {
-    match unshare(UnshareFlags::NEWNET) {
-        Err(Errno::PERM) => unshare(UnshareFlags::NEWNET | UnshareFlags::NEWUSER)?,
-        other => other?,
-    }
-    netlink::request(Message::SetLink, &netlink::link_up(netlink::LOOPBACK))
+    leave_for(UnshareFlags::NEWNET)
 }
 
-fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
+/// The same for a process with one thread, which without `CAP_SYS_ADMIN` may make a user namespace besides.
+pub fn enter_alone() -> io::Result<()> {
+    match enter() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            leave_for(UnshareFlags::NEWNET | UnshareFlags::NEWUSER)
+        }
+        other => other,
+    }
+}
+
+fn leave_for(flags: UnshareFlags) -> io::Result<()> {
     // SAFETY: only namespaces are left; the table of descriptors stays shared with the other threads.
     #[expect(unsafe_code, reason = "rustix marks all of unshare(2) so, for the sake of CLONE_FILES")]
-    unsafe {
-        rustix::thread::unshare_unsafe(flags)
-    }
+    let left = unsafe { rustix::thread::unshare_unsafe(flags) };
+    left?;
+    netlink::request(Message::SetLink, &netlink::link_up(netlink::LOOPBACK))
 }
 
 /// The interfaces besides loopback that the calling thread's namespace has.

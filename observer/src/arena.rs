@@ -9,13 +9,9 @@
 //! - [`watch`]: the observer's own view of what happens here
 //! - [`counters`], [`sockets`]: the kernel's view
 //! - [`traffic`]: listeners and clients of an experiment's own
-//! - [`silence`]: addresses that do not answer, and SYNs from them
-//! - `netlink`: what needs a request to the kernel
 
 pub mod backend;
 pub mod counters;
-mod netlink;
-pub mod silence;
 pub mod sockets;
 pub mod traffic;
 pub mod watch;
@@ -29,7 +25,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use rustix::thread::UnshareFlags;
+use demo_server::namespace;
 
 use crate::failure::Failure;
 
@@ -63,15 +59,11 @@ pub fn run<T: Send>(patience: Duration, experiment: impl FnOnce(&Arena) -> Resul
 impl Arena {
     /// Leaves the calling thread's namespace for a new one, with loopback up.
     fn enter(patience: Duration) -> Result<Self> {
-        // SAFETY: only the network namespace is left; the table of descriptors stays shared with the other threads.
-        #[expect(unsafe_code, reason = "rustix marks all of unshare(2) so, for the sake of CLONE_FILES")]
-        let made = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) };
-        made.map_err(|error| {
+        namespace::enter().map_err(|error| {
             Failure::Privilege(format!(
                 "cannot make a network namespace: {error}; it needs CAP_SYS_ADMIN, run it with sudo"
             ))
         })?;
-        netlink::loopback_up().context("cannot bring up loopback in the new network namespace")?;
         let namespace =
             fs::metadata("/proc/thread-self/ns/net").context("cannot look at /proc/thread-self/ns/net")?;
         let netns = u32::try_from(namespace.ino()).context("the inode number of the network namespace")?;

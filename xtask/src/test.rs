@@ -129,7 +129,12 @@ pub(crate) fn conclude(results: &[(String, Outcome)], strict: bool) -> Result<()
         passed += outcome.passed;
         failed += outcome.failed();
         skipped += outcome.skipped.len();
-        failures.extend(outcome.failures.iter().map(|failure| format!("{name}: {failure}")));
+        failures.extend(outcome.failures.iter().map(|failure| {
+            let words = outcome.last_words(failure);
+            let why =
+                words.map_or_else(String::new, |words| format!("\n    {}", words.replace('\n', "\n    ")));
+            format!("{name}: {failure}{why}")
+        }));
         for skip in &outcome.skipped {
             let allowed = skips::allowed(skip);
             let note = allowed.map_or_else(String::new, |why| format!(" (allowed: {why})"));

@@ -4,12 +4,11 @@
 //! place of its own in the SYN queue. They stay there, the SYN-ACK sent again and again, until the run is over.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::engine::processor_time;
 use super::measure::Measure;
@@ -18,6 +17,7 @@ use super::progress::Progress;
 use super::report::{Report, Usage};
 use super::schedule::Schedule;
 use crate::namespace::Silence;
+use crate::segment;
 
 /// SYNs of one run at most.
 pub(super) const MOST: u64 = 1_000_000;
@@ -27,10 +27,7 @@ pub(super) fn run(plan: &Plan, stop: Option<BorrowedFd<'_>>) -> io::Result<Repor
     let SocketAddr::V4(to) = plan.target else {
         return Err(io::Error::other("half-open connections are made over IPv4 only"));
     };
-    let socket =
-        Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW))).map_err(|error| {
-            io::Error::new(error.kind(), format!("a raw socket, which needs CAP_NET_RAW: {error}"))
-        })?;
+    let socket = segment::raw_socket()?;
     let _silence = Silence::begin().map_err(|error| {
         io::Error::new(error.kind(), format!("routes that lead nowhere, which need CAP_NET_ADMIN: {error}"))
     })?;
@@ -48,7 +45,7 @@ pub(super) fn run(plan: &Plan, stop: Option<BorrowedFd<'_>>) -> io::Result<Repor
         if let Some(schedule) = &mut schedule {
             schedule.take();
         }
-        let packet = syn(source(measure.opened), to);
+        let packet = segment::segment(segment::source(measure.opened), to, segment::SYN);
         match socket.send_to(&packet, &plan.target.into()) {
             Ok(length) => measure.bytes_sent += length as u64,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
@@ -76,43 +73,4 @@ fn wait(stop: Option<BorrowedFd<'_>>, until: Instant) -> io::Result<bool> {
             return Ok(false);
         }
     }
-}
-
-/// The address that SYN number `number` comes from: 65,536 addresses of the silent half, then the next port.
-fn source(number: u64) -> SocketAddrV4 {
-    let [.., high, low] = number.to_be_bytes();
-    let port = 1024 + u16::try_from((number >> 16) % 60_000).unwrap_or(0);
-    SocketAddrV4::new(Ipv4Addr::new(127, 200, high, low), port)
-}
-
-/// A packet with the heads of IPv4 and TCP, no options and no data.
-fn syn(from: SocketAddrV4, to: SocketAddrV4) -> [u8; 40] {
-    let mut packet = [0; 40];
-    let (ip, tcp) = packet.split_at_mut(20);
-    ip[0] = 0x45; // Version 4, five words.
-    ip[3] = 40;
-    ip[8] = 64;
-    ip[9] = TCP;
-    ip[12..16].copy_from_slice(&from.ip().octets());
-    ip[16..20].copy_from_slice(&to.ip().octets());
-    tcp[0..2].copy_from_slice(&from.port().to_be_bytes());
-    tcp[2..4].copy_from_slice(&to.port().to_be_bytes());
-    tcp[12] = 5 << 4; // Five words.
-    tcp[13] = 2; // SYN.
-    tcp[14..16].copy_from_slice(&u16::MAX.to_be_bytes());
-    // Over the addresses, the protocol and the length too (RFC 9293 section 3.1); IP's own the kernel fills in (raw(7)).
-    let sum = checksum(ip[12..20].chunks(2).chain([&[0, TCP][..], &[0, 20]]).chain(tcp.chunks(2)));
-    tcp[16..18].copy_from_slice(&sum.to_be_bytes());
-    packet
-}
-
-const TCP: u8 = 6;
-
-/// The complement of the ones' complement sum of 16-bit words (RFC 1071).
-fn checksum<'a>(words: impl Iterator<Item = &'a [u8]>) -> u16 {
-    let mut sum: u32 = words.map(|word| u32::from(word[0]) << 8 | u32::from(word[1])).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(0)
 }

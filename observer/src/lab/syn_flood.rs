@@ -1,11 +1,14 @@
 //! A SYN flood, and what cookies do about it.
 
-use anyhow::Result;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use anyhow::{Context as _, Result};
+use demo_server::{namespace::Silence, segment};
 
 use super::Lab;
 use crate::{
     arena::{
-        Arena, silence,
+        Arena,
         sockets::State,
         traffic::{accept, address, attempt, listen, port},
     },
@@ -47,7 +50,7 @@ const WHY: &str = "the SYN queue is full at the backlog, or at one more since th
 
 fn run(trial: &mut Trial<'_>) -> Result<()> {
     let arena = trial.arena;
-    silence::make(arena)?;
+    let _silence = Silence::begin().context("cannot change the routes of loopback")?;
     arena.set("ipv4.tcp_max_syn_backlog", "2048")?;
 
     arena.set("ipv4.tcp_syncookies", "0")?;
@@ -100,7 +103,8 @@ fn run(trial: &mut Trial<'_>) -> Result<()> {
 fn flood(arena: &Arena, listener: &std::net::TcpListener) -> Result<(u16, u64)> {
     let here = port(listener)?;
     let before = arena.counters()?;
-    silence::send_syns(arena, here, SYNS)?;
+    segment::send_each(SocketAddrV4::new(Ipv4Addr::LOCALHOST, here), SYNS, segment::SYN)
+        .context("cannot send SYNs")?;
     let mut kept = 0;
     arena.until("every SYN to be answered or refused", || {
         kept = arena.sockets()?.at(here, State::SynRecv);

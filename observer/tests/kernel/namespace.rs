@@ -2,10 +2,6 @@
 
 use std::{any::type_name, panic::resume_unwind, path::Path, thread};
 
-use rustix::thread::UnshareFlags;
-
-use crate::netlink;
-
 /// Runs a test on a thread of its own in a network namespace of its own, with loopback up. The threads and processes
 /// that it starts are in there too; the namespace goes with the last of them.
 ///
@@ -50,10 +46,7 @@ fn missing() -> Option<String> {
 
 /// Leaves the calling thread's network namespace for a new one, with loopback up.
 pub(crate) fn enter() {
-    // SAFETY: only the network namespace is left; the table of descriptors stays shared with the other threads.
-    #[expect(unsafe_code, reason = "rustix marks all of unshare(2) so, for the sake of CLONE_FILES")]
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.expect("cannot make a network namespace");
-    netlink::loopback_up();
+    demo_server::namespace::enter().expect("cannot make a network namespace");
 }
 
 /// Inode number of the namespace that the calling thread is in.

@@ -61,19 +61,6 @@ pub(crate) fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap())
 }
 
-/// Brings the loopback interface of this thread's namespace up.
-pub(crate) fn loopback_up() {
-    const RTM_NEWLINK: u16 = 16;
-    const LOOPBACK: u32 = 1;
-    const IFF_UP: u32 = 1;
-    // `struct ifinfomsg`: family, padding, type, index, flags, mask of the flags to change.
-    let mut body = vec![0; 4];
-    for word in [LOOPBACK, IFF_UP, IFF_UP] {
-        body.extend(word.to_ne_bytes());
-    }
-    request(NETLINK_ROUTE, RTM_NEWLINK, NLM_F_ACK, &body).expect("cannot bring loopback up");
-}
-
 /// Gives an interface of this thread's namespace an address, to be used at once.
 pub(crate) fn add_address(ip: std::net::Ipv6Addr, interface: u32) {
     const RTM_NEWADDR: u16 = 20;

@@ -102,7 +102,7 @@ const BACKLOG: u32 = 16;
 /// More half-open handshakes than the SYN queue holds.
 #[track_caller]
 fn flooded(cookies: &str) -> (Lines, Counters, u64, u32) {
-    half_open::silence();
+    let _silence = half_open::silence();
     sysctl("ipv4.tcp_syncookies", cookies);
     let before = Counters::read();
     let since = || Counters::read() - &before;
@@ -184,7 +184,7 @@ fn only_cookies() {
 fn acks_that_are_no_cookies() {
     const ACKS: u16 = 7;
     isolated(|| {
-        half_open::silence();
+        let _silence = half_open::silence();
         // Each SYN is answered with a cookie, so the listener expects cookies.
         sysctl("ipv4.tcp_syncookies", "2");
         let before = Counters::read();
@@ -205,7 +205,7 @@ fn acks_that_are_no_cookies() {
 #[test]
 fn repeated_syns_refuse_nobody() {
     isolated(|| {
-        half_open::silence();
+        let _silence = half_open::silence();
         let before = Counters::read();
         let mut observer = Observer::start_with(&["--interval", "100ms"]);
         let server = Server::listen(V4, BACKLOG);

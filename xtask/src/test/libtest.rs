@@ -34,7 +34,21 @@ impl Outcome {
     pub(crate) fn failed(&self) -> usize {
         self.failures.len()
     }
+
+    /// What a test that failed said last: its panic, of which a long one is cut.
+    pub(crate) fn last_words(&self, test: &str) -> Option<String> {
+        let (_, section) = self.output.split_once(&format!("---- {test} stdout ----\n"))?;
+        let end =
+            ["\n---- ", "\nfailures:\n", "\nsuccesses:\n"].iter().filter_map(|mark| section.find(mark)).min();
+        let section = section.get(..end.unwrap_or(section.len()))?;
+        let panic = section.get(section.find("panicked at ")?..)?;
+        let cut: String = panic.trim_end().chars().take(LAST_WORDS).collect();
+        Some(cut)
+    }
 }
+
+/// Characters of a panic that the summary shows.
+const LAST_WORDS: usize = 1500;
 
 /// Reads the lines of a program of tests, or of several in a row, as doc tests are.
 ///
@@ -120,6 +134,15 @@ test result: FAILED. 3 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; 
         assert_eq!(outcome.passed, 2);
         assert_eq!(outcome.failures, ["e"]);
         assert_eq!(outcome.skipped, [skip("d", "needs a flood"), skip("f", "no BTF here: none")]);
+    }
+
+    #[test]
+    fn the_last_words_of_a_test_are_its_panic() {
+        let text = "---- e stdout ----\nmuch\n\nthread 'e' panicked at src/e.rs:1:2:\nleft: 1\n\n---- f stdout ----\nno\n";
+        let outcome = read(text, false);
+        assert_eq!(outcome.last_words("e").as_deref(), Some("panicked at src/e.rs:1:2:\nleft: 1"));
+        assert_eq!(outcome.last_words("f"), None);
+        assert_eq!(read(MIXED, false).last_words("e"), None);
     }
 
     #[test]

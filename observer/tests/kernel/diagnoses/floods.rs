@@ -2,6 +2,8 @@
 
 use std::net::TcpStream;
 
+use demo_server::namespace::Silence;
+
 use super::{found, is_late, lines_of, pass_time, wait_for};
 use crate::{
     counters::Counters,
@@ -16,8 +18,8 @@ const SYNS: u16 = 300;
 
 /// A flood of one listener, with cookies or without.
 #[track_caller]
-fn flood(cookies: &str) -> (Observer, Server, Counters) {
-    half_open::silence();
+fn flood(cookies: &str) -> (Observer, Server, Counters, Silence) {
+    let silence = half_open::silence();
     sysctl("ipv4.tcp_syncookies", cookies);
     let before = Counters::read();
     let mut observer = Observer::start_with(&["--interval", "100ms"]);
@@ -26,7 +28,7 @@ fn flood(cookies: &str) -> (Observer, Server, Counters) {
     observer.wait_for("the listener", |lines| lines.cookies().contains(&server.cookie));
     observer.wait_for_next_lines();
     half_open::send(server.address.port(), SYNS);
-    (observer, server, before)
+    (observer, server, before, silence)
 }
 
 /// The first line of a rule about the calling thread's namespace.
@@ -40,7 +42,7 @@ fn wait_here(observer: &mut Observer, rule: &str) -> serde_json::Value {
 #[test]
 fn cookies_hold_the_door_open() {
     isolated(|| {
-        let (mut observer, server, before) = flood("1");
+        let (mut observer, server, before, _silence) = flood("1");
         let line = wait_here(&mut observer, "syn-flood-cookies");
         let sent = (Counters::read() - &before).of("SyncookiesSent");
         assert_eq!(line["evidence"]["host.cookies_sent"], sent, "{line}");
@@ -54,7 +56,7 @@ fn cookies_hold_the_door_open() {
 #[test]
 fn without_cookies_clients_are_refused() {
     isolated(|| {
-        let (mut observer, server, before) = flood("0");
+        let (mut observer, server, before, _silence) = flood("0");
         let line = wait_here(&mut observer, "syn-flood-refused");
         let refused = (Counters::read() - &before).of("TCPReqQFullDrop");
         assert_eq!(line["evidence"]["host.syn_queue_full_drops"], refused, "{line}");
