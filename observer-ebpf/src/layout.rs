@@ -43,6 +43,7 @@ macro_rules! kernel_fields {
             NET_NS = net.ns;
             NS_INUM = ns_common.inum;
             ICSK_ACCEPT_QUEUE = inet_connection_sock.icsk_accept_queue;
+            ICSK_ULP_OPS = inet_connection_sock.icsk_ulp_ops;
             RSKQ_QLEN = request_sock_queue.qlen;
             RSKQ_YOUNG = request_sock_queue.young;
             RSKQ_ACCEPT_TAIL = request_sock_queue.rskq_accept_tail;

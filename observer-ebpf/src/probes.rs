@@ -16,6 +16,7 @@ mod fast_open;
 mod listener;
 mod migration;
 mod read;
+mod read_unseen;
 mod refused;
 mod request;
 mod reset;

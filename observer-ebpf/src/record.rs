@@ -58,6 +58,8 @@ pub mod flag {
     pub const HELD: u32 = 1 << 12;
     /// Its listener closed, and the kernel moved it to the queue of another shard (`net.ipv4.tcp_migrate_req`).
     pub const MIGRATED: u32 = 1 << 13;
+    /// Some of its bytes were read by a path that has no hook here (splice): by whom and when is unknown.
+    pub const READ_UNSEEN: u32 = 1 << 14;
 }
 
 /// How a connection came into being.

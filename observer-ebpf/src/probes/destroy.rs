@@ -9,11 +9,11 @@ use observer_ebpf::{
     record::{Connection, ListenerEvent, flag, stage},
 };
 
-use super::accept_unseen;
+use super::{accept_unseen, read_unseen};
 use crate::{
     books::{LISTENER_CLOSED, add, add_signed, duration, lost, now, send},
     constants as at,
-    kernel::Typed,
+    kernel::{Address, Typed},
     maps::{CONNECTIONS, LISTENERS},
 };
 
@@ -22,7 +22,7 @@ fn destroy_sock(ctx: BtfTracePointContext) -> i32 {
     let sock = Typed(ctx.arg(0));
     let key = sock.0 as u64;
     if let Some(connection) = CONNECTIONS.get_ptr_mut(key) {
-        unsafe { connection_ended(connection) };
+        unsafe { connection_ended(connection, sock.address()) };
         let _ = CONNECTIONS.remove(key);
         return 0;
     }
@@ -40,13 +40,14 @@ fn destroy_sock(ctx: BtfTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-unsafe fn connection_ended(connection: *mut Connection) {
+unsafe fn connection_ended(connection: *mut Connection, sock: Address) {
     let now = now();
     unsafe {
         (*connection).destroyed_ns = now;
         if (*connection).closed_ns == 0 {
             (*connection).closed_ns = now;
         }
+        read_unseen::note(connection, sock);
         let flags = (*connection).flags;
         let enqueued = (*connection).enqueued_ns;
         if let Some(entry) = LISTENERS.get_ptr_mut((*connection).listener) {

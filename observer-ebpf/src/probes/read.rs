@@ -14,11 +14,11 @@ use aya_ebpf::{
 };
 use observer_ebpf::record::{flag, stage};
 
-use super::accept_unseen;
+use super::{accept_unseen, read_unseen};
 use crate::{
     books::{add, add_signed, add32, duration, now, set_bits},
     constants as at,
-    kernel::{self, MSG_ERRQUEUE, MSG_PEEK, Typed},
+    kernel::{self, Address, MSG_ERRQUEUE, MSG_PEEK, Typed},
     maps::{CONNECTIONS, LISTENERS},
     threads,
 };
@@ -64,6 +64,9 @@ fn rcv_space_adjust(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// From here on a wait is looked at twice.
+const LONG_WAIT_NS: u64 = 1_000_000;
+
 #[inline(always)]
 fn received(flow: u64, bytes: u64) {
     let Some(connection) = CONNECTIONS.get_ptr_mut(flow) else { return };
@@ -77,9 +80,14 @@ fn received(flow: u64, bytes: u64) {
         let since = connection.unread_since_ns;
         connection.unread_since_ns = 0;
         connection.read_unanswered_ns = now;
-        let waited = if since != 0 { now.saturating_sub(since) } else { 0 };
-        if waited > connection.longest_read_wait_ns {
-            connection.longest_read_wait_ns = waited;
+        let mut waited = if since != 0 { Some(now.saturating_sub(since)) } else { None };
+        if let Some(wait) = waited {
+            // That data may have been taken long ago by a path that was not seen, and this is the next.
+            if wait > LONG_WAIT_NS && read_unseen::more_than(Address(flow), connection.bytes_read).is_some() {
+                waited = None;
+            } else if wait > connection.longest_read_wait_ns {
+                connection.longest_read_wait_ns = wait;
+            }
         }
         let before = if connection.flags & flag::READ == 0 {
             set_bits(&raw mut connection.flags, flag::READ)
@@ -89,7 +97,7 @@ fn received(flow: u64, bytes: u64) {
         if before & flag::READ == 0 {
             connection.first_read_ns = now;
         }
-        (before, connection.listener, if since != 0 { Some(waited) } else { None }, connection.accepted_ns)
+        (before, connection.listener, waited, connection.accepted_ns)
     };
     if let Some(entry) = LISTENERS.get_ptr_mut(cookie) {
         unsafe {

@@ -10,10 +10,10 @@ use aya_ebpf::{
 };
 use observer_ebpf::record::{flag, stage};
 
-use super::accept_unseen;
+use super::{accept_unseen, read_unseen};
 use crate::{
     books::{add, add32, duration, now},
-    kernel::{self, Typed},
+    kernel::{self, Address, Typed},
     maps::{CONNECTIONS, LISTENERS},
     threads,
 };
@@ -58,6 +58,9 @@ fn sent(flow: u64, bytes: u64) {
         let first = connection.first_write_ns == 0;
         if first {
             connection.first_write_ns = now;
+            if connection.flags & flag::READ == 0 {
+                read_unseen::note(connection, Address(flow));
+            }
         }
         (first, connection.first_read_ns, connection.listener, connection.flags)
     };

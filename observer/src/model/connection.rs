@@ -100,6 +100,8 @@ fn unseen(record: &record::Connection, arrival_seen: bool) -> Vec<&'static str> 
     if record.flags & flag::HELD != 0 {
         // They may have been before the start, whatever was seen since.
         unseen.extend(["first_read_ns", "first_write_ns"]);
+    } else if record.flags & flag::READ_UNSEEN != 0 && record.first_read_ns == 0 {
+        unseen.push("first_read_ns");
     }
     unseen
 }

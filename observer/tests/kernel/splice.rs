@@ -1,8 +1,9 @@
 //! Bytes that never pass through the program's own memory.
 
-use std::{fs::File, io::Write as _, os::fd::AsRawFd as _};
+use std::{fs::File, io::Write as _, net::TcpStream, os::fd::AsRawFd as _};
 
 use crate::{
+    lines::Lines,
     namespace::isolated,
     observed::Observer,
     traffic::{Server, V4, own, receive, send},
@@ -50,6 +51,21 @@ fn sendfile_is_a_write() {
     });
 }
 
+/// Moves so many bytes out of a connection into a pipe.
+fn splice(from: &TcpStream, length: usize) {
+    let (_reader, writer) = std::io::pipe().expect("pipe");
+    let mut moved = 0;
+    while moved < length {
+        #[expect(unsafe_code, reason = "no library here offers splice(2)")]
+        // SAFETY: both descriptors are open; no pointer is passed but null.
+        let step = unsafe {
+            let (from, to) = (from.as_raw_fd(), writer.as_raw_fd());
+            libc::splice(from, std::ptr::null_mut(), to, std::ptr::null_mut(), length - moved, 0)
+        };
+        moved += usize::try_from(step).expect("splice");
+    }
+}
+
 #[test]
 fn splice_reads_as_far_as_the_hook_sees_them() {
     isolated(|| {
@@ -57,31 +73,40 @@ fn splice_reads_as_far_as_the_hook_sees_them() {
         let server = Server::listen(V4, 4);
         let (client, accepted) = server.pair();
         send(&client, &[7; 3000]);
-        let (reader, writer) = std::io::pipe().expect("pipe");
-        let mut moved = 0;
-        while moved < 3000 {
-            #[expect(unsafe_code, reason = "no library here offers splice(2)")]
-            // SAFETY: both descriptors are open; no pointer is passed but null.
-            let step = unsafe {
-                let (from, to) = (accepted.as_raw_fd(), writer.as_raw_fd());
-                libc::splice(from, std::ptr::null_mut(), to, std::ptr::null_mut(), 3000 - moved, 0)
-            };
-            moved += usize::try_from(step).expect("splice");
-        }
-        drop(reader);
+        splice(&accepted, 3000);
         let remote = own(&client);
         drop((client, accepted));
         observer.wait_for_connections(1);
         let lines = observer.finish();
         let connection = lines.connection_from(remote);
-        // Only this hook counts by what was taken out of the queue; what the others cannot see they say in `meta`.
-        if lines.meta()["signals"]["read"] == "tp_btf/tcp_rcv_space_adjust" {
-            assert_eq!(connection.bytes_read, 3000, "{connection:?}");
-        } else {
-            assert_eq!(connection.bytes_read, 0, "{connection:?}");
+        assert_eq!(connection.bytes_read, 3000, "{connection:?}");
+        // Only this hook sees who did it; what the others cannot see they say in `meta`.
+        let seen = lines.meta()["signals"]["read"] == "tp_btf/tcp_rcv_space_adjust";
+        assert_eq!(connection.reads > 0, seen, "{connection:?}");
+        assert_eq!(connection.first_read_ns.is_some(), seen, "{connection:?}");
+        assert_eq!(connection.unseen.contains(&"first_read_ns".to_owned()), !seen, "{connection:?}");
+        if !seen {
             let note = lines.meta()["signal_notes"]["read"].as_str().unwrap_or_default().to_owned();
             assert!(note.contains("splice"), "{note}");
         }
         assert!(connection.first_data_ns.is_some(), "{connection:?}");
+    });
+}
+
+#[test]
+fn what_was_spliced_and_answered_is_not_unread() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let server = Server::listen(V4, 4);
+        let (client, accepted) = server.pair();
+        send(&client, &[7; 3000]);
+        let unread = |lines: &Lines| lines.listener_over_time(server.cookie).last().map(|last| last.unread);
+        observer.wait_for("unread data", |lines| unread(lines) == Some(1));
+        splice(&accepted, 3000);
+        send(&accepted, b"answer");
+        observer.wait_for("nothing unread", |lines| unread(lines) == Some(0));
+        drop((client, accepted));
+        observer.wait_for_connections(1);
+        assert_eq!(observer.finish().listener(server.cookie).unread, 0);
     });
 }

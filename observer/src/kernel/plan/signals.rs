@@ -150,12 +150,18 @@ pub static SIGNALS: &[Signal] = &[
             Hook {
                 name: "tp_btf/sock_recv_length",
                 programs: &["recv_length"],
-                blind: Some("splice, sendfile from a connection, and TCP_ZEROCOPY_RECEIVE"),
+                blind: Some(
+                    "who reads by splice, sendfile or TCP_ZEROCOPY_RECEIVE, and when; that it happened shows at \
+                     the first write or the end",
+                ),
             },
             Hook {
                 name: "fexit/tcp_recvmsg",
                 programs: &["recvmsg"],
-                blind: Some("splice, sendfile from a connection, TCP_ZEROCOPY_RECEIVE, kTLS, MPTCP"),
+                blind: Some(
+                    "kTLS, MPTCP; who reads by splice, sendfile or TCP_ZEROCOPY_RECEIVE, and when; that it \
+                     happened shows at the first write or the end",
+                ),
             },
             Hook {
                 name: "tp_btf/tcp_rcv_space_adjust",
