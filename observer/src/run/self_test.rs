@@ -4,16 +4,17 @@
 use std::{
     collections::BTreeSet,
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    os::fd::AsRawFd as _,
+    net::{TcpListener, TcpStream},
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
-use socket2::{Domain, SockRef, Socket, Type};
+use demo_server::socket_option::{self, SocketOption};
+use socket2::{Domain, Socket, Type};
 
 use crate::{
+    arena::traffic,
     failure::Failure,
     kernel::{
         choice::{Chosen, Outcome},
@@ -79,8 +80,8 @@ struct Stage {
 
 impl Stage {
     fn new() -> Result<Self> {
-        let before = listener(4, false)?;
-        let open = pair(&before)?;
+        let before = traffic::listen(4)?;
+        let open = traffic::pair(&before)?;
         Ok(Self { before, _open: open })
     }
 }
@@ -88,21 +89,30 @@ impl Stage {
 fn exercise(options: &Options) -> Result<Proven> {
     let stage = Stage::new()?;
     let mut session = Session::start(options)?;
-    let main = listener(4, false)?;
+    let main = traffic::listen(4)?;
     talk(&main)?;
-    abort(&main)?;
+    let (client, accepted) = traffic::pair(&main)?;
+    traffic::reset(client)?;
+    drop(accepted);
     // One connection has data and is queued at once. Two handshakes wait for data for a second; then their SYN-ACKs are
     // sent again, and the last ACK of one finds the accept queue full.
-    let narrow = listener(1, true)?;
-    let mut queued = connect(&narrow)?;
+    let narrow = deferred(1)?;
+    let mut queued = traffic::connect(&narrow)?;
     queued.write_all(b"data").context("cannot write to a listener of our own")?;
-    let _held = [connect(&narrow)?, connect(&narrow)?];
+    let _held = [traffic::connect(&narrow)?, traffic::connect(&narrow)?];
     // The second finds the SYN queue full. Without cookies it would wait there for ever, and there would be none to see.
-    let flooded = listener(0, true)?;
+    let flooded = deferred(0)?;
     let cookies = cookies_are_on();
-    let _cookies = if cookies { vec![connect(&flooded)?, connect(&flooded)?] } else { Vec::new() };
-    let stalled = listener(4, false)?;
+    let _cookies =
+        if cookies { vec![traffic::connect(&flooded)?, traffic::connect(&flooded)?] } else { Vec::new() };
+    let stalled = traffic::listen(4)?;
     let _stalled = stall(&stalled)?;
+    let ports = [
+        traffic::port(&stage.before)?,
+        traffic::port(&main)?,
+        traffic::port(&narrow)?,
+        traffic::port(&stalled)?,
+    ];
     let mut ended = Vec::new();
     let began = Instant::now();
     loop {
@@ -113,9 +123,8 @@ fn exercise(options: &Options) -> Result<Proven> {
         let snapshot = session.snapshot(true)?;
         let open: Vec<Connection> = session.open_connections().collect();
         let seen = Seen { snapshot: &snapshot, ended: &ended, open: &open };
-        let mut fired =
-            seen.fired([&stage.before, &main, &narrow, &stalled].map(port), session.meta().telling);
-        if !cookies || seen.cookie_sent(port(&flooded)) {
+        let mut fired = seen.fired(ports, session.meta().telling);
+        if !cookies || seen.cookie_sent(traffic::port(&flooded)?) {
             fired.insert("cookie");
         }
         let all = session.outcomes().iter().filter(|outcome| outcome.hook.is_some());
@@ -194,49 +203,14 @@ fn cookies_are_on() -> bool {
     setting.is_ok_and(|setting| setting.trim() != "0")
 }
 
-/// A listener on loopback. With `deferred`, handshakes wait for data.
-fn listener(backlog: i32, deferred: bool) -> Result<TcpListener> {
-    let make = || -> std::io::Result<TcpListener> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        if deferred {
-            defer_accept(&socket)?;
-        }
-        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-        socket.listen(backlog)?;
-        Ok(socket.into())
-    };
-    make().context("cannot listen on 127.0.0.1 for the self-test")
-}
-
-fn defer_accept(socket: &Socket) -> std::io::Result<()> {
-    let seconds: libc::c_int = 1;
-    // SAFETY: the pointer is to an int that lives through the call, and the length is that of an int.
-    #[expect(unsafe_code, reason = "no library here offers TCP_DEFER_ACCEPT")]
-    let result = unsafe {
-        let length = size_of_val(&seconds) as libc::socklen_t;
-        let value = (&raw const seconds).cast();
-        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, value, length)
-    };
-    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
-}
-
-fn port(listener: &TcpListener) -> u16 {
-    listener.local_addr().map_or(0, |address| address.port())
-}
-
-fn connect(listener: &TcpListener) -> Result<TcpStream> {
-    listener.local_addr().and_then(TcpStream::connect).context("cannot connect to a listener of our own")
-}
-
-fn pair(listener: &TcpListener) -> Result<(TcpStream, TcpStream)> {
-    let client = connect(listener)?;
-    let accepted = listener.accept().context("cannot accept from a listener of our own")?.0;
-    Ok((client, accepted))
+/// A listener whose handshakes wait for data, for a second.
+fn deferred(backlog: u32) -> Result<TcpListener> {
+    traffic::listen_with(backlog, |socket| socket_option::set(socket, SocketOption::DeferAccept(1)))
 }
 
 /// A request, an answer, and an end in order.
 fn talk(listener: &TcpListener) -> Result<()> {
-    let (mut client, mut accepted) = pair(listener)?;
+    let (mut client, mut accepted) = traffic::pair(listener)?;
     let mut exchange = || -> std::io::Result<()> {
         client.write_all(b"request")?;
         accepted.read_exact(&mut [0; 7])?;
@@ -260,12 +234,4 @@ fn stall(listener: &TcpListener) -> Result<(Socket, TcpStream)> {
         Ok((client, accepted))
     };
     make().context("cannot write to a client of our own that does not read")
-}
-
-/// A reset by the client.
-fn abort(listener: &TcpListener) -> Result<()> {
-    let (client, _accepted) = pair(listener)?;
-    SockRef::from(&client).set_linger(Some(Duration::ZERO)).context("cannot set SO_LINGER")?;
-    drop(client);
-    Ok(())
 }
