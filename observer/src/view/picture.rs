@@ -7,6 +7,7 @@ use ratatui::style::Modifier;
 
 use super::styles::themes::hex;
 use super::widget::pen::columns;
+use crate::html;
 
 /// Size of a cell in the picture; a monospaced font is about 0.6 as wide as it is high.
 const CELL: (f64, f64) = (8.4, 18.0);
@@ -123,7 +124,7 @@ fn draw(svg: &mut String, place: &Place, run: &str, look: &Cell, back: &str) {
             svg,
             "<text x=\"{x:.1}\" y=\"{baseline:.1}\" textLength=\"{width:.1}\" lengthAdjust=\"spacingAndGlyphs\" \
              fill=\"{text}\"{extra}>{}</text>",
-            escaped(words)
+            html::escape(words)
         );
     }
 }
@@ -160,21 +161,6 @@ fn block(symbol: &str) -> Option<Block> {
     }
     let place = FROM_BELOW.iter().position(|known| *known == symbol)?;
     Some(Block { top: 1.0 - eighths(place), height: eighths(place), ..whole })
-}
-
-/// Text as XML takes it; the names of programs may hold anything.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            letter if letter.is_control() => escaped.push('\u{fffd}'),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
