@@ -55,6 +55,8 @@ pub struct Source {
     holders: BTreeSet<u32>,
     /// Threads that were alive at the last look, by process and thread id.
     alive: BTreeSet<(u32, u32)>,
+    /// Threads that began later than this, in nanoseconds of CLOCK_BOOTTIME, have done all that they did since the start.
+    began_ns: u64,
     ports: Vec<u16>,
     log: Option<ProbeLog>,
     /// Notices of listeners that were lost when this was last looked at.
@@ -71,6 +73,7 @@ impl Source {
     /// # Errors
     /// As [`Probes::attach`].
     pub fn start(options: &Options, sink: &mut impl FnMut(Event)) -> Result<Self> {
+        let began_ns = clock_ns(libc::CLOCK_BOOTTIME).context("cannot read CLOCK_BOOTTIME")?;
         let mut probes = Probes::attach(options)?;
         // Before the maps are taken: aya-log takes its own out of the same object.
         let log = options.log.then(|| ProbeLog::open(&mut probes.ebpf)).transpose()?;
@@ -85,6 +88,7 @@ impl Source {
             windows: Windows::default(),
             holders: BTreeSet::new(),
             alive: BTreeSet::new(),
+            began_ns,
             ports: options.filters.ports.clone(),
             log,
             lost_notices: 0,
@@ -275,7 +279,8 @@ impl Source {
                 }
             }
             looked_up.insert((key.pid, key.tid));
-            self.tell(key.pid, key.tid, task, sink);
+            let is_new = key.started_ns > self.began_ns && !self.alive.contains(&(key.pid, key.tid));
+            self.tell((key.pid, key.tid), task, is_new, sink);
         }
         // Threads that were woken for nothing never show in the map: a herd's losers.
         for pid in self.holders.iter().copied().filter(|pid| !tasks::exists(*pid)).collect::<Vec<_>>() {
@@ -289,7 +294,7 @@ impl Source {
             if task.is_some() {
                 alive.insert((pid, tid));
             }
-            self.tell(pid, tid, task, sink);
+            self.tell((pid, tid), task, false, sink);
         }
         for (pid, tid) in self.alive.difference(&alive).copied().filter(|ids| !looked_up.contains(ids)) {
             sink(Event::Task { pid, tid, task: None });
@@ -297,12 +302,25 @@ impl Source {
         self.alive = alive;
     }
 
-    /// Tells of a thread: its name, how often it slept if nobody else counts that, and how it spends its time.
-    fn tell(&self, pid: u32, tid: u32, task: Option<tasks::Task>, sink: &mut impl FnMut(Event)) {
+    /// Tells of a thread: its name, how often it slept if nobody else counts that, and how it spends its time. One that
+    /// `is_new` began after the start, so that all of it counts: first it had done nothing.
+    fn tell(
+        &self,
+        (pid, tid): (u32, u32),
+        task: Option<tasks::Task>,
+        is_new: bool,
+        sink: &mut impl FnMut(Event),
+    ) {
         let activity = task.as_ref().and_then(|task| tasks::activity(pid, tid, task.runs));
         let task = task.map(|task| (task.comm, (!self.counts_sleeps).then_some(task.voluntary_switches)));
+        if is_new && let Some((comm, switches)) = &task {
+            sink(Event::Task { pid, tid, task: Some((comm.clone(), switches.map(|_| 0))) });
+        }
         sink(Event::Task { pid, tid, task });
         if let Some(tasks::Activity { run_ns, ready_ns, doing }) = activity {
+            if is_new {
+                sink(Event::Activity { pid, tid, run_ns: 0, ready_ns: 0, doing: None });
+            }
             sink(Event::Activity { pid, tid, run_ns, ready_ns, doing });
         }
     }

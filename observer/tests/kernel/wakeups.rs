@@ -100,6 +100,10 @@ fn each_sleep_is_counted(hook: Option<&str>) {
         let seen_before: Vec<Thread> = acceptors.iter().filter_map(|one| one.observed(&observer)).collect();
         assert!(seen_before.iter().all(|one| one.doing.as_deref() == Some("accept4")), "{seen_before:?}");
         accept(ACCEPTS);
+        // They began after the observer, so all that they did is counted, whenever it was that they were first looked at.
+        let by_proc = hook.is_none();
+        let idle = |one: &Thread| one.run_ns == Some(0) || by_proc && one.wakeups == Some(0);
+        assert!(!observer.of::<Thread>("thread").iter().any(|one| one.accepts > 0 && idle(one)));
         let woken: Vec<u64> =
             acceptors.iter().zip(&before).map(|(one, before)| one.slept() - before).collect();
         observer.wait_for("the scheduler's counts", |lines| {
