@@ -72,16 +72,6 @@ pub(super) const CONCERNED: &[&str] = &[
     "unread",
 ];
 
-/// Parts of the names of tests that judge rates and times under load, which an emulated machine does not have: the
-/// figures that they judge by have tests of their own, which run there, and these run on the host. A filter runs them
-/// all the same.
-const OF_LOAD: &[&str] = &["diagnoses::", "compare::"];
-
-/// What keeps those out.
-pub(super) fn not_here() -> String {
-    OF_LOAD.iter().map(|part| format!("--skip {part}")).collect::<Vec<_>>().join(" ")
-}
-
 const LOADABLE: &str = "loadable: ";
 
 /// A script that names those of the untried hooks that load and attach.
