@@ -50,9 +50,9 @@ pub(super) fn listener(watched: &Watched) -> Option<LedgerCheck> {
 }
 
 /// For one network namespace: the sum over its listeners is what the kernel counted. It is a check only when every
-/// listener is watched.
+/// listener of it is watched.
 pub(super) fn host(netns: u32, host: &Host, sum: Gone, meta: &Meta) -> Vec<LedgerCheck> {
-    if meta.filters != Filters::default() {
+    if meta.filters != (Filters { netns: meta.filters.netns, ..Filters::default() }) {
         return Vec::new();
     }
     let check = |check: &'static str, ours: u64, kernel: u64, why: &str| LedgerCheck {

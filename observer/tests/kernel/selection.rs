@@ -45,6 +45,11 @@ fn only_the_selected_namespace() {
         let lines = observer.finish();
         assert_eq!(lines.cookies(), BTreeSet::from([here.cookie]));
         assert_eq!(lines.connections().len(), 1);
+        // All of its listeners are watched, so its books are kept.
+        let opens = lines.0.iter().rfind(|line| line["type"] == "ledger" && line["check"] == "passive_opens");
+        let opens = opens.expect("a check of the namespace");
+        assert_eq!((&opens["ours"], &opens["difference"]), (&1.into(), &0.into()), "{opens}");
+        assert_eq!(opens["netns"], inode(), "{opens}");
     });
 }
 
