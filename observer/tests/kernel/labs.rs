@@ -9,13 +9,24 @@ use serde_json::Value;
 use crate::{
     namespace::isolated,
     observed::binary,
-    waiting::{patience, until},
+    waiting::{is_emulated, patience, until},
 };
+
+/// On an emulated machine any process may stop for a second in the middle of a figure. What is wrong with the product or
+/// the expectation is wrong each time.
+fn tries() -> usize {
+    if is_emulated() { 3 } else { 1 }
+}
 
 #[test]
 fn every_lab_comes_out_as_expected() {
     isolated(|| {
-        let wrong: Vec<String> = LABS.iter().filter_map(|lab| complaint(lab.name)).collect();
+        let mut wrong = Vec::new();
+        for lab in LABS {
+            let complaints: Vec<String> = (0..tries()).map_while(|_| complaint(lab.name)).collect();
+            complaints.iter().for_each(|complaint| println!("{complaint}"));
+            wrong.extend(complaints.into_iter().nth(tries() - 1));
+        }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     });
 }
