@@ -6,6 +6,7 @@
 //! - [`refusal`]: why a hook cannot be used
 //! - [`choice`]: choosing hooks by the plan
 //! - `loading`: programs into the kernel and out of it
+//! - `tracefs`: where that must be mounted first
 //! - [`probes`]: the attached programs
 //! - [`maps`]: typed reading of the maps
 //! - [`privilege`]: which capabilities there are, and which are missing
@@ -30,4 +31,5 @@ pub mod processor;
 pub mod refusal;
 pub mod source;
 pub mod tasks;
+mod tracefs;
 mod windows;

@@ -17,6 +17,7 @@ use super::{
     plan::{Attach, Program},
     probes::Options,
     refusal::Refusal,
+    tracefs,
 };
 use crate::failure::Failure;
 
@@ -100,7 +101,7 @@ pub(super) fn start(program: &mut AyaProgram, row: &Program, btf: &AyaBtf) -> Re
         Attach::Tracepoint(category, name) => {
             let program: &mut TracePoint = program.try_into()?;
             program.load()?;
-            program.attach(category, name)?;
+            tracefs::visible(|| program.attach(category, name))?;
         }
         Attach::OnDemand => {
             let program: &mut RawTracePoint = program.try_into()?;

@@ -8,11 +8,11 @@ use rustix::{
 };
 use serde_json::Value;
 
-use crate::{Run, has, run};
+use crate::{Run, has, run, run_with_only};
 
-/// Runs the binary where these directories are empty.
+/// Runs the binary in some way where these directories are empty.
 #[track_caller]
-fn run_without(hidden: &[&str], arguments: &[&str]) -> Run {
+fn without(hidden: &[&str], binary: impl FnOnce() -> Run + Send) -> Run {
     let hide = || {
         // SAFETY: only the mounts are left, and with them what threads share of the file system's root.
         #[expect(unsafe_code, reason = "rustix marks all of unshare(2) so, for the sake of CLONE_FILES")]
@@ -22,24 +22,33 @@ fn run_without(hidden: &[&str], arguments: &[&str]) -> Run {
         for directory in hidden.iter().filter(|directory| Path::new(directory).exists()) {
             mount("none", *directory, "tmpfs", MountFlags::empty(), None).expect("an empty file system");
         }
-        run(arguments)
+        binary()
     };
     thread::scope(|scope| scope.spawn(hide).join()).expect("a thread")
 }
 
+const TRACING: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug"];
+
+/// What `doctor --json` says of each signal.
+#[track_caller]
+fn signals(run: &Run) -> Vec<Value> {
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    report["signals"].as_array().expect("signals").clone()
+}
+
 #[test]
 fn without_tracefs() {
-    if !has(CapabilitySet::SYS_ADMIN) {
+    if !has(CapabilitySet::SYS_ADMIN | CapabilitySet::SETPCAP) {
         println!(
             "SKIPPED: surroundings::without_tracefs: it needs CAP_SYS_ADMIN, to hide a mount; run it as root"
         );
         return;
     }
-    let hidden = ["/sys/kernel/tracing", "/sys/kernel/debug"];
-    let run = run_without(&hidden, &["doctor", "--json"]);
-    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
-    let report: Value = serde_json::from_str(&run.stdout).unwrap();
-    for signal in report["signals"].as_array().expect("signals") {
+    // What it takes to mount one is missing, too.
+    let allowed = CapabilitySet::BPF | CapabilitySet::PERFMON;
+    let run = without(&TRACING, || run_with_only(allowed, &["doctor", "--json"]));
+    for signal in signals(&run) {
         let hook = signal["hook"].as_str().unwrap_or_default();
         assert!(!hook.contains("tracepoint/"), "{signal}");
         for refused in signal["refused"].as_array().expect("refused") {
@@ -49,6 +58,26 @@ fn without_tracefs() {
             }
         }
     }
+}
+
+#[test]
+fn where_tracefs_can_be_mounted_it_is_not_missed() {
+    if !has(CapabilitySet::SYS_ADMIN) {
+        println!(
+            "SKIPPED: surroundings::where_tracefs_can_be_mounted_it_is_not_missed: it needs CAP_SYS_ADMIN; run \
+             it as root"
+        );
+        return;
+    }
+    let doctor = || {
+        let run = run(&["doctor", "--json", "--hook", "accept=tracepoint/sys_exit_accept"]);
+        let entries = TRACING.map(|place| std::fs::read_dir(place).map_or(0, Iterator::count));
+        assert_eq!(entries, [0, 0], "nobody else sees what it mounts");
+        run
+    };
+    let signals = signals(&without(&TRACING, doctor));
+    let accept = signals.iter().find(|signal| signal["signal"] == "accept").expect("the signal");
+    assert_eq!(accept["hook"], "tracepoint/sys_exit_accept");
 }
 
 #[test]
@@ -66,6 +95,7 @@ fn without_cgroup2() {
         .filter_map(|line| line.split(' ').nth(1))
         .collect();
     let all = ["stream", "--duration", "10ms", "--netns", "/proc/self/ns/net"];
-    assert_eq!(run_without(&hidden, &all).code, Some(0), "nothing needs it but --cgroup");
-    run_without(&hidden, &["stream", "--cgroup", "/tmp"]).refused(2, &["--cgroup /tmp", "cgroup2"]);
+    assert_eq!(without(&hidden, || run(&all)).code, Some(0), "nothing needs it but --cgroup");
+    let cgroup = ["stream", "--cgroup", "/tmp"];
+    without(&hidden, || run(&cgroup)).refused(2, &["--cgroup /tmp", "cgroup2"]);
 }
