@@ -75,10 +75,18 @@ const DISCARD_LIMIT: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Connection {
     socket: TcpStream,
-    origin: Origin,
     service: Arc<Service>,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
+    status: Status,
+    /// Sent to another process, where it goes on: nothing ends here.
+    away: bool,
+}
+
+/// Everything about a connection but its socket and its bytes: what goes with it into another process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Status {
+    origin: Origin,
     /// How much of the outbox the kernel has taken.
     sent: usize,
     phase: Phase,
@@ -89,8 +97,6 @@ pub struct Connection {
     requests: u64,
     /// Kept only for the journal.
     trace: Option<Box<Trace>>,
-    /// Sent to another process, where it goes on: nothing ends here.
-    away: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -106,18 +112,20 @@ impl Connection {
         service.hold();
         Self {
             socket,
-            origin,
             service: Arc::clone(service),
             inbox: Vec::new(),
             outbox: Vec::new(),
-            sent: 0,
-            phase: Phase::Serving,
-            nodelay: false,
-            nonblocking,
-            bytes_read: 0,
-            bytes_written: 0,
-            requests: 0,
-            trace: service.journal.is_some().then(Box::default),
+            status: Status {
+                origin,
+                sent: 0,
+                phase: Phase::Serving,
+                nodelay: false,
+                nonblocking,
+                bytes_read: 0,
+                bytes_written: 0,
+                requests: 0,
+                trace: service.journal.is_some().then(Box::default),
+            },
             away: false,
         }
     }
@@ -133,7 +141,7 @@ impl Connection {
                 Ok(false) => return Turn::Wait(Interest::Write),
                 Err(_) => return Turn::Close,
             }
-            match self.phase {
+            match self.status.phase {
                 Phase::Closing => return Turn::Close,
                 Phase::Serving => match http::parse(&self.inbox) {
                     Ok(Some(request)) => return Turn::Answer(request),
@@ -180,10 +188,10 @@ impl Connection {
         };
         http::respond(&mut self.outbox, request.method, &answer);
         self.inbox.drain(..request.length);
-        self.requests += 1;
+        self.status.requests += 1;
         add(&self.service.board.counters.requests, 1);
         if !keep_alive {
-            self.phase = Phase::Closing;
+            self.status.phase = Phase::Closing;
         }
     }
 
@@ -193,18 +201,18 @@ impl Connection {
             return Ok(true);
         }
         let nodelay = self.service.board.live.nodelay();
-        if nodelay != self.nodelay {
+        if nodelay != self.status.nodelay {
             self.socket.set_nodelay(nodelay)?;
-            self.nodelay = nodelay;
+            self.status.nodelay = nodelay;
         }
-        while self.sent < self.outbox.len() {
-            match self.socket.write(&self.outbox[self.sent..]) {
+        while self.status.sent < self.outbox.len() {
+            match self.socket.write(&self.outbox[self.status.sent..]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => {
-                    self.sent += count;
-                    self.bytes_written += count as u64;
+                    self.status.sent += count;
+                    self.status.bytes_written += count as u64;
                     add(&self.service.board.counters.bytes_written, count);
-                    if let Some(trace) = &mut self.trace {
+                    if let Some(trace) = &mut self.status.trace {
                         note(&mut trace.writers, member.tid());
                     }
                 }
@@ -213,8 +221,8 @@ impl Connection {
             }
         }
         self.outbox.clear();
-        self.sent = 0;
-        if matches!(self.phase, Phase::Discarding { .. }) {
+        self.status.sent = 0;
+        if matches!(self.status.phase, Phase::Discarding { .. }) {
             // Tells the client that this was all; it has the answer before it can be reset.
             self.socket.shutdown(Shutdown::Write)?;
         }
@@ -224,12 +232,12 @@ impl Connection {
     fn read(&mut self, member: &Member<'_>) -> io::Result<usize> {
         let mut buffer = member.read_buffer();
         let count = self.socket.read(&mut buffer)?;
-        self.bytes_read += count as u64;
+        self.status.bytes_read += count as u64;
         add(&self.service.board.counters.bytes_read, count);
-        if let Some(trace) = &mut self.trace {
+        if let Some(trace) = &mut self.status.trace {
             note(&mut trace.readers, member.tid());
         }
-        match &mut self.phase {
+        match &mut self.status.phase {
             Phase::Discarding { left } => *left = left.saturating_sub(count),
             _ => self.inbox.extend_from_slice(&buffer[..count]),
         }
@@ -239,25 +247,25 @@ impl Connection {
     fn refuse(&mut self, refusal: &Refusal) {
         http::refuse(&mut self.outbox, refusal);
         self.inbox = Vec::new();
-        self.phase = Phase::Discarding { left: DISCARD_LIMIT };
+        self.status.phase = Phase::Discarding { left: DISCARD_LIMIT };
     }
 
     /// Bytes read so far.
     pub fn bytes_read(&self) -> u64 {
-        self.bytes_read
+        self.status.bytes_read
     }
 
     /// Whether there is something to do without waiting for the socket: bytes that an earlier owner has read or
     /// composed, or the end.
     pub fn has_unfinished(&self) -> bool {
-        !self.inbox.is_empty() || !self.outbox.is_empty() || self.phase == Phase::Closing
+        !self.inbox.is_empty() || !self.outbox.is_empty() || self.status.phase == Phase::Closing
     }
 
     /// Makes calls on the socket return at once, or wait.
     pub fn set_nonblocking(&mut self, nonblocking: bool) -> io::Result<()> {
-        if self.nonblocking != nonblocking {
+        if self.status.nonblocking != nonblocking {
             self.socket.set_nonblocking(nonblocking)?;
-            self.nonblocking = nonblocking;
+            self.status.nonblocking = nonblocking;
         }
         Ok(())
     }
@@ -274,20 +282,20 @@ impl Drop for Connection {
         if self.away {
             return;
         }
-        if let (Some(journal), Some(trace)) = (&self.service.journal, self.trace.take()) {
+        if let (Some(journal), Some(trace)) = (&self.service.journal, self.status.trace.take()) {
             // With a wildcard listener only the socket itself knows which local address the client chose.
-            let local = self.socket.local_addr().unwrap_or(self.origin.local);
+            let local = self.socket.local_addr().unwrap_or(self.status.origin.local);
             journal.write(&Entry {
-                remote: self.origin.remote,
+                remote: self.status.origin.remote,
                 local,
-                shard: self.origin.shard,
-                listener_cookie: self.origin.listener_cookie,
-                acceptor_tid: self.origin.acceptor_tid,
+                shard: self.status.origin.shard,
+                listener_cookie: self.status.origin.listener_cookie,
+                acceptor_tid: self.status.origin.acceptor_tid,
                 reader_tids: trace.readers,
                 writer_tids: trace.writers,
-                bytes_read: self.bytes_read,
-                bytes_written: self.bytes_written,
-                requests: self.requests,
+                bytes_read: self.status.bytes_read,
+                bytes_written: self.status.bytes_written,
+                requests: self.status.requests,
             });
         }
         if !self.service.leak(&self.socket) {

@@ -139,7 +139,7 @@ pub static FAULTS: &[FaultRow] = &[
     FaultRow {
         fault: Fault::WorkerPanic,
         name: "worker-panic",
-        line: "thread `index` dies at its next request: what is dealt to it waits unread until the next switch",
+        line: "thread `index` dies at its next request: what is dealt to it waits for a switch; a process is replaced at once",
         takes_index: true,
         default_ms: None,
     },

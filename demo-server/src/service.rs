@@ -154,6 +154,8 @@ pub struct Counters {
     pub bytes_read: AtomicU64,
     /// See [`Totals::bytes_written`].
     pub bytes_written: AtomicU64,
+    /// See [`Totals::restarts`].
+    pub restarts: AtomicU64,
 }
 
 /// [`Counters`] at one moment, as the control protocol shows them.
@@ -171,6 +173,9 @@ pub struct Totals {
     pub bytes_written: u64,
     /// Connections accepted and not yet closed.
     pub open: u64,
+    /// Worker processes started in place of one that had died; absent in states of before there was the figure.
+    #[serde(default)]
+    pub restarts: u64,
 }
 
 impl Counters {
@@ -187,6 +192,7 @@ impl Counters {
             bytes_read: self.bytes_read.load(Ordering::SeqCst),
             bytes_written: self.bytes_written.load(Ordering::SeqCst),
             open: accepted.saturating_sub(closed),
+            restarts: self.restarts.load(Ordering::SeqCst),
         }
     }
 }

@@ -7,23 +7,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Connection, Origin, Phase, Trace};
+use super::{Connection, Status};
 use crate::service::Service;
 
-/// Everything about a connection but its socket and its bytes.
+/// What is said of a connection beside its socket and its bytes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Luggage {
-    origin: Origin,
     /// How many of the bytes were received; the others are to be sent.
     inbox: usize,
-    sent: usize,
-    phase: Phase,
-    nodelay: bool,
-    nonblocking: bool,
-    bytes_read: u64,
-    bytes_written: u64,
-    requests: u64,
-    trace: Option<Trace>,
+    status: Status,
 }
 
 impl Connection {
@@ -32,18 +24,7 @@ impl Connection {
         mut self,
         carry: impl FnOnce(Luggage, &[u8], BorrowedFd<'_>) -> io::Result<()>,
     ) -> Result<(), Box<(io::Error, Self)>> {
-        let luggage = Luggage {
-            origin: self.origin,
-            inbox: self.inbox.len(),
-            sent: self.sent,
-            phase: self.phase,
-            nodelay: self.nodelay,
-            nonblocking: self.nonblocking,
-            bytes_read: self.bytes_read,
-            bytes_written: self.bytes_written,
-            requests: self.requests,
-            trace: self.trace.as_deref().cloned(),
-        };
+        let luggage = Luggage { inbox: self.inbox.len(), status: self.status.clone() };
         let bytes = [self.inbox.as_slice(), self.outbox.as_slice()].concat();
         match carry(luggage, &bytes, self.socket.as_fd()) {
             Ok(()) => {
@@ -62,25 +43,17 @@ impl Connection {
         socket: OwnedFd,
         service: &Arc<Service>,
     ) -> io::Result<Self> {
-        if luggage.inbox > bytes.len() || luggage.sent > bytes.len() - luggage.inbox {
+        if luggage.inbox > bytes.len() || luggage.status.sent > bytes.len() - luggage.inbox {
             return Err(io::Error::other("the luggage of a connection does not fit its bytes"));
         }
         let outbox = bytes.split_off(luggage.inbox);
         service.hold();
         Ok(Self {
             socket: TcpStream::from(socket),
-            origin: luggage.origin,
             service: Arc::clone(service),
             inbox: bytes,
             outbox,
-            sent: luggage.sent,
-            phase: luggage.phase,
-            nodelay: luggage.nodelay,
-            nonblocking: luggage.nonblocking,
-            bytes_read: luggage.bytes_read,
-            bytes_written: luggage.bytes_written,
-            requests: luggage.requests,
-            trace: luggage.trace.map(Box::new),
+            status: luggage.status,
             away: false,
         })
     }

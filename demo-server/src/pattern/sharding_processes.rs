@@ -8,8 +8,9 @@
 //! ```
 //!
 //! As nginx does it: the master opens all listeners and each worker watches its own. That the master holds them too
-//! has a price that the pure form has not: when a worker dies its listener stays in the group, the hash goes on
-//! dealing connections to it (`reuseport_select_sock`), and they wait until somebody takes its place.
+//! has a price and a gain that the pure form has not: when a worker dies its listener stays in the group, the hash goes
+//! on dealing connections to it (`reuseport_select_sock`), and none of them is reset. They wait for the worker that the
+//! master starts in its place.
 
 use std::io;
 
@@ -26,7 +27,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     real_users: "nginx with reuseport, and any server started several times on one port with the option set",
     when: "many short connections, and workers that must not take each other down",
     cost: "the hash ignores load, as with threads; connections queued on a dead worker wait for its successor",
-    watch: "a pid and an accept queue for each shard; kill one, and its queue fills while the others are served",
+    watch: "a pid and an accept queue for each shard; stop one (SIGSTOP), and its queue fills while the others are served",
     shards: true,
     sound: true,
     process: Some(serve),

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -14,6 +15,10 @@ use crate::connection::Connection;
 use crate::fault::Fault;
 use crate::listener::Listener;
 use crate::stage::Member;
+
+/// A worker is not started again sooner than this after the start of the one before it: one that dies at once costs a
+/// process a second, and not all the time of a processor.
+const APART: Duration = Duration::from_secs(1);
 
 /// A started process that is killed and reaped if its guard gives up.
 struct Worker(Child);
@@ -39,8 +44,10 @@ impl Drop for Worker {
     }
 }
 
-/// Serves by a process of its own until it ends. It accepts from `listener`, if there is one, and begins with
-/// `connections`.
+/// Serves by a process of its own. It accepts from `listener`, if there is one, and begins with `connections`.
+///
+/// One that accepts is started again when it dies, at once or [`APART`], as the master of a pre-forking server does: its
+/// listener is open here, so connections go on arriving, and wait. One without a listener ends with its connection.
 ///
 /// Called on the thread of the crew whose place the process takes: the kernel's parent-death signal follows the thread
 /// that forked (prctl(2), `PR_SET_PDEATHSIG`).
@@ -49,6 +56,28 @@ pub fn guard(
     listener: Option<&Listener>,
     connections: Vec<Connection>,
 ) -> io::Result<()> {
+    // The first begins with what is open.
+    let mut connections = connections;
+    loop {
+        let begun = Instant::now();
+        let ended = serve(member, listener, std::mem::take(&mut connections));
+        if listener.is_none() || member.stage().stopping() || !member.is_serving() {
+            return ended;
+        }
+        if let Err(error) = ended {
+            member.complain(&error.to_string());
+        }
+        member.rest(|| APART.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()));
+        if member.stage().stopping() {
+            return Ok(());
+        }
+        eprintln!("demo-server: {}: another process takes its place", member.name());
+        member.stage().service().board.counters.restarts.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Serves by one process until it ends.
+fn serve(member: &Member<'_>, listener: Option<&Listener>, connections: Vec<Connection>) -> io::Result<()> {
     // The worker has the name that the thread was given, and the thread does nothing that the name says.
     let _ = rustix::thread::set_name(c"guard");
     let (channel, theirs) = Channel::pair()?;
@@ -74,13 +103,13 @@ pub fn guard(
     }
     let ended = attend(member, &channel);
     // Nobody is to wait for it any more, and it cannot be sent anything: it ends, if it has not.
-    member.has_looked(u64::MAX);
+    member.stands_for_nobody();
     drop(channel);
     let status = worker.0.wait()?;
     match ended {
         Ok(Farewell::Done) => Ok(()),
         Ok(Farewell::Failed(failure)) => Err(io::Error::other(failure)),
-        Ok(Farewell::None) => lost(member, status),
+        Ok(Farewell::None) => lost(member, worker.0.id(), status),
         Err(error) => Err(error),
     }
 }
@@ -173,15 +202,13 @@ fn attend(member: &Member<'_>, channel: &Channel) -> io::Result<Farewell> {
 
 /// A worker has died without a word. The kernel has closed what it held; the others go on, as in any server with a
 /// pool of processes.
-fn lost(member: &Member<'_>, status: ExitStatus) -> io::Result<()> {
-    let (name, board) = (member.label(), &member.stage().service().board);
+fn lost(member: &Member<'_>, pid: u32, status: ExitStatus) -> io::Result<()> {
+    let (name, board) = (member.name(), &member.stage().service().board);
     let held = board.held(member.index()).swap(0, Ordering::SeqCst);
     board.counters.closed.fetch_add(held, Ordering::SeqCst);
     if !member.is_serving() {
         return Err(io::Error::other(format!("the worker process has ended before it served ({status})")));
     }
-    eprintln!(
-        "demo-server: {name}: the process is gone ({status}), and {held} connections with it; a switch starts it anew"
-    );
+    eprintln!("demo-server: {name}: process {pid} is gone ({status}), and {held} connections with it");
     Ok(())
 }

@@ -109,7 +109,7 @@ impl Stage {
         match panic::catch_unwind(AssertUnwindSafe(|| body(&member))) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.fail(format!("{}: {error}", seat.name)),
-            Err(_) => member.complain("the thread has panicked and is gone; a switch starts it anew"),
+            Err(_) => member.complain("the thread has panicked and is gone"),
         }
         member.take_place();
         self.dismiss(seat);

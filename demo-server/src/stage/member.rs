@@ -116,6 +116,11 @@ impl<'a> Member<'a> {
         self.desk.seat.tid()
     }
 
+    /// Its name, as `rd-1`.
+    pub fn name(&self) -> &str {
+        &self.desk.seat.name
+    }
+
     /// Name and tid, as `rd-1/4127`.
     pub fn label(&self) -> &str {
         &self.desk.label
@@ -171,6 +176,12 @@ impl<'a> Member<'a> {
         self.desk.seat.tid.store(pid, Ordering::SeqCst);
         self.desk.seat.seen.store(self.epoch(), Ordering::SeqCst);
         self.desk.seat.blocking.store(true, Ordering::SeqCst);
+    }
+
+    /// Says that the process is gone, and that nobody is to wait for it.
+    pub(crate) fn stands_for_nobody(&self) {
+        self.desk.seat.seen.store(u64::MAX, Ordering::SeqCst);
+        self.desk.seat.tid.store(0, Ordering::SeqCst);
     }
 
     /// Whether the thread, or the process in its place, has begun to serve.

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
 
 use demo_server::control::{Client, State};
-use demo_server::pattern::Pattern;
+use demo_server::pattern::{self, Pattern};
 use demo_server::settings::{Change, Settings};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -66,8 +68,13 @@ fn every_worker_is_a_process_and_a_child_and_holds_one_listener_at_most() {
     }
 }
 
+/// Whether another is started in place of one that dies: not of one that was there for one connection.
+fn is_replaced(pattern: &Pattern) -> bool {
+    pattern.id != "process-per-connection"
+}
+
 #[test]
-fn a_killed_worker_dies_alone_and_the_books_still_balance() {
+fn a_killed_worker_dies_alone_is_replaced_and_the_books_still_balance() {
     for pattern in with_processes() {
         let test = start(pattern);
         // A client on every worker, so that whichever dies holds one; with shards the hash decides.
@@ -93,13 +100,92 @@ fn a_killed_worker_dies_alone_and_the_books_still_balance() {
         for (client, pid) in clients.iter_mut().zip(&served) {
             assert_eq!(ask(client).is_some(), *pid != victim, "{}", pattern.id);
         }
+        drop(clients);
+        if is_replaced(pattern) {
+            let state = test.wait_for("another in its place", |state| {
+                let pids = workers(state);
+                pids.len() == WORKERS as usize && !pids.contains(&0)
+            });
+            assert_eq!(state.counters.restarts, 1, "{}", pattern.id);
+            assert!(!workers(&state).contains(&victim), "{}", pattern.id);
+        }
+        // With shards some of them meet the listener of the one that died.
+        for _ in 0..24 {
+            assert!(ask(&mut connect(test.address())).is_some(), "{}", pattern.id);
+        }
         let change = Change { workers: Some(2), ..Change::default() };
         test.server.set(&change).unwrap();
-        let state = test.state();
-        assert!(!workers(&state).contains(&victim));
-        drop(clients);
-        test.wait_for("all closed", |state| state.counters.closed == u64::from(WORKERS));
-        assert!(ask(&mut connect(test.address())).is_some(), "{}: served by those started anew", pattern.id);
+        test.wait_for("all closed", |state| state.counters.open == 0);
+        assert!(ask(&mut connect(test.address())).is_some(), "{}", pattern.id);
+        let restarts = test.state().counters.restarts;
+        assert_eq!(restarts, u64::from(is_replaced(pattern)), "{}: a switch is none", pattern.id);
+        test.server.end().unwrap();
+    }
+}
+
+/// What cannot be started is tried once a second, and meanwhile the others serve, obey and can be ended.
+#[test]
+fn a_worker_that_dies_at_once_is_tried_again_and_again_but_not_without_pause() {
+    let scratch = Scratch::new();
+    let program = scratch.path("worker");
+    let become_program = |target: &str| {
+        // In one step, so that it is always there.
+        let new = scratch.path("new");
+        symlink(target, &new).unwrap();
+        fs::rename(&new, &program).unwrap();
+    };
+    become_program(env!("CARGO_BIN_EXE_demo-server"));
+    let config = demo_server::server::Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        pattern: pattern::expect("shared-accept-processes").unwrap(),
+        settings: Settings { workers: WORKERS, ..Settings::default() },
+        program: program.clone(),
+        ..Default::default()
+    };
+    let server = demo_server::server::Server::start(&config).unwrap();
+    let victim = workers(&server.state())[0];
+    become_program("/bin/false");
+    let begun = Instant::now();
+    kill(victim);
+    wait_until("several attempts", || server.state().counters.restarts >= 3);
+    let attempts = server.state().counters.restarts;
+    assert!(begun.elapsed() >= Duration::from_secs(attempts - 2), "{attempts} attempts");
+    assert!(ask(&mut connect(server.local())).is_some(), "the others serve");
+    let change = Change { response_bytes: Some(7), ..Change::default() };
+    server.set(&change).unwrap();
+    let answer = ask(&mut connect(server.local())).unwrap();
+    assert_eq!(field(&answer, "content-length"), Some("7"), "they obey");
+    become_program(env!("CARGO_BIN_EXE_demo-server"));
+    wait_until("one in its place", || {
+        let pids = workers(&server.state());
+        pids.len() == WORKERS as usize
+            && pids.iter().all(|&pid| status(pid, "Name").is_some_and(|name| name.starts_with("srv-")))
+    });
+    server.end().unwrap();
+}
+
+/// A handler that crashes ends its process; the next takes its place.
+#[test]
+fn a_worker_that_panics_is_replaced() {
+    for pattern in with_processes().into_iter().filter(|pattern| is_replaced(pattern)) {
+        let test = start(pattern);
+        let before = workers(&test.state());
+        test.server.fault("worker-panic", true, Some(1), None).unwrap();
+        // Clients ask until one of them meets the worker that dies.
+        while test.state().counters.restarts == 0 {
+            let _ = ask(&mut connect(test.address()));
+        }
+        let state = test.wait_for("another in its place", |state| {
+            let pids = workers(state);
+            pids.len() == WORKERS as usize && !pids.contains(&0)
+        });
+        let after = workers(&state);
+        let stayed = after.iter().filter(|pid| before.contains(pid)).count();
+        assert_eq!(stayed, WORKERS as usize - 1, "{}: {before:?} {after:?}", pattern.id);
+        assert!(state.faults.is_empty());
+        for _ in 0..24 {
+            assert!(ask(&mut connect(test.address())).is_some(), "{}", pattern.id);
+        }
         test.server.end().unwrap();
     }
 }

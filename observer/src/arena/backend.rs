@@ -69,7 +69,7 @@ impl Kept {
 }
 
 /// demo-server is built and installed beside the observer, and is of the same version.
-fn program() -> Result<PathBuf> {
+pub fn program() -> Result<PathBuf> {
     let mut own = env::current_exe().context("cannot find out which program this is")?;
     // Cargo puts a test into a directory below the programs.
     if own.parent().is_some_and(|directory| directory.ends_with("deps")) {

@@ -31,6 +31,7 @@ use demo_server::{
     server::{Config, Server},
     settings::Settings,
 };
+use observer::arena::backend;
 use serde_json::Value;
 
 use crate::{
@@ -95,6 +96,8 @@ fn serve(name: &str, settings: Settings) -> Arc<Server> {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         pattern: pattern::expect(name).expect("a pattern"),
         settings,
+        // A worker process is this program started anew, and a test is not that program.
+        program: backend::program().expect("the program for worker processes"),
         ..Config::default()
     })
     .expect("the server does not start")

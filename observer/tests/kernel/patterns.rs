@@ -4,8 +4,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{BufRead as _, BufReader, Read as _},
-    net::{SocketAddr, TcpStream},
+    io::{BufRead, BufReader, Read as _},
+    net::SocketAddr,
     path::PathBuf,
     thread,
 };
@@ -88,27 +88,24 @@ fn client(address: SocketAddr, requests: usize) -> Client {
             format!("POST /{nth} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         send(&stream, request.as_bytes());
         sent += request.len() as u64;
-        received += answer(&mut answers);
+        received += answer(&mut answers).len() as u64;
     }
     Client { tid: tid(), address: own(&stream), sent, received }
 }
 
-/// Reads one answer; returns its length in bytes.
-pub(crate) fn answer(stream: &mut BufReader<&TcpStream>) -> u64 {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        assert_ne!(
-            stream.read_line(&mut head).expect("read"),
-            0,
-            "the server closed within an answer: {head}"
-        );
+/// Reads one answer, head and body.
+pub(crate) fn answer(stream: &mut impl BufRead) -> String {
+    let mut text = String::new();
+    while !text.ends_with("\r\n\r\n") {
+        let read = stream.read_line(&mut text).expect("read");
+        assert_ne!(read, 0, "the server closed within an answer: {text}");
     }
-    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
     let length =
-        head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-    let mut body = vec![0; length.unwrap_or_else(|| panic!("no length: {head}"))];
-    stream.read_exact(&mut body).expect("read");
-    (head.len() + body.len()) as u64
+        text.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let length = length.unwrap_or_else(|| panic!("no length: {text}"));
+    stream.take(length).read_to_string(&mut text).expect("read");
+    text
 }
 
 /// Every line of a connection against the other two accounts of it.

@@ -1,13 +1,29 @@
 //! Who is woken for a connection, and who gets it.
 
-use std::time::Duration;
+use std::{
+    io::BufReader,
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
-use demo_server::settings::Settings;
+use demo_server::{
+    control::LoadRequest,
+    server::Server,
+    settings::{Change, Settings},
+};
 
-use super::{Clients, ask, lines_of, pass_time, serve, wait_for};
-use crate::{namespace::isolated, observed::Observer, waiting::until};
+use super::{Clients, found, lines_of, pass_time, serve, wait_for};
+use crate::{
+    namespace::isolated,
+    observed::Observer,
+    patterns::answer,
+    traffic::{connect, send},
+    waiting::until,
+};
 
-const WORKERS: u32 = 8;
+const WORKERS: u32 = 16;
 
 fn many() -> Settings {
     Settings { workers: WORKERS, ..Settings::default() }
@@ -18,12 +34,13 @@ fn a_herd_is_woken_for_each_connection() {
     isolated(|| {
         let mut observer = Observer::start();
         let server = serve("epoll-herd", many());
-        let mut clients = Clients::start(1, server.local(), Duration::from_millis(5));
+        let mut clients = Clients::start(1, server.local(), Duration::from_millis(1));
         let line = wait_for(&mut observer, "thundering-herd");
         let evidence = &line["evidence"];
         let each = evidence["wakeups_per_accept"].as_f64().expect("a figure");
         // All are woken, and the one that accepts is woken once more for the request.
         assert!(each > 2.0 && each < f64::from(WORKERS) + 2.0, "{line}");
+        assert!(evidence["in_vain_per_s"].as_f64() >= Some(2_000.0), "{line}");
         clients.stop();
         server.end().expect("the server does not end");
     });
@@ -43,29 +60,82 @@ fn those_who_block_in_accept_are_woken_one_by_one() {
     });
 }
 
-/// Some at once, so that more than one thread accepts; then one after the other.
-#[track_caller]
-fn one_after_the_other(pattern: &str) -> (Observer, std::sync::Arc<demo_server::server::Server>, Clients) {
-    let observer = Observer::start();
-    let server = serve(pattern, Settings { workers: 3, sleep_us: 2_000, ..Settings::default() });
-    let mut at_once = Clients::start(12, server.local(), Duration::ZERO);
-    until("many are answered", || at_once.answered() > 60);
-    at_once.stop();
-    assert!(ask(server.local()).is_some());
-    let clients = Clients::start(1, server.local(), Duration::from_millis(5));
-    (observer, server, clients)
+/// Asks on a connection that stays open; the name of the thread that answers.
+fn ask(connection: &mut BufReader<TcpStream>) -> String {
+    send(connection.get_ref(), b"GET / HTTP/1.1\r\nhost: test\r\n\r\n");
+    let text = answer(connection);
+    let name = text.lines().find_map(|line| line.strip_prefix("x-thread: "));
+    name.expect("a name").to_owned()
+}
+
+fn open(address: SocketAddr) -> BufReader<TcpStream> {
+    BufReader::new(connect(address))
+}
+
+/// A server each of whose three threads has accepted, and then so many clients more that all come while it idles and stay.
+fn come_while_idle(pattern: &str) -> (Arc<Server>, Vec<BufReader<TcpStream>>) {
+    const THREADS: u32 = 3;
+    let slow = Settings { workers: THREADS, sleep_us: 100_000, ..Settings::default() };
+    let server = serve(pattern, slow);
+    let address = server.local();
+    let mut accepted = std::collections::BTreeSet::new();
+    let mut clients = 0;
+    // Who comes while one thread is busy is given to another.
+    while accepted.len() < THREADS as usize {
+        let at_once: Vec<_> = (0..THREADS).map(|_| thread::spawn(move || ask(&mut open(address)))).collect();
+        accepted.extend(at_once.into_iter().map(|client| client.join().expect("a client failed")));
+        clients += THREADS;
+        assert!(clients < 100, "{accepted:?} accept and no other");
+    }
+    server.set(&Change { sleep_us: Some(0), ..Change::default() }).expect("a setting");
+    let stay = (0..30 * clients).map(|_| {
+        let mut connection = open(address);
+        ask(&mut connection);
+        connection
+    });
+    let stay = stay.collect();
+    (server, stay)
+}
+
+/// Has two clients at a time ask, each on one connection after the other, until `done` says so.
+fn come_alive(server: &Server, connections: Vec<BufReader<TcpStream>>, done: impl FnOnce()) {
+    server.set(&Change { work_us: Some(1_000), ..Change::default() }).expect("a setting");
+    let (stop, mut first) = (std::sync::atomic::AtomicBool::new(false), connections);
+    let mut second = first.split_off(first.len() / 2);
+    let asks = |connections: &mut Vec<BufReader<TcpStream>>| {
+        while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            connections.iter_mut().for_each(|connection| drop(ask(connection)));
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| asks(&mut first));
+        scope.spawn(|| asks(&mut second));
+        // Should it fail, the clients are to end all the same.
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(done));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        if let Err(failure) = outcome {
+            std::panic::resume_unwind(failure);
+        }
+    });
 }
 
 #[test]
-fn the_first_to_be_woken_takes_all() {
+fn what_came_while_the_server_idled_is_all_on_one_thread() {
     isolated(|| {
-        let (mut observer, server, mut clients) = one_after_the_other("epoll-exclusive");
-        let line = wait_for(&mut observer, "exclusive-pile-up");
-        assert!(line["evidence"]["share"].as_f64() >= Some(0.9), "{line}");
-        let name = line["evidence"]["acceptor"].as_str().expect("a name").to_owned();
-        let threads = server.state().threads;
-        assert!(threads.iter().any(|thread| name == format!("{}/{}", thread.name, thread.tid)), "{line}");
-        clients.stop();
+        let mut observer = Observer::start();
+        let (server, connections) = come_while_idle("epoll-exclusive");
+        pass_time(&mut observer);
+        assert!(lines_of(&observer, "exclusive-pile-up").is_empty(), "they ask nothing, so it costs nothing");
+        come_alive(&server, connections, || {
+            let line = wait_for(&mut observer, "exclusive-pile-up");
+            let evidence = &line["evidence"];
+            assert!(evidence["share"].as_f64() >= Some(0.9), "{line}");
+            let state = server.state();
+            assert_eq!(evidence["accepts"], state.counters.accepted, "{line}");
+            let name = evidence["acceptor"].as_str().expect("a name");
+            let mut threads = state.threads.iter();
+            assert!(threads.any(|thread| name == format!("{}/{}", thread.name, thread.tid)), "{line}");
+        });
         server.end().expect("the server does not end");
     });
 }
@@ -73,11 +143,28 @@ fn the_first_to_be_woken_takes_all() {
 #[test]
 fn who_goes_to_the_end_of_the_line_shares() {
     isolated(|| {
-        let (mut observer, server, mut clients) = one_after_the_other("epoll-exclusive-readd");
-        until("many are answered", || clients.answered() > 100);
-        pass_time(&mut observer);
-        clients.stop();
+        let mut observer = Observer::start();
+        let (server, connections) = come_while_idle("epoll-exclusive-readd");
+        come_alive(&server, connections, || pass_time(&mut observer));
         server.end().expect("the server does not end");
         assert!(lines_of(&observer.finish(), "exclusive-pile-up").is_empty());
+    });
+}
+
+/// A burst fills the queue, for the threads wake once for many arrivals and take one each; the next meets it full.
+#[test]
+fn what_an_edge_has_stranded_is_named_although_each_burst_frees_some() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let server = serve("edge-once", Settings { work_us: 1_000, ..Settings::default() });
+        server.load(&LoadRequest::profile("burst")).expect("the load does not start");
+        observer.wait_for("the diagnosis stranded-queue beside another burst", |lines| {
+            let stranded = lines_of(lines, "stranded-queue");
+            stranded.iter().any(|line| line["evidence"]["accepted"].as_u64() > Some(0))
+                && found(lines).contains(&"backlog-default")
+        });
+        server.end().expect("the server does not end");
+        let lines = observer.finish();
+        assert!(!found(&lines).contains(&"exclusive-pile-up"), "{:?}", found(&lines));
     });
 }
