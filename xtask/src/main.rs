@@ -7,6 +7,7 @@
 //! - [`mod@test`]: every test, the privileged ones as root
 //! - [`lint`]: fmt, clippy, rustdoc, and the repository's own rules ([`tidy`])
 //! - [`mod@bench`]: what the observer costs
+//! - [`screenshots`]: the pictures in the documentation
 //! - [`ci`]: what a clean machine must pass
 //!
 //! Below them:
@@ -29,6 +30,7 @@ mod interrupt;
 mod lint;
 mod machine;
 mod privilege;
+mod screenshots;
 mod setup;
 mod stream;
 mod table;
@@ -63,6 +65,8 @@ enum Command {
     Lint(lint::Options),
     /// Measure what the observer costs
     Bench(bench::Options),
+    /// Draw the pictures in README.md and docs/ anew, from the bundled recording
+    Screenshots(screenshots::Options),
     /// Run the kernel tests on other kernels, under QEMU
     Vm(vm::Options),
     /// Run what a clean machine must pass: every test, none skipped, and every check
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Lint(options) => lint::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Screenshots(options) => screenshots::run(&options),
         Command::Vm(options) => vm::run(&options),
         Command::Ci(options) => ci::run(&options),
     };

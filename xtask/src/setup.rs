@@ -5,6 +5,7 @@
 
 mod apt;
 mod bpf_linker;
+mod browser;
 mod kernel;
 mod requirements;
 mod rust;
@@ -98,7 +99,12 @@ pub(crate) fn ensure(purposes: &[Purpose]) -> Result<Ready> {
         for row in missing {
             // What an earlier row installed may have brought it.
             if let State::Missing(reason) = (row.check)(machine) {
-                install(machine, row, &reason, &mut apt)?;
+                match (install(machine, row, &reason, &mut apt), row.without) {
+                    (Err(error), Some(without)) => {
+                        eprintln!("setup: going on without {}, so {without}: {error:#}", row.name);
+                    }
+                    (outcome, _) => outcome?,
+                }
             }
         }
     }

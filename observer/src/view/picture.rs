@@ -45,10 +45,10 @@ pub(crate) fn svg(buffer: &Buffer) -> String {
         while let Some((x, first)) = cells.next() {
             let mut run = first.symbol().to_owned();
             let mut end = x + columns(first.symbol()).max(1);
-            // Cells that look the same become one text; blocks are drawn one by one.
-            while let Some((next, cell)) = cells.next_if(|(_, cell)| {
-                block(first.symbol()).is_none() && block(cell.symbol()).is_none() && alike(first, cell)
-            }) {
+            // Cells that look the same become one text or one shape.
+            while let Some((next, cell)) =
+                cells.next_if(|(_, cell)| alike(first, cell) && go_on(first.symbol(), cell.symbol()))
+            {
                 run.push_str(cell.symbol());
                 end = next + columns(cell.symbol()).max(1);
             }
@@ -76,6 +76,15 @@ fn alike(one: &Cell, two: &Cell) -> bool {
     (one.fg, one.bg, one.modifier) == (two.fg, two.bg, two.modifier)
 }
 
+/// Whether the second symbol can be drawn in one with the first: letters as a text, the same blocks as one if there is
+/// nothing between them.
+fn go_on(first: &str, next: &str) -> bool {
+    match block(first) {
+        Some(shape) => shape.width == 1.0 && first == next,
+        None => block(next).is_none(),
+    }
+}
+
 struct Place {
     x: f64,
     y: f64,
@@ -96,13 +105,12 @@ fn draw(svg: &mut String, place: &Place, run: &str, look: &Cell, back: &str) {
             CELL.1
         );
     }
-    if let Some(Block { left, top, width: part, height, shade }) = block(run) {
+    if let Some(Block { top, width: part, height, shade }) = block(look.symbol()) {
         let _ = writeln!(
             svg,
-            "<rect x=\"{:.2}\" y=\"{:.2}\" width=\"{:.2}\" height=\"{:.2}\" fill=\"{text}\" opacity=\"{shade}\"/>",
-            x + left * CELL.0,
+            "<rect x=\"{x:.2}\" y=\"{:.2}\" width=\"{:.2}\" height=\"{:.2}\" fill=\"{text}\" opacity=\"{shade}\"/>",
             y + top * CELL.1,
-            part * CELL.0,
+            part * width,
             height * CELL.1,
         );
         return;
@@ -141,7 +149,6 @@ fn apart(run: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// What a block element covers of its cell. Drawn as text, there would be gaps between them in most fonts.
 struct Block {
-    left: f64,
     top: f64,
     width: f64,
     height: f64,
@@ -151,7 +158,7 @@ struct Block {
 fn block(symbol: &str) -> Option<Block> {
     const FROM_LEFT: [&str; 8] = ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
     const FROM_BELOW: [&str; 7] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇"];
-    let whole = Block { left: 0.0, top: 0.0, width: 1.0, height: 1.0, shade: 1.0 };
+    let whole = Block { top: 0.0, width: 1.0, height: 1.0, shade: 1.0 };
     if symbol == "░" {
         return Some(Block { shade: 0.3, ..whole });
     }
@@ -183,8 +190,8 @@ mod tests {
             .set_style(Rect::new(7, 0, 1, 1), Style::new().add_modifier(Modifier::REVERSED | Modifier::BOLD));
         let svg = svg(&buffer);
         assert!(svg.contains(">a&lt;b</text>"), "{svg}");
-        // The background, three blocks, and what is behind the reversed letter.
-        assert_eq!(svg.matches("<rect").count(), 5, "{svg}");
+        // The background, two blocks in one, half a block, and what is behind the reversed letter.
+        assert_eq!(svg.matches("<rect").count(), 4, "{svg}");
         assert!(svg.contains("font-weight=\"bold\">c</text>"), "{svg}");
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
     }
