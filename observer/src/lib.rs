@@ -16,6 +16,7 @@
 //! - [`cli`], [`selection`]: what was typed, and what follows from it
 //! - `figures`: quantities as text
 //! - [`failure`]: errors that have an exit code of their own
+//! - [`stderr`]: what is said beside the output
 
 pub mod arena;
 pub mod cli;
@@ -31,6 +32,7 @@ pub mod outputs;
 pub mod recording;
 pub mod run;
 pub mod selection;
+pub mod stderr;
 pub mod terminal;
 pub mod trial;
 pub mod view;

@@ -3,8 +3,13 @@
 //! [`Terminal`] restores it when dropped, and a panic hook does so before the message of a panic is printed, which
 //! would otherwise be lost on the alternate screen. Signals are the business of whoever holds it: leaving the loop
 //! drops it. [`Keys`] reads what is typed on a thread of its own.
+//!
+//! When the window is closed the kernel hangs the terminal up: everything that is done to it fails from then on, and
+//! SIGHUP comes to the leader of the session, which we may not be, and then only after that (`__tty_hangup`). So a
+//! terminal that is hung up takes everything and shows nothing, and [`Keys`] have an end.
 
 use std::io::{self, IsTerminal, Stdout};
+use std::mem::ManuallyDrop;
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once, mpsc as std_mpsc};
@@ -17,7 +22,9 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::crossterm::{cursor, execute};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc;
+use tokio::time::{Interval, interval};
 
 use crate::view::App;
 
@@ -27,7 +34,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// The terminal in raw mode on the alternate screen.
 #[derive(Debug)]
 pub struct Terminal {
-    inner: ratatui::Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped: it would show the cursor, which [`restore`] does, and panic when that fails and stderr is gone too.
+    inner: ManuallyDrop<ratatui::Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl Terminal {
@@ -46,7 +54,7 @@ impl Terminal {
         let entered = execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)
             .and_then(|()| ratatui::Terminal::new(CrosstermBackend::new(io::stdout())));
         match entered {
-            Ok(inner) => Ok(Self { inner }),
+            Ok(inner) => Ok(Self { inner: ManuallyDrop::new(inner) }),
             Err(error) => {
                 restore();
                 Err(error).context("failed to switch to the alternate screen of the terminal")
@@ -56,21 +64,23 @@ impl Terminal {
 
     /// Draws the screen.
     pub fn draw(&mut self, app: &mut App) -> io::Result<()> {
-        self.inner.draw(|frame| app.draw(frame)).map(|_| ())
+        unless_hung_up(self.inner.draw(|frame| app.draw(frame)).map(|_| ()))
     }
 
     /// Asks for mouse events, or no longer. Without them the terminal selects text as usual.
     pub fn mouse(&mut self, on: bool) -> io::Result<()> {
-        if on {
+        unless_hung_up(if on {
             execute!(io::stdout(), EnableMouseCapture)
         } else {
             execute!(io::stdout(), DisableMouseCapture)
-        }
+        })
     }
 
     /// Forgets what is on the terminal, so that the next frame is drawn in full.
     pub fn redraw(&mut self) -> io::Result<()> {
-        self.inner.clear()
+        // Not `clear`, which asks the terminal where the cursor is and waits for its answer among the keys, for two
+        // seconds: some never answer, and then it fails.
+        unless_hung_up(self.inner.size().and_then(|size| self.inner.resize(size.into())))
     }
 }
 
@@ -89,6 +99,19 @@ fn restore() {
     }
 }
 
+/// Whether the terminal is gone.
+fn is_hung_up() -> bool {
+    let stdout = io::stdout();
+    let mut terminal = [PollFd::new(&stdout, PollFlags::empty())];
+    poll(&mut terminal, Some(&Timespec::default())).is_ok()
+        && terminal.iter().any(|terminal| terminal.revents().contains(PollFlags::HUP))
+}
+
+/// Not only EIO: to learn the size, crossterm opens the terminal again and then asks a program.
+fn unless_hung_up(outcome: io::Result<()>) -> io::Result<()> {
+    if outcome.is_err() && is_hung_up() { Ok(()) } else { outcome }
+}
+
 /// Puts a hook before the one that prints a panic.
 fn restore_on_panic() {
     static INSTALLED: Once = Once::new();
@@ -101,10 +124,9 @@ fn restore_on_panic() {
     });
 }
 
-/// How long the reading thread may take to notice that nobody listens any more.
+/// How long it may take to notice that the terminal is gone, or for the reading thread that nobody listens any more.
 const NOTICE: Duration = Duration::from_millis(50);
-/// How long to wait for it to end. After a hang-up it never does: crossterm's `poll` reads the end of the file over and
-/// over and does not come back (crossterm 0.29, `UnixInternalEventSource::try_read`).
+/// How long to wait for it to end. It may be in the middle of a key of which the rest never comes.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Keys that may wait to be handled; a held key must not pile up more.
 const PENDING: usize = 64;
@@ -116,6 +138,9 @@ pub struct Keys {
     stop: Arc<AtomicBool>,
     /// Disconnected once the reading thread has ended.
     ended: std_mpsc::Receiver<()>,
+    /// When to see whether the terminal is gone. The reading thread cannot: crossterm takes the end of the file for
+    /// nothing to read (crossterm 0.29, `UnixInternalEventSource::try_read`).
+    looks: Interval,
 }
 
 impl Keys {
@@ -132,12 +157,18 @@ impl Keys {
                 drop(running);
             })
             .context("failed to start the thread that reads keys")?;
-        Ok(Self { events, stop, ended })
+        Ok(Self { events, stop, ended, looks: interval(NOTICE) })
     }
 
     /// The next event; none once the terminal is gone. Safe to cancel.
     pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
+        loop {
+            tokio::select! {
+                biased;
+                event = self.events.recv() => return event,
+                _ = self.looks.tick() => if is_hung_up() { return None },
+            }
+        }
     }
 }
 
@@ -147,7 +178,9 @@ impl Drop for Keys {
         // The thread may be waiting for room in the channel.
         self.events.close();
         // Nothing is ever sent: either it ends and disconnects, or it is left behind.
-        let _ = self.ended.recv_timeout(PATIENCE);
+        if !is_hung_up() {
+            let _ = self.ended.recv_timeout(PATIENCE);
+        }
     }
 }
 

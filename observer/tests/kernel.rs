@@ -8,6 +8,7 @@
 //! - [`namespace`], [`waiting`]: a place for each test, and waiting without sleeping
 //! - [`observed`], [`lines`]: the observer's process, and the lines that it wrote
 //! - [`netlink`], [`sock_diag`], [`counters`]: the ground truth
+//! - [`pty`], [`directory`]: a terminal with a window, a directory for what is written
 //! - [`traffic`], [`processes`]: listeners, clients, and processes that share a listener
 //! - the rest: one file for each subject
 #![expect(
@@ -19,6 +20,8 @@
 
 #[path = "kernel/counters.rs"]
 mod counters;
+#[path = "kernel/directory.rs"]
+mod directory;
 #[path = "kernel/lines.rs"]
 mod lines;
 #[path = "kernel/namespace.rs"]
@@ -31,6 +34,8 @@ mod observed;
 mod peers;
 #[path = "kernel/processes.rs"]
 mod processes;
+#[path = "kernel/pty.rs"]
+mod pty;
 #[path = "kernel/sock_diag.rs"]
 mod sock_diag;
 #[path = "kernel/traffic.rs"]
@@ -84,6 +89,8 @@ mod recording;
 mod refusals;
 #[path = "kernel/reused.rs"]
 mod reused;
+#[path = "kernel/screen.rs"]
+mod screen;
 #[path = "kernel/selection.rs"]
 mod selection;
 #[path = "kernel/shards.rs"]

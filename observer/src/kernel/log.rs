@@ -5,6 +5,8 @@ use aya::Ebpf;
 use aya_log::EbpfLogger;
 use log::{Log, Metadata, Record};
 
+use crate::stderr::say;
+
 /// Takes the lines out of their ring.
 pub struct ProbeLog {
     logger: EbpfLogger<Stderr>,
@@ -33,7 +35,7 @@ impl Log for Stderr {
     }
 
     fn log(&self, record: &Record<'_>) {
-        eprintln!("probe: {}: {}", record.level(), record.args());
+        say(format_args!("probe: {}: {}", record.level(), record.args()));
     }
 
     fn flush(&self) {}

@@ -20,6 +20,7 @@ use crate::{
     failure::Failure,
     figures,
     run::stream::Signals,
+    stderr::say,
 };
 
 /// Start and end of a run, beside its load.
@@ -32,23 +33,27 @@ pub(super) fn run(options: &cli::Compare) -> Result<()> {
         writable(path).map_err(|error| Failure::Usage(format!("--html {}: {error}", path.display())))?;
     }
     let (all, each) = (plan.runs().len(), plan.duration + AROUND);
-    eprintln!("compare: {all} runs of {}; {}", demo_server::duration::show(plan.duration), plan.order());
+    say(format_args!(
+        "compare: {all} runs of {}; {}",
+        demo_server::duration::show(plan.duration),
+        plan.order()
+    ));
     let stop = stop_at_signal()?;
     let comparison = compare::run(plan, &stop, |number, run| {
         let left = each * u32::try_from(all + 1 - number).unwrap_or(u32::MAX);
-        eprintln!(
+        say(format_args!(
             "compare: {number} of {all}: round {}, {} under {}; about {} left",
             run.round,
             run.pattern.id,
             run.profile.name,
             figures::span(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)),
-        );
+        ));
     })?;
     // Before anything else can fail.
     if let Some(path) = &options.html {
         fs::write(path, page::draw(&comparison))
             .with_context(|| format!("cannot write {}", path.display()))?;
-        eprintln!("compare: wrote {}", path.display());
+        say(format_args!("compare: wrote {}", path.display()));
     }
     let mut out = io::stdout().lock();
     if options.json {

@@ -25,6 +25,7 @@ use crate::{
     run::picture,
     run::session::{DRAIN, Session},
     selection,
+    stderr::say,
     terminal::{Keys, Terminal},
     view::{App, Effect, Options, Origin, Theme},
 };
@@ -58,7 +59,7 @@ pub(super) async fn run(options: cli::Live) -> Result<()> {
         // The terminal is as it was before, or its end is the reason.
         drop(screen);
         let (path, bytes) = recorded?;
-        eprintln!("observer: {path} has {bytes} bytes");
+        say(format_args!("observer: {path} has {bytes} bytes"));
     }
     outcome
 }

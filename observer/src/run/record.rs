@@ -19,6 +19,7 @@ use crate::{
         stream::Signals,
     },
     selection,
+    stderr::say,
 };
 
 /// Records until the duration is over, or SIGINT or SIGTERM comes; then the last frame.
@@ -30,7 +31,7 @@ pub(super) async fn run(options: cli::Record) -> Result<()> {
     let mut session = Session::start_with(&probes, Some(target))?;
     let mut link = options.demo.map(Link::open).transpose()?;
     let shows = stderr().is_terminal();
-    eprintln!("observer: recording to {}; Ctrl-C ends it", options.file.display());
+    say(format_args!("observer: recording to {}; Ctrl-C ends it", options.file.display()));
 
     let start = Instant::now();
     let mut readings = interval_at(start, options.interval);
@@ -63,13 +64,13 @@ pub(super) async fn run(options: cli::Record) -> Result<()> {
     let (time_ns, open) = (now_ns()?, session.open_records());
     let size = session.end_recording(time_ns, &open)?.unwrap_or(0);
     if shows {
-        eprintln!();
+        say("");
     }
-    eprintln!(
+    say(format_args!(
         "observer: {} has {size} bytes, {:.0} s",
         options.file.display(),
         start.elapsed().as_secs_f64()
-    );
+    ));
     Ok(())
 }
 

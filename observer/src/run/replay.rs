@@ -14,6 +14,7 @@ use crate::{
     recording::player::Player,
     run::live::{Signals, looks, require_terminal},
     run::picture,
+    stderr::say,
     terminal::{Keys, Terminal},
     view::{App, Effect, Origin, Playback},
 };
@@ -51,7 +52,7 @@ pub(super) async fn run(options: cli::Replay) -> Result<()> {
     let damage = replay.damage.take();
     // What is said from here on stands on the terminal as it was before.
     drop(replay);
-    remarks.iter().for_each(|remark| eprintln!("observer: {remark}"));
+    remarks.iter().for_each(|remark| say(format_args!("observer: {remark}")));
     outcome.and(damage.map_or(Ok(()), Err))
 }
 

@@ -8,6 +8,7 @@ use crate::{
     cli,
     outputs::{Output as _, report::Report},
     recording::player::Player,
+    stderr::say,
 };
 
 /// Reads the recording to its end, or to where it is damaged, and writes the page.
@@ -25,7 +26,7 @@ pub(super) fn run(options: &cli::Report) -> Result<()> {
             }
         }
     }
-    remarks.iter().for_each(|remark| eprintln!("observer: {remark}"));
+    remarks.iter().for_each(|remark| say(format_args!("observer: {remark}")));
     let page = report.draw(&remarks);
     match &options.output {
         Some(path) => fs::write(path, page).with_context(|| format!("cannot write {}", path.display())),

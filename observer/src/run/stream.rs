@@ -22,6 +22,7 @@ use crate::{
     recording::{player::Player, recorder::Target},
     run::session::{DRAIN, Session},
     selection,
+    stderr::say,
 };
 
 /// Writes lines until the duration is over, or SIGINT or SIGTERM comes; then the last ones.
@@ -48,7 +49,7 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
     let end = start + options.duration.unwrap_or(Duration::from_secs(100 * 365 * 24 * 3600));
     let interrupted = loop {
         if let Some(error) = session.recording_failed() {
-            eprintln!("observer: no recording from here on: {error:#}");
+            say(format_args!("observer: no recording from here on: {error:#}"));
         }
         // The reader may be slow, or not read at all.
         if output.has_lines() {
@@ -69,7 +70,7 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
             news = demo::news(&mut link) => {
                 if let Some(demo) = link.as_mut().and_then(|link| link.learn(&news)) {
                     if let Some(error) = &demo.error {
-                        eprintln!("observer: no pattern lines for now: {error}");
+                        say(format_args!("observer: no pattern lines for now: {error}"));
                     }
                     session.tell(Event::Demo(Box::new(demo)));
                 }
@@ -87,7 +88,7 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
         }
     }
     if let Err(error) = session.end_recording(time_ns, &open) {
-        eprintln!("observer: the recording is not complete: {error:#}");
+        say(format_args!("observer: the recording is not complete: {error:#}"));
     }
     let last = output.take();
     if interrupted {
@@ -104,7 +105,7 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
 fn replay(path: &Path, options: &cli::Stream) -> Result<()> {
     let mut player = Player::open(path)?;
     for remark in player.remarks() {
-        eprintln!("observer: {remark}");
+        say(format_args!("observer: {remark}"));
     }
     let mut output = Stream::new(options.only.clone());
     let mut stdout = io::stdout().lock();

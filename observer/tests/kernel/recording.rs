@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Stdio},
     time::Instant,
 };
@@ -14,13 +14,10 @@ use observer::{
     run::session::Session,
     selection,
 };
-use rustix::{
-    mount::{MountFlags, MountPropagationFlags, mount, mount_change},
-    process::{Pid, Signal, kill_process},
-    thread::{UnshareFlags, unshare_unsafe},
-};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
+    directory::Directory,
     lines::Lines,
     namespace::isolated,
     observed::{Observer, binary},
@@ -30,28 +27,6 @@ use crate::{
 
 const CONNECTIONS: usize = 37;
 const HERE: [&str; 2] = ["--netns", "/proc/self/ns/net"];
-
-/// A directory of this test alone, gone with it.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        let thread = rustix::thread::gettid().as_raw_nonzero();
-        let path = std::env::temp_dir().join(format!("observer-test-{thread}"));
-        fs::create_dir_all(&path).expect("a directory can be made");
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).to_str().expect("a name in UTF-8").to_owned()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Connections that are opened, used and closed, one after the other.
 fn traffic(server: &Server, count: usize) {
@@ -215,24 +190,11 @@ fn without_connections_the_books_balance_all_the_same() {
     });
 }
 
-/// A file system of so many bytes below the directory, for the calling thread and what it starts.
-fn small_disk(directory: &Directory, size: &str) -> Directory {
-    // SAFETY: only the mounts are left, and with them what threads share of the file system's root.
-    #[expect(unsafe_code, reason = "rustix marks all of unshare(2) so, for the sake of CLONE_FILES")]
-    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.expect("a mount namespace");
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).expect("private mounts");
-    let path = directory.0.join("disk");
-    fs::create_dir(&path).expect("a directory can be made");
-    let options = std::ffi::CString::new(format!("size={size}")).expect("no zero in it");
-    mount("none", &path, "tmpfs", MountFlags::empty(), options.as_c_str()).expect("a small file system");
-    Directory(path)
-}
-
 #[test]
 fn a_full_disk_ends_the_recording_and_nothing_else() {
     isolated(|| {
         let directory = Directory::new();
-        let disk = small_disk(&directory, "64k");
+        let disk = directory.small_disk("64k");
         let file = disk.file("a");
         // Alone it has nothing else to do.
         let recording = Recording::start(&file, "10ms", &[]);
