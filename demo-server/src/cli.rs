@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use demo_server::command_line::setting;
 use demo_server::load::{Overrides, PROFILES};
 use demo_server::pattern::{self, PATTERNS, Pattern};
 use demo_server::settings::{Change, Settings};
@@ -43,19 +44,19 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
     /// Backlog passed to listen(2); the kernel clamps it to net.core.somaxconn [default: 128].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = setting::<u32>("backlog"))]
     pub(crate) backlog: Option<u32>,
     /// Threads of the kind that the pattern multiplies: readers, workers, acceptors or shards [default: 4].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = setting::<u32>("workers"))]
     pub(crate) workers: Option<u32>,
     /// Processor time burnt for each request, in microseconds [default: 0].
-    #[arg(long, value_name = "US")]
+    #[arg(long, value_name = "US", value_parser = setting::<u64>("work_us"))]
     pub(crate) work: Option<u64>,
     /// Time slept for each request, in microseconds [default: 0].
-    #[arg(long, value_name = "US")]
+    #[arg(long, value_name = "US", value_parser = setting::<u64>("sleep_us"))]
     pub(crate) sleep: Option<u64>,
     /// Length of a response's body [default: 64].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = setting::<u32>("response_bytes"))]
     pub(crate) response_bytes: Option<u32>,
     /// Open a control socket here (JSON lines; see docs/control.md).
     #[arg(long, value_name = "SOCKET")]
@@ -103,7 +104,7 @@ pub(crate) struct Load {
     #[arg(long, value_name = "K")]
     pub(crate) requests_per_connection: Option<u32>,
     /// How long to send, at most 1h [default: 10s].
-    #[arg(long, value_name = "D")]
+    #[arg(long, value_name = "DURATION")]
     pub(crate) duration: Option<String>,
     /// Open so many connections in all, then end.
     #[arg(long, value_name = "N")]

@@ -23,10 +23,12 @@
 //! - [`load`]: the load generator
 //! - [`namespace`]: a place for floods, from which nothing can leave; [`segment`]: what floods are made of
 //! - [`journal`]: one line for each ended connection, for tests
-//! - [`wake`], [`signals`], [`socket_option`], [`descriptors`], [`duration`]: the small things underneath
+//! - [`wake`], [`signals`], [`socket_option`], [`descriptors`], [`duration`], [`command_line`]: the small things
+//!   underneath
 
 pub mod accept_ring;
 pub mod board;
+pub mod command_line;
 pub mod connection;
 pub mod control;
 pub mod descriptors;

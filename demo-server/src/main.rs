@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
+use demo_server::command_line::with_negative_numbers;
 use demo_server::control::{self, LoadRequest};
 use demo_server::descriptors;
 use demo_server::load::{self, Manner, Plan, Report};
@@ -42,7 +43,9 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let words = with_negative_numbers(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&words).unwrap_or_else(|error| error.exit());
+    let done = match cli.command {
         Command::Serve(arguments) => serve(&arguments),
         Command::Load(arguments) => load(&arguments),
         Command::Patterns(arguments) => patterns(arguments.json),
@@ -67,8 +70,6 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: &cli::Serve) -> Result<(), Failure> {
-    let settings = arguments.settings();
-    settings.check().map_err(Failure::Usage)?;
     let load = arguments.load.as_deref().map(parse_load).transpose().map_err(Failure::Usage)?;
     if arguments.isolated {
         isolate()?;
@@ -79,10 +80,14 @@ fn serve(arguments: &cli::Serve) -> Result<(), Failure> {
     let config = Config {
         listen: arguments.listen,
         pattern: arguments.pattern,
-        settings,
+        settings: arguments.settings(),
         journal: arguments.journal.clone(),
         ..Config::default()
     };
+    config.check().map_err(Failure::Usage)?;
+    if let Some(load) = &load {
+        config.check_load(load).map_err(Failure::Usage)?;
+    }
     let server = Server::start(&config)?;
     let _control = arguments.control.as_deref().map(|path| control::serve(&server, path)).transpose()?;
     if let Some(load) = load {

@@ -61,6 +61,21 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Whether it can be asked for; the error says what is allowed.
+    pub fn check(&self) -> Result<(), String> {
+        self.settings.check()?;
+        engine::check_descriptors(self.pattern, &self.settings, 0)
+    }
+
+    /// The same of a load to begin with.
+    pub fn check_load(&self, load: &LoadRequest) -> Result<(), String> {
+        // Which port it will be is not known if the kernel chooses; any will do to check by.
+        let listen = SocketAddr::new(self.listen.ip(), self.listen.port().max(1));
+        plan(listen, load).map(drop)
+    }
+}
+
 /// What came of a request.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -93,7 +108,7 @@ struct Subscribers {
 impl Server {
     /// Opens the listener and starts the pattern.
     pub fn start(config: &Config) -> Result<Arc<Self>> {
-        config.settings.check().map_err(anyhow::Error::msg)?;
+        config.check().map_err(anyhow::Error::msg)?;
         let journal = config.journal.as_deref().map(|path| {
             Journal::create(path).with_context(|| format!("cannot write the journal {}", path.display()))
         });
@@ -160,9 +175,9 @@ impl Server {
                 let note = (!self.load.stop()).then(|| "no load was running".to_owned());
                 Ok(Outcome { state: None, note })
             }
-            (Some(profile), false) => {
+            (Some(_), false) => {
                 let local = self.changeable()?.local();
-                let plan = Plan::new(reachable(local), profile, &request.overrides())?;
+                let plan = plan(local, request)?;
                 let (server, name) = (Arc::clone(self), plan.profile);
                 let ended = move || drop(server.announce(&server.engine(), &format!("load {name} ended")));
                 self.load.start(&plan, ended).map_err(|error| format!("cannot start the load: {error}"))?;
@@ -253,6 +268,12 @@ impl Server {
     fn subscribers(&self) -> MutexGuard<'_, Subscribers> {
         self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The run that a request asks for, against a server that listens there.
+fn plan(listen: SocketAddr, request: &LoadRequest) -> Result<Plan, String> {
+    let profile = request.profile.as_deref().ok_or("load takes a profile")?;
+    Plan::new(reachable(listen), profile, &request.overrides())
 }
 
 /// An address at which a client on this machine reaches a listener: a wildcard stands for all of its addresses.

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use demo_server::command_line::setting;
 
 use crate::kernel::{
     choice::Chosen,
@@ -213,16 +214,16 @@ pub struct Compare {
     #[arg(long, value_name = "R")]
     pub rate: Option<f64>,
     /// Threads of the kind that a pattern multiplies [default: 4].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = setting::<u32>("workers"))]
     pub workers: Option<u32>,
     /// Backlog passed to listen(2) [default: 128].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = setting::<u32>("backlog"))]
     pub backlog: Option<u32>,
     /// Processor time that the server burns for each request, in microseconds [default: 0].
-    #[arg(long, value_name = "US")]
+    #[arg(long, value_name = "US", value_parser = setting::<u64>("work_us"))]
     pub work: Option<u64>,
     /// Time that the server sleeps for each request, in microseconds [default: 0].
-    #[arg(long, value_name = "US")]
+    #[arg(long, value_name = "US", value_parser = setting::<u64>("sleep_us"))]
     pub sleep: Option<u64>,
 }
 

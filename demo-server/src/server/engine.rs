@@ -36,7 +36,6 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn start(config: &Config, service: &Arc<Service>, end: &Arc<Wake>) -> Result<Self> {
         let Config { pattern, settings, .. } = *config;
-        check_descriptors(pattern, &settings, 0).map_err(anyhow::Error::msg)?;
         let mut listeners = Listeners::open(config.listen, settings.backlog).with_context(|| {
             let listen = config.listen;
             format!("cannot listen on {listen}; if the address is in use, stop what uses it or pass another --listen")
@@ -257,7 +256,7 @@ impl Engine {
 }
 
 /// Each thread holds an epoll set, two eventfds and perhaps a listener.
-fn check_descriptors(pattern: &Pattern, settings: &Settings, open: u64) -> Result<(), String> {
+pub(super) fn check_descriptors(pattern: &Pattern, settings: &Settings, open: u64) -> Result<(), String> {
     let needed = u64::from(settings.workers) * 4 + open + 128;
     descriptors::require(needed, &format!("{} with {} workers", pattern.id, settings.workers))
 }

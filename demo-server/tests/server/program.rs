@@ -96,8 +96,16 @@ fn wrong_usage_is_exit_code_2_and_says_what_is_wrong() {
     for (arguments, expected) in [
         (&["serve", "--pattern", "nonsense"][..], "unknown pattern 'nonsense'; there are single-thread"),
         (&["serve", "--pattern", "6"], "unknown pattern '6'"),
-        (&["serve", "--workers", "0"], "workers 0 is out of range: 1 to 1024"),
-        (&["serve", "--backlog", "-1"], "-1"),
+        (&["serve", "--workers", "0"], "0 is not in 1..=1024"),
+        (&["serve", "--workers", "99999999999"], "99999999999 is not in 1..=1024"),
+        (&["serve", "--backlog", "-1"], "-1 is not in 0..=65535"),
+        (&["serve", "--work", "-1"], "-1 is not in 0..=10000000"),
+        (&["serve", "--load", "steady,rate=-5"], "rate -5 is out of range"),
+        (&["serve", "--load", "churn,rate=5"], "closed loop"),
+        (&["serve", "--load", "flood"], "runs only in a network namespace that holds nothing but loopback"),
+        (&["load", "--rate", "-1"], "rate -1 is out of range"),
+        (&["load", "--connections", "-1"], "invalid value '-1' for '--connections"),
+        (&["load", "--duration", "-5s"], "'-5s' is not a duration"),
         (&["serve", "--listen", "nowhere"], "--listen"),
         (&["serve", "--load", "tsunami"], "unknown profile 'tsunami'"),
         (&["serve", "--load", "steady,speed=9"], "speed"),
@@ -180,7 +188,7 @@ fn signals_and_the_stop_command_end_it_cleanly() {
 fn too_few_descriptors_are_named_with_the_number_needed() {
     let output = limited(100).args(["serve", "--listen", "127.0.0.1:0"]).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(
         error.contains("needs 144 open files and the limit is 100; raise it with `ulimit -n 144`"),
         "{error}"

@@ -5,6 +5,7 @@ use std::thread;
 
 use crate::support::{self, TestServer, ask, connect, field, sound};
 use demo_server::load::{self, Overrides, Plan, Report};
+use demo_server::pattern::Pattern;
 use demo_server::settings::{Change, Settings};
 use demo_server::wake::Wake;
 
@@ -32,20 +33,20 @@ fn the_walk_takes_every_pair_once() {
     assert_eq!(pairs.len(), sound().len() * sound().len());
 }
 
-/// Switches through all pairs while `profile` runs; after each switch some requests must be answered.
-fn switch_under(profile: &str, overrides: &Overrides) -> (TestServer, Report) {
-    let walk = every_pair();
+/// Makes changes while `profile` runs; after each some requests must be answered.
+fn change_under(
+    profile: &str,
+    overrides: &Overrides,
+    pattern: &'static Pattern,
+    changes: impl IntoIterator<Item = Change>,
+) -> (TestServer, Report) {
     let settings = Settings { workers: 3, backlog: 1024, ..Settings::default() };
-    let test = TestServer::start(sound()[walk[0]], settings);
+    let test = TestServer::start(pattern, settings);
     let plan = Plan::new(test.address(), profile, overrides).unwrap();
     let stop = Wake::new().unwrap();
     let report = thread::scope(|scope| {
         let running = scope.spawn(|| load::run(&plan, Some(stop.as_fd())).unwrap());
-        for (step, pair) in walk.windows(2).enumerate() {
-            let (from, to) = (sound()[pair[0]], sound()[pair[1]]);
-            // A loop changes the number of workers instead, which is a switch too.
-            let workers = (from.id == to.id).then_some(2 + u32::try_from(step % 3).unwrap());
-            let change = Change { pattern: Some(to.id.to_owned()), workers, ..Change::default() };
+        for change in changes {
             test.server.set(&change).unwrap();
             let served = test.state().counters.requests;
             test.wait_for("requests after a switch", |state| state.counters.requests >= served + 50);
@@ -54,6 +55,22 @@ fn switch_under(profile: &str, overrides: &Overrides) -> (TestServer, Report) {
         running.join().unwrap()
     });
     (test, report)
+}
+
+/// Switches through all pairs while `profile` runs.
+fn switch_under(profile: &str, overrides: &Overrides) -> (TestServer, Report) {
+    let walk = every_pair();
+    let switches: Vec<_> = walk
+        .windows(2)
+        .enumerate()
+        .map(|(step, pair)| {
+            let (from, to) = (sound()[pair[0]], sound()[pair[1]]);
+            // A loop changes the number of workers instead, which is a switch too.
+            let workers = (from.id == to.id).then_some(2 + u32::try_from(step % 3).unwrap());
+            Change { pattern: Some(to.id.to_owned()), workers, ..Change::default() }
+        })
+        .collect();
+    change_under(profile, overrides, sound()[walk[0]], switches)
 }
 
 #[track_caller]
@@ -88,6 +105,46 @@ fn no_connection_is_lost_with_churn() {
     let (test, report) = switch_under("churn", &overrides);
     check_nothing_lost(&test, &report);
     test.server.end().unwrap();
+}
+
+/// Every setting to another value and back.
+fn every_setting() -> Vec<Change> {
+    let none = Change::default;
+    vec![
+        Change { workers: Some(5), ..none() },
+        Change { workers: Some(2), ..none() },
+        Change { backlog: Some(512), ..none() },
+        Change { backlog: Some(4096), ..none() },
+        Change { work_us: Some(200), ..none() },
+        Change { work_us: Some(0), ..none() },
+        Change { sleep_us: Some(500), ..none() },
+        Change { sleep_us: Some(0), ..none() },
+        Change { response_bytes: Some(70_000), ..none() },
+        Change { response_bytes: Some(0), ..none() },
+        Change { nodelay: Some(false), ..none() },
+        Change { nodelay: Some(true), ..none() },
+        Change { keep_alive: Some(false), ..none() },
+        Change { keep_alive: Some(true), ..none() },
+        Change { defer_accept_s: Some(5), ..none() },
+        Change { defer_accept_s: Some(0), ..none() },
+        Change { fast_open: Some(16), ..none() },
+        Change { fast_open: Some(0), ..none() },
+    ]
+}
+
+#[test]
+fn no_connection_is_lost_whichever_setting_changes() {
+    let overrides =
+        Overrides { connections: Some(11), duration: Some("10m".to_owned()), ..Overrides::default() };
+    for pattern in sound() {
+        for profile in ["keepalive", "churn"] {
+            println!("pattern {}, {profile}", pattern.id);
+            let (test, report) = change_under(profile, &overrides, pattern, every_setting());
+            check_nothing_lost(&test, &report);
+            assert_eq!(test.state().settings.workers, 2);
+            test.server.end().unwrap();
+        }
+    }
 }
 
 #[test]

@@ -122,8 +122,7 @@ mod tests {
         let state = |depth, accepted, doing: &str| {
             let threads = [7, 8].map(|tid| thread(tid, 1.0, 1.0, 0.0));
             let doing = Some(doing.to_owned());
-            let threads =
-                threads.map(|thread| crate::model::snapshot::Thread { doing: doing.clone(), ..thread });
+            let threads = threads.map(|thread| Thread { doing: doing.clone(), ..thread });
             of(vec![Listener { accepted, ..listener(1, 64, depth) }], threads.to_vec())
         };
         let past = || state(40, 5, "epoll_wait");
