@@ -24,7 +24,7 @@ pub(super) const PATTERN: Pattern = Pattern {
     real_users: "nobody on purpose; a mistake often made when EPOLLET is added to a level-triggered loop",
     when: "never; it shows what a stranded queue looks like from the kernel",
     cost: "connections that arrive together wait for ever, although every thread sleeps",
-    watch: "accept queue above zero, no accepts, all threads asleep: the state is `stranded`",
+    watch: "accept queue above zero, no accepts or too few, all threads asleep: the state is `stranded`",
     shards: false,
     sound: false,
     process: None,

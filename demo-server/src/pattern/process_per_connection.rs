@@ -11,6 +11,9 @@
 //! times the cost of the request. The acceptor passes the connection over a socket (`SCM_RIGHTS`) and closes its own
 //! descriptor, without which the client would never see the end.
 //!
+//! At 256 processes the acceptor stops, as a database does at its `max_connections`, and further clients wait in the accept
+//! queue.
+//!
 //! The process is started by fork(2) and execve(2), as inetd and sshd do, and not by fork(2) alone, as PostgreSQL does
 //! from a program without threads.
 

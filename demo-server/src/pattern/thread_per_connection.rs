@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Plain blocking code and no queue inside the program, paid with a clone(2) for each connection and a stack for each
-//! that is open. The number of threads is the number of connections, so it needs a bound: at [`MOST`] the acceptor
-//! stops, and the wait shows where it can be seen, in the accept queue.
+//! that is open. The number of threads is the number of connections, so it needs a bound: at 1024 the acceptor stops,
+//! and the wait shows where it can be seen, in the accept queue.
 
 use std::io;
 

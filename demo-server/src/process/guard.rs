@@ -46,7 +46,7 @@ impl Drop for Worker {
 
 /// Serves by a process of its own. It accepts from `listener`, if there is one, and begins with `connections`.
 ///
-/// One that accepts is started again when it dies, at once or [`APART`], as the master of a pre-forking server does: its
+/// One that accepts is started again when it dies, at once or a second after the last start, as the master of a pre-forking server does: its
 /// listener is open here, so connections go on arriving, and wait. One without a listener ends with its connection.
 ///
 /// Called on the thread of the crew whose place the process takes: the kernel's parent-death signal follows the thread

@@ -35,6 +35,8 @@ fn page(pattern: &Pattern, capture: &str) -> String {
     let Pattern { id, title, line, real_users, when, cost, watch, .. } = pattern;
     let number = pattern.number.map(|number| format!(", number {number} of the course")).unwrap_or_default();
     let head = head(pattern);
+    // A known mistake does well with clients that come one by one.
+    let load = if pattern.sound { "steady" } else { "burst,rate=0.2,connections=60" };
     format!(
         "# {title}\n\n\
          `{id}`{number}: {line}.\n\n\
@@ -44,7 +46,7 @@ fn page(pattern: &Pattern, capture: &str) -> String {
          - What it costs: {cost}.\n\
          - What to watch: {watch}.\n\n\
          ```console\n\
-         $ demo-server serve --pattern {id} --listen 127.0.0.1:8080 --load steady,duration=1m &\n\
+         $ demo-server serve --pattern {id} --listen 127.0.0.1:8080 --load {load},duration=1m &\n\
          # observer --port 8080\n\
          ```\n\n\
          ## What the observer shows\n\n\

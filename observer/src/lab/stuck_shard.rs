@@ -54,7 +54,7 @@ fn run(trial: &mut Trial<'_>) -> Result<()> {
     let unserved = CLIENTS.saturating_sub(report.responses);
     let chance = "a hash chooses: 25 of 100 on average, five standard deviations of 4.3 either way";
     trial.within("clients that are not served", FIT..=46, chance, unserved, LOAD);
-    trial.exactly("clients that are", CLIENTS - unserved, backend.state()?.counters.requests, BACKEND);
+    trial.exactly("clients that are served", CLIENTS - unserved, backend.state()?.counters.requests, BACKEND);
     let mut queues = arena.sockets()?.accept_queues(here);
     queues.sort_unstable();
     trial.exactly("longest accept queue", FIT, queues.last().copied(), SOCKETS);
