@@ -2,7 +2,7 @@
 //!
 //! A filter is words with blanks between them, and shows what all of them hold for. A word is a field with a value
 //! (`:` finds a part of a text or an equal number, `=` the whole text, `<` `>` `<=` `>=` compare), or any text, which
-//! is looked for in every field that is text. `!` before a word turns it round. What is unknown of a thing holds for no
+//! is looked for in every field that is text. Around the operator there may be blanks. `!` before a word turns it round. What is unknown of a thing holds for no
 //! word about it, turned round or not: a wait that nobody saw is neither above nor below 10 ms.
 //!
 //! # Layout
@@ -127,8 +127,9 @@ impl<T> Filter<T> {
     /// Reads a filter over these fields.
     pub(crate) fn parse(text: &str, fields: &'static [Field<T>]) -> Result<Self, Wrong> {
         let mut words = Vec::new();
-        for (at, word) in split(text) {
-            words.push(parse_word(word, fields).map_err(|why| Wrong { at, why })?);
+        for word in split(text, fields) {
+            let wrong = |why| Wrong { at: text[..word.start].chars().count(), why };
+            words.push(parse_word(&word.without_blanks(text), fields).map_err(wrong)?);
         }
         Ok(Self { words, fields })
     }
@@ -167,12 +168,43 @@ fn fits(value: &Value, test: Test, wanted: &Value) -> bool {
     }
 }
 
-/// Words, each with the column at which it begins.
-fn split(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.split_whitespace().map(move |word| {
-        let offset = word.as_ptr() as usize - text.as_ptr() as usize;
-        (text[..offset].chars().count(), word)
-    })
+/// Operators begin with one of these.
+const OPERATORS: [char; 4] = [':', '=', '<', '>'];
+
+/// Where in a text a word stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    start: usize,
+    end: usize,
+}
+
+impl Place {
+    fn without_blanks(&self, text: &str) -> String {
+        text[self.start..self.end].split_whitespace().collect()
+    }
+}
+
+/// The words of a text. What is written `wait > 10ms` is one.
+fn split<T>(text: &str, fields: &[Field<T>]) -> Vec<Place> {
+    let is_field = |name: &str| fields.iter().any(|field| field.name == name.trim_start_matches('!'));
+    let mut words: Vec<Place> = Vec::new();
+    for part in text.split_whitespace() {
+        let start = part.as_ptr() as usize - text.as_ptr() as usize;
+        let end = start + part.len();
+        if let Some(last) = words.last_mut() {
+            let before = last.without_blanks(text);
+            let lacks_value = before.strip_suffix(OPERATORS).is_some_and(|name| {
+                // Of `<=` the half is left.
+                is_field(name.trim_end_matches(OPERATORS))
+            });
+            if lacks_value || is_field(&before) && part.starts_with(OPERATORS) {
+                last.end = end;
+                continue;
+            }
+        }
+        words.push(Place { start, end });
+    }
+    words
 }
 
 fn parse_word<T>(word: &str, fields: &'static [Field<T>]) -> Result<Word<T>, String> {
@@ -184,7 +216,7 @@ fn parse_word<T>(word: &str, fields: &'static [Field<T>]) -> Result<Word<T>, Str
         return Err("something has to follow the `!`".to_owned());
     }
     // Addresses have colons, too: it is a field only if a name stands before the first operator.
-    let end = word.find([':', '=', '<', '>']).unwrap_or(word.len());
+    let end = word.find(OPERATORS).unwrap_or(word.len());
     let (name, rest) = word.split_at(end);
     let Some((operator, test)) = TESTS.iter().find(|(operator, _)| rest.starts_with(operator)) else {
         return Ok(Word { field: None, test: Test::Has, value: Value::Text(word.to_lowercase()), turned });
@@ -237,10 +269,10 @@ fn scaled(text: &str, units: &[(&str, f64)]) -> Option<f64> {
 
 /// What can follow, for somebody who is typing.
 pub(crate) fn hint<T>(text: &str, fields: &'static [Field<T>]) -> String {
-    let last = last_word(text);
-    let named = |field: &&Field<T>| {
-        last.strip_prefix(field.name).is_some_and(|rest| rest.starts_with([':', '=', '<', '>']))
-    };
+    let last = last_word(text, fields);
+    let last = last.as_str();
+    let named =
+        |field: &&Field<T>| last.strip_prefix(field.name).is_some_and(|rest| rest.starts_with(OPERATORS));
     if let Some(field) = fields.iter().find(named) {
         return format!("{}{}  {}", field.name, field.kind.example(), field.meaning);
     }
@@ -258,8 +290,8 @@ pub(crate) fn hint<T>(text: &str, fields: &'static [Field<T>]) -> String {
 
 /// The name of a field that the last word begins, as far as all that begin so agree.
 pub(crate) fn complete<T>(text: &str, fields: &'static [Field<T>]) -> Option<String> {
-    let last = last_word(text);
-    let mut names = fields.iter().map(|field| field.name).filter(|name| name.starts_with(last));
+    let last = last_word(text, fields);
+    let mut names = fields.iter().map(|field| field.name).filter(|name| name.starts_with(last.as_str()));
     let first = names.next().filter(|_| !last.is_empty())?;
     let (mut common, mut alone) = (first.len(), true);
     for name in names {
@@ -270,8 +302,15 @@ pub(crate) fn complete<T>(text: &str, fields: &'static [Field<T>]) -> Option<Str
     Some(format!("{text}{rest}{}", if alone { ":" } else { "" }))
 }
 
-fn last_word(text: &str) -> &str {
-    text.rsplit(char::is_whitespace).next().unwrap_or("").trim_start_matches('!')
+/// Where the word begins that is being typed. After a blank it is a new one, unless an operator would belong to the one
+/// before, or it lacks its value.
+fn last_start<T>(text: &str, fields: &[Field<T>]) -> usize {
+    split(&format!("{text}:"), fields).last().map_or(0, |place| place.start)
+}
+
+fn last_word<T>(text: &str, fields: &[Field<T>]) -> String {
+    let last = Place { start: last_start(text, fields), end: text.len() };
+    last.without_blanks(text).trim_start_matches('!').to_owned()
 }
 
 #[cfg(test)]

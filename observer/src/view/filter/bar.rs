@@ -3,7 +3,7 @@
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use ratatui::text::Span;
 
-use super::{Field, Filter, Wrong, complete, hint};
+use super::{Field, Filter, Wrong, complete, hint, last_start};
 use crate::view::history::History;
 use crate::view::styles::Styles;
 use crate::view::widget::pen::{Pen, columns};
@@ -91,7 +91,7 @@ impl<T> FilterBar<T> {
         let unfinished = self.typing && complete(&self.text, self.fields).is_some();
         let end = match &self.wrong {
             Some(wrong) => self.text.char_indices().nth(wrong.at).map_or(0, |(end, _)| end),
-            None if unfinished => self.text.rfind(char::is_whitespace).unwrap_or(0),
+            None if unfinished => last_start(&self.text, self.fields),
             None => self.text.len(),
         };
         let filter = Filter::parse(&self.text[..end], self.fields).ok();

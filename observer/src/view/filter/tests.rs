@@ -49,6 +49,24 @@ fn all_words_have_to_hold() {
 }
 
 #[test]
+fn blanks_around_an_operator_change_nothing() {
+    for text in
+        ["wait > 10ms", "wait >10ms", "wait> 10ms", "port:443 wait  >  10ms", "wait > 10ms port = 443"]
+    {
+        check(text, &["nginx"]);
+    }
+    check("!port : 443", &["sshd", "Envoy"]);
+    check("port <= 80 wait < 1ms", &["Envoy"]);
+    check("comm = envoy", &["Envoy"]);
+    // What is no field is text, and what begins with a colon an address.
+    check("nginx :443", &[]);
+    check("nginx ::1", &[]);
+    wrong("port:22 wait > 10", 8, "write 800us, 10ms or 2s");
+    wrong("ü wait >", 2, "lacks its value");
+    wrong("wait > > 1ms", 0, "no duration");
+}
+
+#[test]
 fn text_is_found_in_any_case_and_in_part() {
     check("comm:env", &["Envoy"]);
     check("comm=env", &[]);
@@ -95,6 +113,9 @@ fn who_types_is_told_what_can_follow() {
     assert_eq!(hint("", FIELDS), "port wait comm state");
     assert_eq!(hint("port:1 !co", FIELDS), "comm:TEXT  ");
     assert_eq!(hint("state:", FIELDS), "state:idle|queued  ");
+    assert_eq!(hint("port:1 wait ", FIELDS), hint("wait", FIELDS));
+    assert_eq!(hint("wait > ", FIELDS), "wait>10ms <2s  ");
+    assert_eq!(hint("wait > 1ms ", FIELDS), "port wait comm state");
     assert_eq!(hint("zzz", FIELDS), "any text: an address, a name, a state");
     assert_eq!(complete("port:1 w", FIELDS).as_deref(), Some("port:1 wait:"));
     assert_eq!(complete("x", FIELDS), None);
@@ -116,6 +137,9 @@ fn what_is_not_finished_does_not_filter_yet() {
     assert_eq!(shown(":443"), 1);
     assert_eq!(shown(" wait>"), 1);
     assert_eq!(shown("1s"), 0);
+    assert_eq!(shown("\n"), 0);
+    // Nor does it for a moment look for the text `wait`.
+    assert_eq!(["/ wait", " ", ">", " ", "1s"].map(&mut shown), [0; 5]);
     assert_eq!(shown("\n"), 0);
     assert!(!bar.is_typing());
     assert!(bar.key(KeyCode::Esc.into()) && !bar.is_active() && bar.rows() == 0);
