@@ -8,7 +8,7 @@
 //! SIGHUP comes to the leader of the session, which we may not be, and then only after that (`__tty_hangup`). So a
 //! terminal that is hung up takes everything and shows nothing, and [`Keys`] have an end.
 
-use std::io::{self, IsTerminal, Stdout};
+use std::io::{self, Stdout};
 use std::mem::ManuallyDrop;
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,15 +39,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Takes the terminal over.
-    ///
-    /// Fails if standard output is none, with what to do instead.
+    /// Takes the terminal over, which must be one.
     pub fn take() -> anyhow::Result<Self> {
-        if !io::stdout().is_terminal() {
-            anyhow::bail!(
-                "standard output is not a terminal; `observer stream` prints the same figures as lines"
-            );
-        }
         restore_on_panic();
         enable_raw_mode().context("failed to put the terminal into raw mode")?;
         TAKEN.store(true, Ordering::SeqCst);

@@ -2,7 +2,8 @@
 
 use std::{
     env,
-    io::{IsTerminal as _, stderr, stdout},
+    fs::File,
+    io::{IsTerminal as _, stderr, stdin, stdout},
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -66,13 +67,17 @@ pub(super) async fn run(options: cli::Live) -> Result<()> {
 
 /// The screen is for people.
 pub(super) fn require_terminal() -> Result<(), Failure> {
-    if stdout().is_terminal() {
+    let lacking = if !stdout().is_terminal() {
+        "to draw on, and stdout is none"
+    } else if !stdin().is_terminal() && File::open("/dev/tty").is_err() {
+        // Where keys are read if stdin is something else, as crossterm does it.
+        "for its keys: stdin is none, nor does this session have one"
+    } else {
         return Ok(());
-    }
-    Err(Failure::Usage(
-        "the screen needs a terminal, and stdout is none; `observer stream` writes the same as JSON lines"
-            .into(),
-    ))
+    };
+    Err(Failure::Usage(format!(
+        "the screen needs a terminal {lacking}; `observer stream` writes the same as JSON lines"
+    )))
 }
 
 /// How the screen shall look, by the environment and by the command line.
@@ -154,6 +159,8 @@ impl Live {
                     let outcome = self.record().map_err(|error| format!("{error:#}"));
                     self.app.tell(outcome);
                 }
+                // Live, there is nothing to replay, and no key for it.
+                Effect::Replay(_) => {}
                 Effect::Redraw => self.terminal.redraw().context("cannot draw on the terminal")?,
             }
         }
@@ -175,9 +182,10 @@ impl Live {
 
     fn end_recording(&mut self) -> Result<(String, u64)> {
         let path = self.session.recorder().map(|recorder| recorder.path().display().to_string());
-        let (time_ns, open) = (now_ns()?, self.session.open_records());
         self.session.drain(&mut |_| Ok(()))?;
         self.session.snapshot(true)?;
+        // After the last snapshot, in the file as well: nothing in it is older than what stands before.
+        let (time_ns, open) = (now_ns()?, self.session.open_records());
         let bytes = self.session.end_recording(time_ns, &open)?;
         Ok((path.unwrap_or_default(), bytes.unwrap_or(0)))
     }

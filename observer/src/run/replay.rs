@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind};
+use ratatui::crossterm::event::{Event, KeyEventKind};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     run::picture,
     stderr::say,
     terminal::{Keys, Terminal},
-    view::{App, Effect, Origin, Playback},
+    view::{App, Control, Effect, Origin, Playback},
 };
 
 /// Between two looks at what is due.
@@ -163,9 +163,7 @@ impl Replay {
     /// `false` when the user wants to leave.
     fn typed(&mut self, event: Event) -> Result<bool> {
         let effects = match event {
-            Event::Key(key) if key.kind != KeyEventKind::Release => {
-                if !self.app.is_typing() && self.control(key) { Vec::new() } else { self.app.key(key) }
-            }
+            Event::Key(key) if key.kind != KeyEventKind::Release => self.app.key(key),
             Event::Mouse(mouse) => self.app.mouse(mouse),
             _ => Vec::new(),
         };
@@ -173,6 +171,7 @@ impl Replay {
             match effect {
                 Effect::Quit => return Ok(false),
                 Effect::Demo(_) => self.app.demo_reply(Err("this is a recording; nobody listens".into())),
+                Effect::Replay(control) => self.control(control),
                 Effect::Record => self.app.tell(Err("this is a recording already".into())),
                 Effect::Save(picture) => self.app.tell(picture::save(&picture)),
                 Effect::Mouse(on) => self.terminal.mouse(on).context("cannot ask for mouse events")?,
@@ -183,39 +182,30 @@ impl Replay {
         Ok(true)
     }
 
-    /// Keys that only a replay has; `false` if this is none.
-    fn control(&mut self, key: KeyEvent) -> bool {
-        let KeyCode::Char(key) = key.code else { return false };
-        match key {
-            ' ' => {
+    fn control(&mut self, control: Control) {
+        match control {
+            Control::Play => {
                 let at_end = self.player.next_ns().is_none();
                 if at_end && !self.plays {
                     self.seek(0);
                 }
                 self.plays = !self.plays;
             }
-            '.' => {
+            Control::StepOn => {
                 self.plays = false;
                 self.step_forward();
             }
-            ',' => {
+            Control::StepBack => {
                 self.plays = false;
                 if let Some(previous) = self.player.previous_ns() {
                     self.seek(previous);
                 }
             }
-            '[' => self.move_by(-10 * SECOND_NS),
-            ']' => self.move_by(10 * SECOND_NS),
-            '{' => self.move_by(-60 * SECOND_NS),
-            '}' => self.move_by(60 * SECOND_NS),
-            '<' => self.speed = (self.speed / 2).max(1),
-            '>' => self.speed = self.speed.saturating_mul(2).min(MOST_SPEED),
-            _ => return false,
+            Control::Move(seconds) => {
+                self.seek(self.due_ns.saturating_add_signed(seconds * SECOND_NS));
+            }
+            Control::Slower => self.speed = (self.speed / 2).max(1),
+            Control::Faster => self.speed = self.speed.saturating_mul(2).min(MOST_SPEED),
         }
-        true
-    }
-
-    fn move_by(&mut self, ns: i64) {
-        self.seek(self.due_ns.saturating_add_signed(ns));
     }
 }

@@ -162,11 +162,6 @@ impl App {
         self.notice = None;
     }
 
-    /// Whether keys are text at the moment.
-    pub fn is_typing(&self) -> bool {
-        self.overlay == Overlay::None && self.views.get(self.current).is_some_and(|view| view.is_typing())
-    }
-
     fn say(&mut self, notice: Notice) {
         self.notice = Some((notice, self.history.snapshot.time_ns.saturating_add(NOTICE_NS)));
     }

@@ -2,6 +2,8 @@
 
 use demo_server::control::Request;
 
+use super::playback::Control;
+
 /// Something that the loop around the screen has to do.
 #[derive(Debug, Clone)]
 pub enum Effect {
@@ -15,6 +17,8 @@ pub enum Effect {
     Save(Box<Picture>),
     /// Record from now on, or end the recording, and tell [`App::tell`](super::App::tell) what came of it.
     Record,
+    /// Play the recording otherwise, or another part of it; only a replay is asked for it.
+    Replay(Control),
     /// Draw everything anew, because something else may have written to the terminal.
     Redraw,
 }

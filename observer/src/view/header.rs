@@ -23,7 +23,11 @@ pub(crate) fn draw(pen: &mut Pen<'_>, history: &History, paused: bool, origin: O
         (_, _, Origin::Recorded(bytes)) => {
             Span::styled(format!("● REC {} ", figures::bytes(bytes)), styles.bad)
         }
-        (_, _, Origin::Replayed(_)) => Span::styled("▶ replay ", styles.mark),
+        (_, _, Origin::Replayed(playback)) if playback.plays => Span::styled("▶ replay ", styles.mark),
+        (_, _, Origin::Replayed(playback)) if playback.is_at_end() => {
+            Span::styled("■ replay, at its end ", styles.warn)
+        }
+        (_, _, Origin::Replayed(_)) => Span::styled("■ replay ", styles.warn),
     };
     let right = [state, Span::styled(clock, styles.plain), Span::raw(" ")];
     let needed: usize = right.iter().map(Span::width).sum();

@@ -12,6 +12,7 @@ const KEYS: &[(&str, &str)] = &[
     ("Enter, Esc", "open or go on to what is behind it, back"),
     ("space", "pause: the screen stands still, recording goes on; again: live"),
     ("[ ], { }", "pause and go a moment back or on (a second, unless memory is short), or thirty"),
+    (", . < >", "in a replay: a step back or on, slower, faster; space plays, [ ] leap 10 s, { } a minute"),
     ("p 1-5", "switch the backend's pattern (with demo-server)"),
     ("R", "record into a file from now on, or end the recording; observer replay FILE shows it"),
     ("t", "the next theme: terminal, dark, light, contrast, colour-blind (or --theme NAME)"),
@@ -52,7 +53,7 @@ pub(crate) fn draw(
 fn lines<'a>(title: &str, help: &Help, width: u16, styles: &Styles) -> Vec<Vec<Span<'a>>> {
     let mut lines = vec![vec![
         Span::styled(title.to_owned(), styles.title),
-        Span::styled("   what is on this screen          ? or Esc closes", styles.dim),
+        Span::styled("   what is on this screen          ?, q or Esc closes", styles.dim),
     ]];
     lines.push(Vec::new());
     for (term, text) in help.terms {

@@ -1,7 +1,9 @@
-//! The row that a replay has above the footer: where in the recording it is, how fast it goes, and the keys for that.
+//! What a replay has that live has not: a row above the footer that says where in the recording it is and how fast it
+//! goes, and the keys for that.
 
 use ratatui::text::Span;
 
+use super::hits::{self, Hit};
 use super::{figures, styles::Styles, widget::pen::Pen};
 
 /// Where the snapshots come from, if not live from the kernel and no further.
@@ -29,15 +31,55 @@ pub struct Playback {
     pub plays: bool,
 }
 
+impl Playback {
+    /// Whether nothing comes any more.
+    pub(crate) fn is_at_end(&self) -> bool {
+        !self.plays && self.position_ns >= self.length_ns
+    }
+}
+
+/// What a key asks of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Play, or stand still.
+    Play,
+    /// One snapshot back.
+    StepBack,
+    /// One snapshot on.
+    StepOn,
+    /// So many seconds on, or back.
+    Move(i64),
+    /// Half as fast.
+    Slower,
+    /// Twice as fast.
+    Faster,
+}
+
+/// What a key asks of a replay, if it is one of those that only a replay has or that mean something else there.
+pub(crate) fn control(key: char) -> Option<Control> {
+    Some(match key {
+        ' ' => Control::Play,
+        ',' => Control::StepBack,
+        '.' => Control::StepOn,
+        '[' => Control::Move(-10),
+        ']' => Control::Move(10),
+        '{' => Control::Move(-60),
+        '}' => Control::Move(60),
+        '<' => Control::Slower,
+        '>' => Control::Faster,
+        _ => return None,
+    })
+}
+
 /// What can be pressed, the most needed first.
 const KEYS: &[(&str, &str)] =
     &[("space", "play"), (", .", "step"), ("[ ]", "10 s"), ("{ }", "1 min"), ("< >", "speed")];
 
-/// Draws the row into the whole of `pen`.
-pub(crate) fn draw(pen: &mut Pen<'_>, playback: &Playback, styles: &Styles) {
+/// Draws the row into the whole of `pen`. Returns where a click is a key.
+pub(crate) fn draw(pen: &mut Pen<'_>, playback: &Playback, styles: &Styles) -> Vec<Hit> {
     let (glyph, style) = match playback {
         Playback { plays: true, .. } => ("▶", styles.good),
-        Playback { position_ns, length_ns, .. } if position_ns >= length_ns => ("■ end", styles.warn),
+        _ if playback.is_at_end() => ("■ end", styles.warn),
         _ => ("■", styles.warn),
     };
     let place = format!(
@@ -59,11 +101,14 @@ pub(crate) fn draw(pen: &mut Pen<'_>, playback: &Playback, styles: &Styles) {
         pen.text(x + column, 0, 1, symbol, style);
     }
     x += width + 2;
+    let mut hits = Vec::new();
+    let (left, row) = (pen.area().x, pen.area().y);
     for (key, what) in KEYS {
         let needed = (key.len() + what.len() + 3) as u16;
         if x + needed > pen.width() {
             break;
         }
+        hits.extend(hits::of_label(key, what.len() as u16 + 1, (left + x, row)));
         x = pen.spans(
             x,
             0,
@@ -75,4 +120,5 @@ pub(crate) fn draw(pen: &mut Pen<'_>, playback: &Playback, styles: &Styles) {
             ],
         );
     }
+    hits
 }

@@ -52,6 +52,16 @@ pub(crate) fn live(directory: &Path) -> Command {
     command
 }
 
+/// The same command behind a shell that does something first.
+pub(crate) fn in_shell(script: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).arg(command.get_program()).args(command.get_args());
+    if let Some(directory) = command.get_current_dir() {
+        shell.current_dir(directory);
+    }
+    shell
+}
+
 impl Window {
     /// Runs a command in a new window.
     pub(crate) fn open(command: Command) -> Self {
@@ -59,7 +69,16 @@ impl Window {
     }
 
     /// The same, with something changed about the command when the terminal is its stdin, stdout and stderr.
-    pub(crate) fn open_with(mut command: Command, change: impl FnOnce(&mut Command)) -> Self {
+    pub(crate) fn open_with(command: Command, change: impl FnOnce(&mut Command)) -> Self {
+        Self::start(command, true, change)
+    }
+
+    /// The same, and it is not the terminal of the command's session, which has none.
+    pub(crate) fn open_for_nobody(command: Command, change: impl FnOnce(&mut Command)) -> Self {
+        Self::start(command, false, change)
+    }
+
+    fn start(mut command: Command, controls: bool, change: impl FnOnce(&mut Command)) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = openpt(flags).expect("cannot open a pseudo terminal");
         grantpt(&master).expect("grantpt");
@@ -79,7 +98,9 @@ impl Window {
         unsafe {
             command.pre_exec(move || {
                 rustix::process::setsid()?;
-                rustix::process::ioctl_tiocsctty(&controlling)?;
+                if controls {
+                    rustix::process::ioctl_tiocsctty(&controlling)?;
+                }
                 Ok(())
             });
         }
@@ -162,6 +183,40 @@ impl Window {
         self.until("the keys are read", || {
             poll(&mut [PollFd::new(&self.slave, PollFlags::IN)], Some(&nothing)).expect("poll") == 0
         });
+    }
+
+    /// Waits until the command has the terminal to itself.
+    #[track_caller]
+    pub(crate) fn takes_over(&self) {
+        self.until("the other screen", || self.emulator.borrow().screen().alternate_screen());
+    }
+
+    /// Clicks on the first place that says so.
+    #[track_caller]
+    pub(crate) fn clicks_on(&self, wanted: &str) {
+        self.shows(wanted);
+        let text = self.text();
+        let place = text.lines().enumerate().find_map(|(row, line)| {
+            let column = line[..line.find(wanted)?].chars().count();
+            Some((column + 1, row + 1))
+        });
+        let (column, row) = place.expect("what is there has a place");
+        self.presses(format!("\x1b[<0;{column};{row}M\x1b[<0;{column};{row}m").as_bytes());
+    }
+
+    /// Whether everything on it has the terminal's own colours.
+    pub(crate) fn is_plain(&self) -> bool {
+        let emulator = self.emulator.borrow();
+        let screen = emulator.screen();
+        let (rows, columns) = screen.size();
+        let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let mut cells = cells.filter_map(|(row, column)| screen.cell(row, column));
+        cells.all(|cell| cell.fgcolor() == vt100::Color::Default && cell.bgcolor() == vt100::Color::Default)
+    }
+
+    /// Whether clicks come as keys.
+    pub(crate) fn takes_clicks(&self) -> bool {
+        self.emulator.borrow().screen().mouse_protocol_mode() != MouseProtocolMode::None
     }
 
     /// Wipes the window and has the command draw it anew. When that is there, everything pressed before was answered.

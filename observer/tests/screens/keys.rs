@@ -107,8 +107,17 @@ fn keys_that_leave() {
     let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
     assert!(matches!(scene.app.key(control_c).as_slice(), [Effect::Quit]));
     assert!(matches!(scene.app.key(KeyCode::Char('q').into()).as_slice(), [Effect::Quit]));
-    press(&mut scene, &[KeyCode::Char('?')]);
-    assert!(matches!(scene.app.key(KeyCode::Char('q').into()).as_slice(), [Effect::Quit]));
+}
+
+#[test]
+fn keys_that_leave_the_help() {
+    let mut scene = scenes::healthy(PLAIN);
+    for key in [KeyCode::Char('q'), KeyCode::Esc, KeyCode::Char('?')] {
+        press(&mut scene, &[KeyCode::Char('?')]);
+        assert!(text(&mut scene.app, (80, 24)).contains("what is on this screen"));
+        assert!(scene.app.key(key.into()).is_empty());
+        assert!(text(&mut scene.app, (80, 24)).contains("LISTENER"), "{key:?}");
+    }
 }
 
 #[test]
@@ -235,7 +244,7 @@ fn the_screen_is_saved_as_it_is() {
 }
 
 /// Clicks on the first place where the screen has this text.
-fn click_on(scene: &mut crate::fixture::Scene, wanted: &str) -> Vec<Effect> {
+pub(crate) fn click_on(scene: &mut crate::fixture::Scene, wanted: &str) -> Vec<Effect> {
     let screen = text(&mut scene.app, (120, 40));
     let place = screen.lines().enumerate().find_map(|(row, line)| {
         let before = &line[..line.find(wanted)?];

@@ -1,9 +1,9 @@
 //! What a replay and a recording look like.
 
-use observer::view::{Effect, Options, Origin, Playback};
+use observer::view::{Control, Effect, Options, Origin, Playback};
 use ratatui::crossterm::event::KeyCode;
 
-use crate::{PLAIN, check, check_size, scenes, text};
+use crate::{PLAIN, check, check_size, keys::click_on, scenes, text, type_in};
 
 const MINUTE_NS: u64 = 60_000_000_000;
 
@@ -17,13 +17,48 @@ fn a_replay_has_a_row_of_its_own() {
     scene.app.comes_from(at(15 * MINUTE_NS, true));
     check("queues-replayed", &mut scene);
     scene.app.comes_from(at(60 * MINUTE_NS, false));
-    assert!(text(&mut scene.app, (80, 24)).contains("■ end 01:00:00 / 01:00:00"));
+    let end = text(&mut scene.app, (80, 24));
+    assert!(
+        end.contains("■ replay, at its end 00:00:44") && end.contains("■ end 01:00:00 / 01:00:00"),
+        "{end}"
+    );
     scene.app.comes_from(at(30 * MINUTE_NS, false));
-    assert!(text(&mut scene.app, (80, 24)).contains("■ 00:30:00 / 01:00:00"));
+    let stopped = text(&mut scene.app, (80, 24));
+    assert!(stopped.contains("■ replay 00:00:44") && stopped.contains("■ 00:30:00 / 01:00:00"), "{stopped}");
     check_size("too-small-40x10", &mut scene, (40, 10));
     let mut scene = scenes::overflowing(Options { ascii: true, ..PLAIN });
     scene.app.comes_from(at(15 * MINUTE_NS, true));
     assert!(text(&mut scene.app, (120, 40)).is_ascii());
+}
+
+#[test]
+fn its_keys_are_pressed_and_clicked() {
+    let mut scene = scenes::overflowing(PLAIN);
+    scene.app.comes_from(at(15 * MINUTE_NS, true));
+    let asked = |effects: Vec<Effect>| match effects.as_slice() {
+        [Effect::Replay(control)] => Some(*control),
+        _ => None,
+    };
+    for (key, place, control) in [
+        (' ', "space play", Control::Play),
+        (',', ", . step", Control::StepBack),
+        ('.', ". step", Control::StepOn),
+        ('[', "[ ] 10 s", Control::Move(-10)),
+        (']', "] 10 s", Control::Move(10)),
+        ('{', "{ } 1 min", Control::Move(-60)),
+        ('}', "} 1 min", Control::Move(60)),
+        ('<', "< > speed", Control::Slower),
+        ('>', "> speed", Control::Faster),
+    ] {
+        assert_eq!(asked(scene.app.key(KeyCode::Char(key).into())), Some(control));
+        assert_eq!(asked(click_on(&mut scene, place)), Some(control), "{place}");
+    }
+    // Who types is typing.
+    type_in(&mut scene, "/ >");
+    assert!(text(&mut scene.app, (80, 24)).contains("/  >▏"));
+    // Live they mean something else.
+    let mut scene = scenes::overflowing(PLAIN);
+    assert!(scene.app.key(KeyCode::Char(' ').into()).is_empty());
 }
 
 #[test]

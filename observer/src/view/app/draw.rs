@@ -64,7 +64,7 @@ impl App {
         }
         self.body(&mut pen.rows(top, body));
         if let Some(playback) = playback {
-            playback::draw(&mut pen.rows(top + body, 1), &playback, &self.styles);
+            self.hits.extend(playback::draw(&mut pen.rows(top + body, 1), &playback, &self.styles));
         }
         let bottom = height - footer::ROWS;
         self.tabs_row = pen.area().y + bottom;
@@ -97,9 +97,11 @@ impl App {
         if demo && self.frozen.is_none() {
             hints.push(("p", "pattern"));
         }
-        match self.frozen {
-            Some(_) => hints.extend([("[ ]", "back, on"), ("space", "live")]),
-            None => hints.push(("space", "pause")),
+        match (&self.origin, &self.frozen) {
+            // It has a row for that.
+            (Origin::Replayed(_), _) => {}
+            (_, Some(_)) => hints.extend([("[ ]", "back, on"), ("space", "live")]),
+            (_, None) => hints.push(("space", "pause")),
         }
         hints.extend([("?", "help"), ("q", "quit")]);
         hints

@@ -7,7 +7,7 @@ use ratatui::crossterm::event::{
 use super::{App, Overlay};
 use crate::view::footer::Notice;
 use crate::view::screen::Answer;
-use crate::view::{Effect, VIEWS, demo};
+use crate::view::{Effect, Origin, VIEWS, demo, playback};
 
 /// Moments that `{` and `}` leap over.
 const LEAP: isize = 30;
@@ -83,6 +83,11 @@ impl App {
 
     /// Keys that mean the same on every screen; none if this is not one.
     fn general_key(&mut self, key: KeyEvent) -> Option<Vec<Effect>> {
+        if let (Origin::Replayed(_), KeyCode::Char(letter)) = (&self.origin, key.code)
+            && let Some(control) = playback::control(letter)
+        {
+            return Some(vec![Effect::Replay(control)]);
+        }
         match key.code {
             KeyCode::Char('q') => return Some(vec![Effect::Quit]),
             KeyCode::Char('?') => self.overlay = Overlay::Help { scroll: 0, furthest: 0 },
@@ -157,7 +162,7 @@ impl App {
             KeyCode::PageDown => (scroll + 10).min(furthest),
             KeyCode::Home | KeyCode::Char('g') => 0,
             KeyCode::End | KeyCode::Char('G') => furthest,
-            KeyCode::Char('q') => return vec![Effect::Quit],
+            // Also `q`: it leaves what is open, as in a pager.
             _ => {
                 self.overlay = Overlay::None;
                 return Vec::new();

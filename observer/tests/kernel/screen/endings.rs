@@ -6,7 +6,7 @@ use crate::{
     directory::Directory,
     namespace::isolated,
     observed::binary,
-    pty::{Window, live},
+    pty::{Window, in_shell, live},
 };
 
 #[test]
@@ -48,6 +48,18 @@ fn it_ends_with_its_window() {
             window.presses(keys);
             window.closes();
         }
+    });
+}
+
+#[test]
+fn it_ends_with_its_window_also_when_nobody_says_so() {
+    isolated(|| {
+        let directory = Directory::new();
+        // SIGHUP is for the leader of the session, a shell that does not pass it on.
+        let script = "trap '' HUP; \"$0\" \"$@\"; exit $?";
+        let window = Window::open(in_shell(script, &live(&directory.0)));
+        window.shows(" 1 Queues ");
+        window.closes();
     });
 }
 

@@ -1,14 +1,6 @@
 //! Every key on every screen, clicks, and sizes from nothing to huge, while connections come and go.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
-
+use super::under_load;
 use crate::{
     directory::Directory,
     namespace::isolated,
@@ -37,48 +29,20 @@ const NAMED: &[&[u8]] = &[
     "語".as_bytes(),
 ];
 
-/// What can be open when a key is pressed: nothing, or what this key opens.
-const OPEN: &[&[u8]] = &[b"", b"/", b"?", b"\r", b"s", b"x", b"[", b"p"];
+/// What can be open when a key is pressed: nothing, or what this key opens; and whether the next letter closes it.
+const OPEN: &[(&[u8], bool)] = &[
+    (b"", false),
+    (b"/", false),
+    (b"?", true),
+    (b"\r", true),
+    (b"s", false),
+    (b"x", false),
+    (b"[", false),
+    (b"p", true),
+];
 
 /// Sizes with the least room, with much of it, and with much in one direction only.
 const SIZES: &[(u16, u16)] = &[(1, 1), (500, 200), (64, 16), (63, 200), (20, 300), (500, 1), (1, 200), SIZE];
-
-/// Runs something while connections come and go, at most 60,000.
-fn under_load(test: impl FnOnce()) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let over = AtomicBool::new(false);
-    let is_over = || over.load(Ordering::SeqCst);
-    thread::scope(|scope| {
-        // The listener goes with its thread, and what is still in its queue is reset then.
-        scope.spawn(move || {
-            for connection in listener.incoming().take_while(|_| !is_over()) {
-                let mut connection = connection.expect("a connection");
-                let _ = connection.read(&mut [0; 16]);
-                let _ = connection.write_all(b"ok");
-            }
-        });
-        scope.spawn(move || {
-            for _ in 0..60_000 {
-                if is_over() {
-                    break;
-                }
-                // The last one finds nobody.
-                let Ok(mut client) = TcpStream::connect(address) else { break };
-                let _ = client.write_all(b"hello");
-                let _ = client.read(&mut [0; 16]);
-                thread::sleep(Duration::from_millis(1));
-            }
-        });
-        // Also when the test fails, the threads have to end.
-        let outcome = catch_unwind(AssertUnwindSafe(test));
-        over.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(address));
-        if let Err(panic) = outcome {
-            resume_unwind(panic);
-        }
-    });
-}
 
 /// Presses Esc until nothing is open any more.
 fn leaves_everything(window: &Window) {
@@ -110,14 +74,14 @@ fn every_key_on_every_screen() {
             let window = Window::open(live(&directory.0));
             window.shows(" 1 Queues ");
             let letters = letters();
-            let keys = NAMED.iter().copied().chain(letters.iter().map(std::slice::from_ref));
             for screen in b"123456" {
-                for open in OPEN {
+                for (open, closes) in OPEN {
                     leaves_everything(&window);
                     window.types(&[*screen]);
-                    let mut typed = Vec::new();
-                    keys.clone().for_each(|key| typed.extend_from_slice(&[open, key].concat()));
-                    window.types(&typed);
+                    NAMED.iter().for_each(|key| window.types(&[open, *key].concat()));
+                    window.types(open);
+                    let before = if *closes { *open } else { b"" };
+                    letters.iter().for_each(|key| window.types(&[before, &[*key]].concat()));
                     window.presses(&[open, b"7089".as_slice()].concat());
                 }
                 leaves_everything(&window);

@@ -1,0 +1,125 @@
+//! Recordings on the screen: begun and ended with a key, replayed, and what goes wrong with them.
+
+use std::path::{Path, PathBuf};
+
+use super::under_load;
+use crate::{
+    directory::Directory,
+    namespace::isolated,
+    observed::binary,
+    pty::{Window, live},
+    traffic::{Server, V4},
+};
+
+/// Records on the screen for a while, and returns the file.
+fn record(directory: &Directory) -> PathBuf {
+    under_load(|| {
+        let window = Window::open(live(&directory.0));
+        window.shows(" 1 Queues ");
+        let server = Server::listen(V4, 7);
+        window.presses(b"R");
+        window.shows("● REC");
+        window.shows("2 listeners");
+        // One that is still open at its end.
+        let _open = server.pair();
+        // So that there is something to step through.
+        window.shows(" 00:00:02");
+        window.presses(b"R");
+        window.shows("observer replay shows them");
+        window.shows("▶ live");
+        window.presses(b"q");
+        assert_eq!(window.ends_with(0), "");
+    });
+    let files = directory.files("rec");
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    file.clone()
+}
+
+fn replay(file: &Path, options: &[&str]) -> Window {
+    let mut command = binary();
+    command.arg("replay").arg(file).args(options);
+    Window::open(command)
+}
+
+#[test]
+fn a_replay_says_where_it_is_and_takes_keys_and_clicks() {
+    isolated(|| {
+        let directory = Directory::new();
+        let file = record(&directory);
+        let window = replay(&file, &["--paused"]);
+        window.resizes(160, 50);
+        let stands_at = |header: &str, row: &str| {
+            window.shows_what(row, |text| text.contains(header) && text.contains(row));
+            // What a key of the row moves is drawn before its keys.
+            window.is_drawn_anew("the screen", |text| text.contains(row) && text.contains(" 6 Probes "));
+        };
+        stands_at("■ replay 00:00", " ■ 00:00:00 / ");
+        window.presses(b" ");
+        stands_at("■ replay, at its end", " ■ end ");
+        window.presses(b"m");
+        window.clicks_on("{ } 1 min");
+        stands_at("■ replay 00:00", " ■ 00:00:00 / ");
+        window.clicks_on("} 1 min");
+        stands_at("■ replay, at its end", " ■ end ");
+        window.clicks_on("> speed");
+        stands_at("■ replay, at its end", " ×2 ");
+        // From its beginning, and then at its end again.
+        window.clicks_on("space play");
+        stands_at("■ replay, at its end", " ■ end ");
+        window.presses(b"q");
+        assert_eq!(window.ends_with(0), "");
+    });
+}
+
+#[test]
+fn a_replay_ends_with_its_window() {
+    isolated(|| {
+        let directory = Directory::new();
+        let file = record(&directory);
+        // Standing still it draws nothing.
+        for options in [&["--paused"][..], &[]] {
+            let window = replay(&file, options);
+            window.shows(" replay");
+            window.closes();
+        }
+    });
+}
+
+#[test]
+fn where_nothing_can_be_written_the_screen_says_so_and_goes_on() {
+    isolated(|| {
+        let window = Window::open(live(Path::new("/sys")));
+        window.shows(" 1 Queues ");
+        window.presses(b"R");
+        window.shows("! cannot");
+        window.shows(".rec");
+        let server = Server::listen(V4, 7);
+        window.shows(&server.address.to_string());
+        window.shows("▶ live");
+        window.presses(b"x");
+        window.shows("! not saved");
+        window.presses(b"q");
+        assert_eq!(window.ends_with(0), "");
+    });
+}
+
+#[test]
+fn a_full_disk_ends_the_recording_and_the_screen_goes_on() {
+    isolated(|| {
+        let directory = Directory::new();
+        let disk = directory.small_disk("32k");
+        let window = Window::open(live(&disk.0));
+        window.resizes(160, 50);
+        window.shows(" 1 Queues ");
+        window.presses(b"R");
+        window.shows("● REC");
+        window.shows("! no recording any more");
+        window.shows("No space left");
+        window.shows("▶ live");
+        let server = Server::listen(V4, 7);
+        window.shows(&server.address.to_string());
+        window.presses(b"q");
+        assert_eq!(window.ends_with(0), "");
+        drop(disk);
+    });
+}
