@@ -13,6 +13,7 @@ use demo_server::{
     server::Server,
     settings::{Change, Settings},
 };
+use observer::kernel::tasks;
 
 use super::{Clients, found, lines_of, pass_time, serve, wait_for};
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
     waiting::until,
 };
 
-const WORKERS: u32 = 16;
+const WORKERS: u32 = 32;
 
 fn many() -> Settings {
     Settings { workers: WORKERS, ..Settings::default() }
@@ -88,7 +89,10 @@ fn come_while_idle(pattern: &str) -> (Arc<Server>, Vec<BufReader<TcpStream>>) {
         assert!(clients < 100, "{accepted:?} accept and no other");
     }
     server.set(&Change { sleep_us: Some(0), ..Change::default() }).expect("a setting");
+    let tids: Vec<u32> = server.state().threads.iter().map(|thread| thread.tid.cast_unsigned()).collect();
+    let asleep = |tid: &u32| tasks::state(std::process::id(), *tid) == Some('S');
     let stay = (0..30 * clients).map(|_| {
+        until("every thread to sleep", || tids.iter().all(asleep));
         let mut connection = open(address);
         ask(&mut connection);
         connection
