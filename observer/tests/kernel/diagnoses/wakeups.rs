@@ -3,15 +3,17 @@
 use std::{
     io::BufReader,
     net::{SocketAddr, TcpStream},
+    os::fd::AsFd as _,
     sync::Arc,
     thread,
     time::Duration,
 };
 
 use demo_server::{
-    control::LoadRequest,
+    load::{self, Overrides, Plan},
     server::Server,
     settings::{Change, Settings},
+    wake::Wake,
 };
 use observer::kernel::tasks;
 
@@ -161,11 +163,18 @@ fn what_an_edge_has_stranded_is_named_although_each_burst_frees_some() {
     isolated(|| {
         let mut observer = Observer::start();
         let server = serve("edge-once", Settings { work_us: 1_000, ..Settings::default() });
-        server.load(&LoadRequest::profile("burst")).expect("the load does not start");
-        observer.wait_for("the diagnosis stranded-queue beside another burst", |lines| {
-            let stranded = lines_of(lines, "stranded-queue");
-            stranded.iter().any(|line| line["evidence"]["accepted"].as_u64() > Some(0))
-                && found(lines).contains(&"backlog-default")
+        let minute = Overrides { duration: Some("1m".to_owned()), ..Overrides::default() };
+        let plan = Plan::new(server.local(), "burst", &minute).expect("a load");
+        let stop = Wake::new().expect("an eventfd");
+        thread::scope(|scope| {
+            let load = scope.spawn(|| load::run(&plan, Some(stop.as_fd())));
+            observer.wait_for("the diagnosis stranded-queue beside another burst", |lines| {
+                let stranded = lines_of(lines, "stranded-queue");
+                stranded.iter().any(|line| line["evidence"]["accepted"].as_u64() > Some(0))
+                    && found(lines).contains(&"backlog-default")
+            });
+            stop.ring();
+            load.join().expect("the load failed").expect("the load broke off");
         });
         server.end().expect("the server does not end");
         let lines = observer.finish();
