@@ -3,16 +3,19 @@
 use std::{
     io::BufReader,
     net::{SocketAddr, TcpStream},
+    os::fd::AsFd as _,
     sync::Arc,
     thread,
     time::Duration,
 };
 
 use demo_server::{
-    control::LoadRequest,
+    load::{self, Overrides, Plan},
     server::Server,
     settings::{Change, Settings},
+    wake::Wake,
 };
+use observer::kernel::tasks;
 
 use super::{Clients, found, lines_of, pass_time, serve, wait_for};
 use crate::{
@@ -23,7 +26,7 @@ use crate::{
     waiting::until,
 };
 
-const WORKERS: u32 = 16;
+const WORKERS: u32 = 32;
 
 fn many() -> Settings {
     Settings { workers: WORKERS, ..Settings::default() }
@@ -88,7 +91,10 @@ fn come_while_idle(pattern: &str) -> (Arc<Server>, Vec<BufReader<TcpStream>>) {
         assert!(clients < 100, "{accepted:?} accept and no other");
     }
     server.set(&Change { sleep_us: Some(0), ..Change::default() }).expect("a setting");
+    let tids: Vec<u32> = server.state().threads.iter().map(|thread| thread.tid.cast_unsigned()).collect();
+    let asleep = |tid: &u32| tasks::state(std::process::id(), *tid) == Some('S');
     let stay = (0..30 * clients).map(|_| {
+        until("every thread to sleep", || tids.iter().all(asleep));
         let mut connection = open(address);
         ask(&mut connection);
         connection
@@ -157,11 +163,18 @@ fn what_an_edge_has_stranded_is_named_although_each_burst_frees_some() {
     isolated(|| {
         let mut observer = Observer::start();
         let server = serve("edge-once", Settings { work_us: 1_000, ..Settings::default() });
-        server.load(&LoadRequest::profile("burst")).expect("the load does not start");
-        observer.wait_for("the diagnosis stranded-queue beside another burst", |lines| {
-            let stranded = lines_of(lines, "stranded-queue");
-            stranded.iter().any(|line| line["evidence"]["accepted"].as_u64() > Some(0))
-                && found(lines).contains(&"backlog-default")
+        let minute = Overrides { duration: Some("1m".to_owned()), ..Overrides::default() };
+        let plan = Plan::new(server.local(), "burst", &minute).expect("a load");
+        let stop = Wake::new().expect("an eventfd");
+        thread::scope(|scope| {
+            let load = scope.spawn(|| load::run(&plan, Some(stop.as_fd())));
+            observer.wait_for("the diagnosis stranded-queue beside another burst", |lines| {
+                let stranded = lines_of(lines, "stranded-queue");
+                stranded.iter().any(|line| line["evidence"]["accepted"].as_u64() > Some(0))
+                    && found(lines).contains(&"backlog-default")
+            });
+            stop.ring();
+            load.join().expect("the load failed").expect("the load broke off");
         });
         server.end().expect("the server does not end");
         let lines = observer.finish();
