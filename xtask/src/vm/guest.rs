@@ -156,6 +156,8 @@ fn init(line: &str) -> String {
          mount -t proc proc /proc\n\
          mount -t sysfs sys /sys\n\
          mount -t devtmpfs dev /dev\n\
+         mkdir /dev/pts\n\
+         mount -t devpts pts /dev/pts\n\
          mount -t tracefs trace /sys/kernel/tracing\n\
          mount -t bpf bpf /sys/fs/bpf\n\
          mount -t cgroup2 cgroup /sys/fs/cgroup\n\
