@@ -12,6 +12,7 @@ mod process;
 mod report;
 mod round;
 mod sysctl;
+mod tui;
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -79,6 +80,18 @@ enum Instead {
         #[arg(long, value_name = "FILE")]
         write: Option<PathBuf>,
     },
+    /// Measure the screen: a frame, from a key to the changed screen, and the processor time at the default refresh
+    Tui {
+        /// Seconds over which processor time is measured, without load and under load
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+        /// Keys that are pressed
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        keys: u32,
+        /// Write the outcome into this file too, as Markdown
+        #[arg(long, value_name = "FILE")]
+        write: Option<PathBuf>,
+    },
 }
 
 /// Runs it.
@@ -96,6 +109,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
         Some(Instead::Load { pairs, round, write }) => {
             return load::run(&release, *pairs, Duration::from_millis(*round), write.as_deref());
+        }
+        Some(Instead::Tui { seconds, keys, write }) => {
+            return tui::run(&release, &ready.toolchain, *seconds, *keys, write.as_deref());
         }
         None => {}
     }

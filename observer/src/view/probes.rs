@@ -1,12 +1,14 @@
 //! Screen 6, Probes: what the observer sees by, what that costs, what was lost, and the whole of the books.
 
+use std::collections::HashMap;
+
 use ratatui::crossterm::event::KeyEvent;
 use ratatui::text::Span;
 
 use super::screen::{Answer, Context, Help, View};
 use super::widget::{list::List, paragraph::wrap, pen::Pen};
 use super::{figures, header::signed, words};
-use crate::model::diagnosis::RULES;
+use crate::model::{diagnosis::RULES, snapshot::Listener};
 
 type Line = Vec<Span<'static>>;
 
@@ -132,6 +134,9 @@ fn ledger(context: &Context<'_>, lines: &mut Vec<Line>) {
     if snapshot.ledger.is_empty() {
         lines.push(vec![Span::styled("  nothing has been checked yet", styles.dim)]);
     }
+    // A check for each of many listeners: looked up one by one they would take most of a frame.
+    let known: HashMap<u64, &Listener> =
+        snapshot.listeners.iter().map(|listener| (listener.cookie, listener)).collect();
     for check in &snapshot.ledger {
         let (glyph, style) = match (check.difference, &check.reason) {
             (0, _) => ("✓", styles.good),
@@ -139,7 +144,10 @@ fn ledger(context: &Context<'_>, lines: &mut Vec<Line>) {
             (_, None) => ("≠", styles.bad),
         };
         let of = match check.listener {
-            Some(cookie) => words::listener(snapshot, Some(cookie)),
+            Some(cookie) => match known.get(&cookie) {
+                Some(listener) => words::place(listener),
+                None => words::listener(snapshot, Some(cookie)),
+            },
             None if check.scope == "ring" => "event ring".to_owned(),
             None => format!("netns {}", check.netns),
         };

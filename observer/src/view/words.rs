@@ -1,6 +1,6 @@
 //! What the values of a snapshot are called on the screen.
 
-use crate::model::snapshot::{End, Snapshot, Via};
+use crate::model::snapshot::{End, Listener, Snapshot, Via};
 
 /// How a connection came into being.
 pub(crate) fn via(via: Via) -> &'static str {
@@ -73,12 +73,15 @@ pub(crate) fn short_thread(snapshot: &Snapshot, tid: u32) -> String {
 /// The address of a listener, and its shard.
 pub(crate) fn listener(snapshot: &Snapshot, cookie: Option<u64>) -> String {
     let Some(cookie) = cookie else { return "from before the start".to_owned() };
-    match snapshot.listeners.iter().find(|listener| listener.cookie == cookie) {
-        Some(listener) => match listener.shard {
-            Some(shard) => format!("{} shard {shard}", listener.addr),
-            None => listener.addr.clone(),
-        },
-        None => format!("closed (cookie {cookie})"),
+    let found = snapshot.listeners.iter().find(|listener| listener.cookie == cookie);
+    found.map_or_else(|| format!("closed (cookie {cookie})"), place)
+}
+
+/// The address of a listener that is known, and its shard.
+pub(crate) fn place(listener: &Listener) -> String {
+    match listener.shard {
+        Some(shard) => format!("{} shard {shard}", listener.addr),
+        None => listener.addr.clone(),
     }
 }
 

@@ -1,10 +1,7 @@
-//! No size of terminal and no sequence of keys makes the screen panic; and how long a frame takes.
-
-use std::time::Instant;
+//! No size of terminal and no sequence of keys makes the screen panic.
 
 use observer::view::{Effect, Options};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use ratatui::{Terminal, backend::TestBackend};
 
 use crate::fixture::Scene;
 use crate::{PLAIN, buffer, press, scenes};
@@ -110,30 +107,5 @@ fn no_sequence_of_keys_is_too_odd() {
                 _ => {}
             }
         }
-    }
-}
-
-/// Prints how long a frame takes; nothing is asserted, because machines differ. Run it with
-/// `cargo test --release -p observer --test screens -- --ignored --nocapture frame`.
-#[test]
-#[ignore = "a figure, not a check"]
-fn frame_of_a_thousand_listeners() {
-    let mut scene = scenes::crowded(Options::default(), 1_000);
-    let mut terminal = Terminal::new(TestBackend::new(200, 60)).expect("a test backend cannot fail");
-    for key in "123456".chars() {
-        press(&mut scene, &[KeyCode::Char(key)]);
-        let mut times: Vec<(u128, u128)> = (0..40)
-            .map(|_| {
-                let snapshot = std::sync::Arc::new(scene.tick());
-                let begin = Instant::now();
-                scene.app.update(snapshot);
-                let updated = Instant::now();
-                terminal.draw(|frame| scene.app.draw(frame)).expect("a test backend cannot fail");
-                ((updated - begin).as_micros(), updated.elapsed().as_micros())
-            })
-            .collect();
-        times.sort_by_key(|(update, draw)| update + draw);
-        let (update, draw) = times[times.len() / 2];
-        println!("screen {key}, 1000 listeners, 200×60: update {update} µs, draw {draw} µs (median of 40)");
     }
 }

@@ -113,14 +113,3 @@ pub(crate) fn degraded(options: Options) -> Scene {
     scene.run(2);
     scene
 }
-
-/// As many listeners as a big host has, all busy.
-pub(crate) fn crowded(options: Options, listeners: u32) -> Scene {
-    let mut scene = Scene::new(options);
-    for number in 0..listeners {
-        let addr = format!("10.0.{}.{}:{}", number / 250, number % 250, 8_000 + number % 50);
-        scene.listener(u64::from(number) + 1, &addr, 128, number % 37 * 4, 80);
-    }
-    scene.run(3);
-    scene
-}

@@ -111,6 +111,13 @@ fn median(sorted: &[f64]) -> f64 {
     }
 }
 
+/// The middle of samples in any order; NaN of none.
+pub(super) fn median_of(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    median(&sorted)
+}
+
 /// Three digits, or all before the point.
 fn number(value: f64) -> String {
     let digits = if value.abs() >= 100.0 {
@@ -175,6 +182,38 @@ pub(super) fn bpf_time(bpf: &BpfTime) -> Figure {
         bpf.ns_per_connection.clone(),
         None,
     )
+}
+
+pub(super) fn frame_drawn(samples: Vec<f64>) -> Figure {
+    let budget = Budget::AtMost { must: 4.0, goal: 2.0 };
+    Figure::new("frame_drawn", "a frame drawn, the screen that takes longest", "ms", samples, Some(budget))
+}
+
+pub(super) fn frame(samples: Vec<f64>) -> Figure {
+    let budget = Budget::AtMost { must: 4.0, goal: 2.0 };
+    let what = "the same, and what the screen remembers of the snapshot";
+    Figure::new("frame", what, "ms", samples, Some(budget))
+}
+
+pub(super) fn painted(samples: Vec<f64>) -> Figure {
+    let budget = Budget::AtMost { must: 50.0, goal: 50.0 };
+    Figure::new("key_to_paint", "from a key to the changed screen", "ms", samples, Some(budget))
+}
+
+pub(super) fn painted_late(value: f64) -> Figure {
+    let budget = Budget::AtMost { must: 50.0, goal: 50.0 };
+    let what = "the same, 99 of 100 keys";
+    Figure::new("key_to_paint_p99", what, "ms", vec![value], Some(budget))
+}
+
+pub(super) fn screen_cpu_idle(samples: Vec<f64>) -> Figure {
+    let budget = Budget::AtMost { must: 2.0, goal: 2.0 };
+    Figure::new("screen_cpu_idle", "the screen's CPU without load", "% of a core", samples, Some(budget))
+}
+
+pub(super) fn screen_cpu_loaded(samples: Vec<f64>) -> Figure {
+    let budget = Budget::AtMost { must: 2.0, goal: 2.0 };
+    Figure::new("screen_cpu_loaded", "the screen's CPU under load", "% of a core", samples, Some(budget))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The stages of a moment, packed: of some 1,700 buckets a listener fills a few dozen in a second.
 
-use observer_ebpf::histogram::{BUCKETS, bucket, range};
+use observer_ebpf::histogram::{BUCKETS, range};
 
 use crate::model::histogram::Histogram;
 use crate::model::snapshot::stage::STAGES;
@@ -17,10 +17,9 @@ impl Durations {
     pub(super) fn add(&mut self, stages: &Stages) {
         let mut more = Vec::new();
         for (index, stage) in stages.iter().enumerate().filter(|(_, stage)| stage.total() > 0) {
-            for (low, _, count) in stage.buckets() {
-                let place = (index * BUCKETS + bucket(low)) as u16;
-                more.push((place, u32::try_from(count).unwrap_or(u32::MAX)));
-            }
+            let place = |bucket: usize| (index * BUCKETS + bucket) as u16;
+            let pack = |(bucket, count)| (place(bucket), u32::try_from(count).unwrap_or(u32::MAX));
+            more.extend(stage.filled().map(pack));
         }
         self.merge(&Self(more));
     }
@@ -28,7 +27,8 @@ impl Durations {
     /// Adds another's.
     pub(super) fn merge(&mut self, other: &Self) {
         self.0.extend_from_slice(&other.0);
-        self.0.sort_unstable_by_key(|(place, _)| *place);
+        // Two runs in order, one after the other: a sort that sees that only merges them.
+        self.0.sort_by_key(|(place, _)| *place);
         self.0.dedup_by(|(place, count), (into, sum)| {
             let same = place == into;
             if same {
@@ -57,6 +57,8 @@ impl Durations {
 
 #[cfg(test)]
 mod tests {
+    use observer_ebpf::histogram::bucket;
+
     use super::*;
 
     #[test]

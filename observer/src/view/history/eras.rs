@@ -104,9 +104,9 @@ impl Eras {
         }
         let earlier: HashMap<u64, &Listener> =
             before.listeners.iter().map(|listener| (listener.cookie, listener)).collect();
+        let new = Listener::default();
         for listener in now.listeners.iter().filter(|listener| demo::concerns(now, listener)) {
             // A listener that was there before the observer brings a past that does not belong to this era.
-            let new = Listener::default();
             let then = match earlier.get(&listener.cookie) {
                 Some(then) => then,
                 None if listener.opened_ns.is_some() => &new,

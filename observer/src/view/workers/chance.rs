@@ -104,14 +104,16 @@ fn pools(
 }
 
 /// How many listeners these are, if they are shards of one group.
-fn shards<'a>(listeners: impl Iterator<Item = &'a Listener>) -> usize {
-    let mut count = 0;
-    let groups: BTreeSet<_> =
-        listeners.inspect(|_| count += 1).map(|listener| listener.group.as_deref()).collect();
-    match (groups.len(), groups.first()) {
-        (1, Some(Some(_))) => count,
-        _ => 0,
+fn shards<'a>(mut listeners: impl Iterator<Item = &'a Listener>) -> usize {
+    let Some(group) = listeners.next().and_then(|first| first.group.as_deref()) else { return 0 };
+    let mut count = 1;
+    for listener in listeners {
+        if listener.group.as_deref() != Some(group) {
+            return 0;
+        }
+        count += 1;
     }
+    count
 }
 
 #[cfg(test)]
