@@ -62,7 +62,7 @@ fn drawn_anew(window: &Window, (columns, rows): (u16, u16)) {
 
 /// Letters and signs; on an emulated machine some of them. `q` quits, and digits show another screen.
 fn letters() -> Vec<u8> {
-    let is_tried = |key: &u8| !is_emulated() || key % 9 == 0 || b"xR".contains(key);
+    let is_tried = |key: &u8| !is_emulated() || key.is_multiple_of(9) || b"xR".contains(key);
     (b' '..=b'~').filter(|key| *key != b'q' && !key.is_ascii_digit()).filter(is_tried).collect()
 }
 
