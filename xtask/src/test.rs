@@ -43,7 +43,7 @@ pub(crate) struct Options {
 impl Options {
     /// As a clean machine runs it.
     pub(crate) fn for_ci() -> Self {
-        Self { no_skips: true, timeout: 600, ..Self::default() }
+        Self { no_skips: true, timeout: 1200, ..Self::default() }
     }
 }
 

@@ -80,11 +80,11 @@ fn pass_time(observer: &mut Observer) {
     });
 }
 
-/// Whether timers come late here, for tests of what depends on the kernel's own.
+/// Whether timers, and what shall come all at once, come late here: for tests of what depends on the kernel's own time.
 fn is_late(test: &str) -> bool {
     let late = is_emulated();
     if late {
-        println!("SKIPPED: diagnoses::{test}: this machine is emulated, and its timers come late");
+        println!("SKIPPED: diagnoses::{test}: this machine is emulated, and its timers and bursts come late");
     }
     late
 }
