@@ -150,7 +150,8 @@ pub(crate) fn enqueued(listener: Typed) {
     let sock = arrival.sock;
     arrival.sock = 0;
     let cookie: u64 = listener.load(&at::SKC_COOKIE);
-    let depth: u32 = listener.load(&at::SK_ACK_BACKLOG);
+    // An acceptor that is awake may have taken it out already, and waits for its lock.
+    let depth = listener.load::<u32>(&at::SK_ACK_BACKLOG).max(1);
     let (cookie, entry) = match LISTENERS.get_ptr_mut(cookie) {
         Some(entry) => (cookie, entry),
         None => match listener::first_connection(listener, depth) {

@@ -21,8 +21,10 @@ fn taken(sock: Address) -> Option<u64> {
     if sock.read::<u64>(&at::ICSK_ULP_OPS)? != 0 {
         return None;
     }
+    // In this order: what arrives in between, for the socket is not locked, then only makes it less.
+    let received = sock.read::<u64>(&at::TCP_BYTES_RECEIVED)?;
     let waiting = sock.read::<u32>(&at::TCP_RCV_NXT)?.wrapping_sub(sock.read(&at::TCP_COPIED_SEQ)?);
-    Some(sock.read::<u64>(&at::TCP_BYTES_RECEIVED)?.wrapping_sub(u64::from(waiting)))
+    Some(received.wrapping_sub(u64::from(waiting)))
 }
 
 /// More than reads have brought, if so. One byte more may be the FIN.

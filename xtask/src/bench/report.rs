@@ -59,7 +59,8 @@ impl Report {
             "# Performance\n\n\
              Written by `cargo xtask bench --write`. Machines differ, and one machine swings by a factor of two from\n\
              minute to minute: compare only figures of one run. Throughput is compared by interleaved pairs of rounds,\n\
-             with the observer and without, on one machine that runs load, server and observer at once.\n\n\
+             with the observer and without, on one machine that runs load, server and observer at once.\n\
+             The screen has a page of its own, [performance-screen.md](performance-screen.md).\n\n\
              Machine: {}.\n\n{}.\n\n\
              {}\n\
              What the load was: as many short connections as the machine can make, the dearest case there is for an\n\
