@@ -41,7 +41,9 @@ fn stranded(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let (before, now) = (waits(|member| member.depth_before), waits(|member| member.listener.accept_queue));
     let accepted = place.counted().accepted;
     // First in, first out: with as many accepts as waited at the beginning nobody need have waited all the time.
-    if before == 0 || now == 0 || accepted >= before.into() {
+    // Of several queues, those that are accepted from say nothing of the one that is not: shard-stuck tells of that.
+    let one_of_many = accepted > 0 && place.members.len() > 1;
+    if before == 0 || now == 0 || accepted >= before.into() || one_of_many {
         return None;
     }
     let acceptors = facts.acceptors(place);
