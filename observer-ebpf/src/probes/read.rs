@@ -8,7 +8,6 @@
 //!   passes it several times.
 
 use aya_ebpf::{
-    helpers::generated::bpf_skc_to_tcp_sock,
     macros::{btf_tracepoint, fexit},
     programs::{BtfTracePointContext, FExitContext},
 };
@@ -17,7 +16,6 @@ use observer_ebpf::record::{flag, stage};
 use super::{accept_unseen, read_unseen};
 use crate::{
     books::{add, add_signed, add32, duration, now, set_bits},
-    constants as at,
     kernel::{self, Address, MSG_ERRQUEUE, MSG_PEEK, Typed},
     maps::{CONNECTIONS, LISTENERS},
     threads,
@@ -49,13 +47,8 @@ fn returned(sock: Typed, result: i32, flags: i32) -> i32 {
 #[btf_tracepoint(function = "tcp_rcv_space_adjust")]
 fn rcv_space_adjust(ctx: BtfTracePointContext) -> i32 {
     let sock = Typed(ctx.arg(0));
-    let tcp = Typed(unsafe { bpf_skc_to_tcp_sock(sock.0 as *mut _) } as *const _);
-    if tcp.0.is_null() {
-        return 0;
-    }
-    let waiting = tcp.load::<u32>(&at::TCP_RCV_NXT).wrapping_sub(tcp.load(&at::TCP_COPIED_SEQ));
-    let taken = tcp.load::<u64>(&at::TCP_BYTES_RECEIVED).wrapping_sub(u64::from(waiting));
     let Some(connection) = CONNECTIONS.get_ptr_mut(sock.0 as u64) else { return 0 };
+    let Some(taken) = read_unseen::taken(sock.address()) else { return 0 };
     // A peek passes here too, and takes nothing.
     let more = taken.wrapping_sub(unsafe { (*connection).bytes_read });
     if more as i64 > 0 {

@@ -8,17 +8,16 @@ use observer_ebpf::record::{Connection, flag};
 
 use crate::{
     books::{add_signed, set_bits},
-    constants as at,
+    constants::{self as at, exists},
     kernel::Address,
     maps::LISTENERS,
 };
 
-/// Bytes that the program took out of the receive queue: what was received less what is still there. A FIN counts in
-/// both; once taken (`tcp_recvmsg_locked` and `tcp_read_sock` step over it) it counts as a byte. `None` where another
-/// layer takes them first and deals them out later (kTLS and MPTCP, which hang on to `icsk_ulp_ops`).
+/// Bytes that were taken out of the receive queue: what was received less what is still there. A FIN counts in both;
+/// once taken (`tcp_recvmsg_locked` and `tcp_read_sock` step over it) it counts as a byte.
 #[inline(always)]
-fn taken(sock: Address) -> Option<u64> {
-    if sock.read::<u64>(&at::ICSK_ULP_OPS)? != 0 {
+pub(crate) fn taken(sock: Address) -> Option<u64> {
+    if !(exists(&at::TCP_BYTES_RECEIVED) && exists(&at::TCP_RCV_NXT) && exists(&at::TCP_COPIED_SEQ)) {
         return None;
     }
     // In this order: what arrives in between, for the socket is not locked, then only makes it less.
@@ -27,9 +26,13 @@ fn taken(sock: Address) -> Option<u64> {
     Some(received.wrapping_sub(u64::from(waiting)))
 }
 
-/// More than reads have brought, if so. One byte more may be the FIN.
+/// More than reads have brought, if so. One byte more may be the FIN. `None` also where another layer takes them first
+/// and deals them out later (kTLS and MPTCP, which hang on to `icsk_ulp_ops`).
 #[inline(always)]
 pub(crate) fn more_than(sock: Address, bytes_read: u64) -> Option<u64> {
+    if !exists(&at::ICSK_ULP_OPS) || sock.read::<u64>(&at::ICSK_ULP_OPS)? != 0 {
+        return None;
+    }
     taken(sock).filter(|taken| taken.wrapping_sub(bytes_read) as i64 > 1)
 }
 
