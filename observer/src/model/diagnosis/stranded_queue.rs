@@ -12,8 +12,8 @@ use crate::{
 pub(super) const RULE: Rule = Rule {
     name: "stranded-queue",
     what: "connections wait in the accept queue, and nobody accepts",
-    when: "some waited at both ends of two seconds, and none was accepted in between, or fewer than waited at the beginning, \
-           so that one at least has waited all the time; meanwhile no acceptor read or wrote, or each waits for events",
+    when: "some waited at both ends of two seconds, and none was accepted in between, or from a single queue fewer than waited \
+           at the beginning, so that one at least has waited all the time; meanwhile no acceptor read or wrote, or each waits for events",
     why: "an edge-triggered epoll wakes for new arrivals only: what was left in the queue at the last wake-up waits for \
           the next one (ep_poll_callback); a thread that has stopped accepting looks the same",
     remedy: "accept until EAGAIN after each wake-up; see where the acceptor is instead (its stack)",
