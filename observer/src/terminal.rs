@@ -8,8 +8,10 @@
 //! SIGHUP comes to the leader of the session, which we may not be, and then only after that (`__tty_hangup`). So a
 //! terminal that is hung up takes everything and shows nothing, and [`Keys`] have an end.
 
-use std::io::{self, Stdout};
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Stdout};
 use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once, mpsc as std_mpsc};
@@ -119,6 +121,8 @@ fn restore_on_panic() {
 
 /// How long it may take to notice that the terminal is gone, or for the reading thread that nobody listens any more.
 const NOTICE: Duration = Duration::from_millis(50);
+/// How long to look for what has been typed, and for a new size of the window.
+const GLANCE: Duration = Duration::from_micros(100);
 /// How long to wait for it to end. It may be in the middle of a key of which the rest never comes.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Keys that may wait to be handled; a held key must not pile up more.
@@ -177,10 +181,31 @@ impl Drop for Keys {
     }
 }
 
+/// Where keys come from, as crossterm chooses it: stdin, or the session's terminal if stdin is none.
+fn typed_at() -> io::Result<OwnedFd> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        stdin.as_fd().try_clone_to_owned()
+    } else {
+        File::open("/dev/tty").map(Into::into)
+    }
+}
+
 fn forward(sender: &mpsc::Sender<Event>, stopped: &AtomicBool) {
+    let Ok(keyboard) = typed_at() else { return };
     while !stopped.load(Ordering::SeqCst) {
-        match event::poll(NOTICE) {
-            Ok(false) => {}
+        match event::poll(GLANCE) {
+            // Not by a longer look: of its time crossterm spends the last millisecond in a busy loop (filedescriptor
+            // 0.8, `poll_impl` cuts what is left to whole ones), which is a fiftieth of a processor.
+            Ok(false) => {
+                let mut keyboard = [PollFd::new(&keyboard, PollFlags::IN)];
+                let most = Timespec { tv_sec: 0, tv_nsec: i64::from(NOTICE.subsec_nanos()) };
+                let _ = poll(&mut keyboard, Some(&most));
+                let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+                if keyboard.iter().any(|keyboard| keyboard.revents().intersects(gone)) {
+                    return;
+                }
+            }
             Ok(true) => {
                 if event::read().map(|event| sender.blocking_send(event)).is_ok_and(|sent| sent.is_ok()) {
                     continue;

@@ -172,7 +172,9 @@ impl Live {
     fn record(&mut self) -> Result<String> {
         if self.session.recorder().is_some() {
             let (path, bytes) = self.end_recording()?;
-            return Ok(format!("recorded {bytes} bytes into {path}; observer replay shows them"));
+            let size = figures::bytes(bytes);
+            // Short enough for 80 columns with the path.
+            return Ok(format!("{size} in {path}; observer replay shows them"));
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let path = PathBuf::from(format!("observer-{since}.rec"));
