@@ -20,6 +20,7 @@ use crate::{
     cli,
     demo::{self, Link, News},
     failure::Failure,
+    figures,
     kernel::source::now_ns,
     model::event::Event as Told,
     recording::recorder::Target,
