@@ -7,6 +7,7 @@ mod apt;
 mod bpf_linker;
 mod browser;
 mod kernel;
+pub(crate) mod qemu;
 mod requirements;
 mod rust;
 mod step;

@@ -2,7 +2,7 @@
 
 use super::{
     Purpose::{self, Demo, Lint, Peers, Test, Vm},
-    bpf_linker, browser, kernel, rust,
+    bpf_linker, browser, kernel, qemu, rust,
     step::{Remedy, Step},
 };
 use crate::{exit::Kind, machine::Machine, privilege, privilege::Privilege};
@@ -169,8 +169,8 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         packages_from_apt: true,
         without: None,
         exit: None,
-        check: |machine| first_line(machine, "qemu-system-x86_64", &["--version"]),
-        remedy: |_| Remedy::Steps(vec![Step::packages(&["qemu-system-x86", "seabios"])]),
+        check: qemu::check,
+        remedy: qemu::remedy,
     },
     Requirement {
         name: "static busybox",

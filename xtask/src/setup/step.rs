@@ -1,6 +1,6 @@
 //! What is done to install something: values first, so that they can be shown, and tested, before they are done.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -26,6 +26,13 @@ pub(super) enum Remedy {
 pub(super) enum Step {
     /// Install these packages with apt.
     Packages(Vec<String>),
+    /// Unpack these packages, and what they need and this machine lacks, into a directory.
+    Unpack {
+        /// The packages.
+        names: Vec<String>,
+        /// The directory.
+        place: PathBuf,
+    },
     /// Run this as the user.
     Run {
         /// Variables to set.
@@ -48,10 +55,16 @@ impl Step {
         Self::Packages(names.iter().map(|name| (*name).to_owned()).collect())
     }
 
+    /// A step that unpacks these packages.
+    pub(super) fn unpack(names: &[&str], place: PathBuf) -> Self {
+        Self::Unpack { names: names.iter().map(|name| (*name).to_owned()).collect(), place }
+    }
+
     /// Does it.
     pub(super) fn run(&self, machine: &dyn Machine) -> Result<()> {
         match self {
             Self::Packages(names) => apt::install(machine, names),
+            Self::Unpack { names, place } => apt::unpack(machine, names, place),
             Self::RunAsRoot(line) => run_as_root(machine, line, &[]),
             Self::Run { variables, line } => {
                 let [program, arguments @ ..] = line.as_slice() else { bail!("a step without a program") };
@@ -82,6 +95,14 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Packages(names) => write!(f, "(as root) {} {}", apt::INSTALL, names.join(" ")),
+            Self::Unpack { names, place } => {
+                write!(
+                    f,
+                    "apt-get download {} and what they need, and dpkg -x each to {}",
+                    names.join(" "),
+                    place.display()
+                )
+            }
             Self::RunAsRoot(line) => write!(f, "(as root) {}", line.join(" ")),
             Self::Run { variables, line } => {
                 for (name, value) in variables {

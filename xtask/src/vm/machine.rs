@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::kernels::Kernel;
-use crate::{child::Running, exec, interrupt::Interrupt, workdir::WorkDir};
+use crate::{child::Running, interrupt::Interrupt, setup::qemu, workdir::WorkDir};
 
 /// First line of the guest's own.
 pub(super) const BEGUN: &str = "guest: begun";
@@ -74,7 +74,7 @@ pub(super) fn boot(
 }
 
 fn start_machine(kernel: &Kernel, initramfs: &Path, serial: &Path, console: &Path) -> Result<Running> {
-    let mut qemu = exec::tied("qemu-system-x86_64");
+    let mut qemu = qemu::command();
     // One thread for all processors of the guest: with several, TCG now and then runs code that was just rewritten.
     qemu.args(["-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "3072", "-display", "none"])
         .args(["-no-reboot", "-nodefaults", "-append", "console=ttyS0 quiet panic=-1"])
