@@ -71,6 +71,23 @@ pub(crate) unsafe fn raise32(maximum: *mut u32, candidate: u32) {
     lost(loss::MAXIMUM_CONTENDED);
 }
 
+/// Takes one from a small count, unless it is 0. After [`TRIES`] lost races it is taken to have been enough.
+#[inline(always)]
+pub(crate) unsafe fn take32(count: *mut u32) -> bool {
+    let mut seen = unsafe { count.read_volatile() };
+    for _ in 0..TRIES {
+        if seen == 0 {
+            return false;
+        }
+        let found = unsafe { compare_exchange32(count, seen, seen - 1) };
+        if found == seen {
+            return true;
+        }
+        seen = found;
+    }
+    true
+}
+
 /// Counts the duration of a stage.
 #[inline(always)]
 pub(crate) unsafe fn duration(entry: *mut ListenerEntry, stage: usize, ns: u64) {

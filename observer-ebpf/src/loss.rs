@@ -34,8 +34,10 @@ pub const MAXIMUM_CONTENDED: u32 = 9;
 pub const HANDSHAKE_UNSETTLED: u32 = 10;
 /// The map of closed windows was full.
 pub const WINDOWS_FULL: u32 = 11;
+/// A connection was accepted whose arrival no probe saw.
+pub const ARRIVAL_MISSED: u32 = 12;
 /// Number of counters.
-pub const COUNTERS: u32 = 12;
+pub const COUNTERS: u32 = 13;
 
 /// Name and meaning of every loss, at its index. Index 0 is not a loss but what the losses are measured against.
 pub const TABLE: [Loss; COUNTERS as usize] = [
@@ -87,6 +89,11 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
         name: "windows_full",
         meaning: "probes of closed windows whose connections were not counted because the map was full; more are closed \
                   than the figures say",
+    },
+    Loss {
+        name: "arrival_missed",
+        meaning: "connections whose arrival the kernel showed to no probe: counted as arrived when they were accepted, and \
+                  followed from there; neither their wait nor the queue that they found is known",
     },
 ];
 

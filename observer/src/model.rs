@@ -33,7 +33,7 @@ use std::{
 use diagnosis::Diagnoses;
 use event::Event;
 use host::Host;
-use ledger::Gone;
+use ledger::{Gone, Standing};
 use listener::Watched;
 use observer_ebpf::loss;
 use snapshot::{Connection, Demo, Listener, Loss, Meta, ProbeCost, RECENT, SLOWEST, Snapshot};
@@ -54,6 +54,7 @@ pub struct Model {
     gone: HashMap<u32, Gone>,
     /// What the listeners of each namespace had counted when its counters were first read.
     before: HashMap<u32, Gone>,
+    standing: Standing,
     recent: VecDeque<Arc<Connection>>,
     slowest: Vec<Arc<Connection>>,
     /// None until they were read for the first time.
@@ -184,7 +185,8 @@ impl Model {
         self.slowest.retain(|slow| {
             slow.closed_ns.is_some_and(|closed| time_ns.saturating_sub(closed) < SLOWEST_FOR_NS)
         });
-        let ledger = self.ledger();
+        let mut ledger = self.ledger();
+        self.standing.note(&mut ledger, time_ns);
         self.number_shards();
         let refused = self.refused_by_namespace();
         let mut listeners: Vec<Listener> = self

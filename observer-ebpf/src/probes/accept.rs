@@ -145,18 +145,21 @@ fn record_of(sock: Address) -> Result<*mut Connection, Option<Address>> {
 #[inline(always)]
 fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
     let now = now();
-    let connection = match record_of(sock) {
+    let (connection, late) = match record_of(sock) {
         // Another hook has seen it.
         Ok(connection) if unsafe { (*connection).accepted_ns } != 0 => return,
-        Ok(connection) => connection,
+        Ok(connection) => (connection, false),
         Err(None) => return,
         Err(Some(flow)) => match accept_late::arrived_before(task, flow, from) {
-            Arrived::Followed(connection) => connection,
+            Arrived::Followed(connection) => (connection, true),
             // The listener's and the thread's figures stay exact without a record.
             Arrived::NoRoom(_) if !alone => return,
             Arrived::NoRoom(cookie) => {
                 if let Some(entry) = LISTENERS.get_ptr_mut(cookie) {
-                    unsafe { add(&raw mut (*entry).counters.accepted, 1) };
+                    unsafe {
+                        accept_late::account(entry);
+                        add(&raw mut (*entry).counters.accepted, 1);
+                    }
                 }
                 if let Some(thread) = threads::entry(task, now) {
                     unsafe { (*thread).accepts += 1 };
@@ -180,6 +183,10 @@ fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
     if let Some(entry) = LISTENERS.get_ptr_mut(cookie) {
         unsafe {
             if before & flag::ACCEPTED == 0 {
+                if late {
+                    // Before the accept, so that no reading has more accepted than arrived.
+                    accept_late::account(entry);
+                }
                 add(&raw mut (*entry).counters.accepted, 1);
                 if matches!(from, From::Ring) {
                     add(&raw mut (*entry).counters.accepted_by_ring, 1);

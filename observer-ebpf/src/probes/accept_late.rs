@@ -1,10 +1,15 @@
 //! Signal: a connection is accepted of which no record exists: it was queued before the observer started, or the map of
-//! connections was full when it arrived.
+//! connections was full when it arrived, or no probe saw it arrive: a program that is running on a processor is not run
+//! again by an interrupt there, and a kernel may have reasons of its own to run none.
 
-use observer_ebpf::record::{Connection, flag, via};
+use observer_ebpf::{
+    loss,
+    record::{Connection, ListenerEntry, flag, via},
+};
 
 use super::accept::From;
 use crate::{
+    books::{add, lost, take32},
     constants as at,
     kernel::{AF_INET6, Address, Typed, is_internet, local_address},
     maps::{CONNECTIONS, LISTENERS},
@@ -38,6 +43,18 @@ pub(crate) fn arrived_before(task: Typed, sock: Address, from: From) -> Arrived 
     match follow(sock, &record) {
         Some(connection) => Arrived::Followed(connection),
         None => Arrived::NoRoom(cookie),
+    }
+}
+
+/// Settles that a connection without a record was accepted. Whatever is accepted has arrived: if its listener knows of
+/// none that came without a record, its arrival was missed, and is counted now.
+#[inline(always)]
+pub(crate) unsafe fn account(entry: *mut ListenerEntry) {
+    unsafe {
+        if !take32(&raw mut (*entry).counters.unrecorded) {
+            add(&raw mut (*entry).counters.enqueued, 1);
+            lost(loss::ARRIVAL_MISSED);
+        }
     }
 }
 

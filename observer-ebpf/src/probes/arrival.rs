@@ -13,7 +13,7 @@ use observer_ebpf::{
 
 use super::{fast_open, listener, migration};
 use crate::{
-    books::{CONNECTION_ENDED, add, duration, lost, now, raise32},
+    books::{CONNECTION_ENDED, add, add32, duration, lost, now, raise32},
     constants as at,
     kernel::{AF_INET6, Address, Typed},
     maps::{ARRIVAL, CONNECTIONS, LISTENERS},
@@ -173,6 +173,7 @@ pub(crate) fn enqueued(listener: Typed) {
         });
         if !known {
             lost(loss::ENQUEUE_UNLINKED);
+            unsafe { add32(&raw mut (*entry).counters.unrecorded, 1) };
         }
         return;
     }
@@ -184,6 +185,7 @@ pub(crate) fn enqueued(listener: Typed) {
     #[expect(clippy::needless_borrows_for_generic_args, reason = "by value it would be copied to the stack")]
     if CONNECTIONS.insert(sock, &*connection, 0).is_err() {
         lost(loss::CONNECTIONS_FULL);
+        unsafe { add32(&raw mut (*entry).counters.unrecorded, 1) };
     }
     if connection.via == via::COOKIE {
         unsafe { add(&raw mut (*entry).counters.cookies, 1) };

@@ -46,7 +46,10 @@ pub(crate) fn first_connection(sock: Typed, depth: u32) -> Option<(u64, *mut Lis
     let cookie: u64 = sock.load(&at::SKC_COOKIE);
     let entry = LISTENERS.get_ptr_mut(cookie)?;
     // The one that comes now is counted as an arrival.
-    unsafe { (*entry).counters.queued_at_start = depth.saturating_sub(1) };
+    unsafe {
+        (*entry).counters.queued_at_start = depth.saturating_sub(1);
+        (*entry).counters.unrecorded = depth.saturating_sub(1);
+    }
     Some((cookie, entry))
 }
 
@@ -107,6 +110,7 @@ unsafe fn fill(
     // the difference to what is counted from here on is not exact by the few of that instant.
     if holder.opened_ns == 0 {
         entry.counters.queued_at_start = sock.read(&at::SK_ACK_BACKLOG).unwrap_or(0);
+        entry.counters.unrecorded = entry.counters.queued_at_start;
         entry.counters.peak = entry.counters.queued_at_start;
         entry.counters.drops_at_start = sock.read(&at::SK_DROPS).unwrap_or(0);
     }

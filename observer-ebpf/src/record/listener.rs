@@ -35,7 +35,7 @@ pub struct ListenerIdentity {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct ListenerCounters {
-    /// Connections that entered the accept queue.
+    /// Connections that entered the accept queue; one whose arrival no probe saw, from its accept on.
     pub enqueued: u64,
     /// Connections that left it through accept, arrivals of before the start included.
     pub accepted: u64,
@@ -85,8 +85,8 @@ pub struct ListenerCounters {
     pub drops_at_start: u32,
     /// Deepest accept queue since the last sample.
     pub peak: u32,
-    /// Unused; keeps the size a multiple of eight.
-    pub reserved: u32,
+    /// Connections in `enqueued` or `queued_at_start` that have no record and were not accepted so far.
+    pub unrecorded: u32,
 }
 
 impl ListenerCounters {
@@ -117,7 +117,7 @@ impl ListenerCounters {
         queued_at_start: 0,
         drops_at_start: 0,
         peak: 0,
-        reserved: 0,
+        unrecorded: 0,
     };
 }
 

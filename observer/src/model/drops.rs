@@ -55,6 +55,16 @@ pub(super) struct Causes {
     pub(super) drops: Vec<Drop>,
 }
 
+/// What was once certain of a listener's refusals. They only grow, so whatever is certain stays so, though later
+/// refusals of others may blur what can be told anew.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Certain {
+    /// Refused for a full accept queue, beside the last ACKs that were seen.
+    overflows: u64,
+    /// Refused for something else.
+    rest: u64,
+}
+
 impl Refused {
     pub(super) fn new(drops: u64, counters: &ListenerCounters) -> Self {
         Self {
@@ -101,17 +111,19 @@ impl Refused {
     }
 
     /// The causes. `before_host`: refused before the namespace's counters were first read, of which nothing is known;
-    /// `others`: what the other watched listeners of the namespace refused at most.
+    /// `others`: what the other watched listeners of the namespace refused at most; `certain`: what was certain before,
+    /// and is kept up.
     pub(super) fn causes(
         &self,
         telling: Telling,
         before_host: Option<u64>,
         others: u64,
         host: Option<&Host>,
+        certain: &mut Certain,
     ) -> Causes {
         match telling {
             Telling::Each => self.each(host),
-            Telling::LastAck | Telling::Nothing => self.bounded(telling, before_host, others, host),
+            Telling::LastAck | Telling::Nothing => self.bounded(telling, before_host, others, host, certain),
         }
     }
 
@@ -131,7 +143,14 @@ impl Refused {
         }
     }
 
-    fn bounded(&self, telling: Telling, before: Option<u64>, others: u64, host: Option<&Host>) -> Causes {
+    fn bounded(
+        &self,
+        telling: Telling,
+        before: Option<u64>,
+        others: u64,
+        host: Option<&Host>,
+        certain: &mut Certain,
+    ) -> Causes {
         let (least, most) = (self.least(), self.most());
         let overflows = match (host, before) {
             (Some(host), Some(before)) => {
@@ -146,16 +165,19 @@ impl Refused {
             }
             _ => (0, most),
         };
-        let overflows = (overflows.0.max(self.ack), overflows.1.max(self.ack));
+        // Repeated SYNs are no refusals: the namespace bounds what is left.
+        let bound = host.map_or(u64::MAX, |host| host.other_drops() + host.syn_queue_drops());
+        let highest = overflows.1.max(self.ack);
+        certain.overflows = certain.overflows.max(overflows.0.saturating_sub(self.ack));
+        certain.rest = certain.rest.max(least.saturating_sub(highest).min(bound));
+        let lowest = certain.overflows + self.ack;
+        let overflows = (lowest, highest.min(most.saturating_sub(certain.rest)).max(lowest));
         // What is left may be the SYN queue's only if the namespace knows of any such.
         let (rest, doubtful) = match host.map(|host| (host.syn_queue_drops(), host.other_drops())) {
             Some((0, _)) => ("other", "accept_queue_full_syn_or_other"),
             Some((_, 0)) => ("syn_queue_full", "accept_queue_full_syn_or_syn_queue_full"),
             _ => ("syn_queue_full_or_other", "accept_queue_full_syn_or_syn_queue_full_or_other"),
         };
-        // Repeated SYNs are no refusals: the namespace bounds what is left.
-        let bound = host.map_or(u64::MAX, |host| host.other_drops() + host.syn_queue_drops());
-        let certain = overflows.0 - self.ack;
         Causes {
             overflows,
             drops: known([
@@ -165,11 +187,11 @@ impl Refused {
                     } else {
                         "accept_queue_full_syn_or_ack"
                     },
-                    certain,
+                    certain.overflows,
                 ),
                 ("accept_queue_full_ack", self.ack),
                 (doubtful, overflows.1 - overflows.0),
-                (rest, least.saturating_sub(overflows.1).min(bound)),
+                (rest, certain.rest),
             ]),
         }
     }
@@ -202,7 +224,7 @@ mod tests {
     #[test]
     fn overflows_are_exact_only_when_nothing_else_was_refused() {
         let overflows = |refused: Refused, before, others, host: Option<&Host>| {
-            refused.causes(Telling::Nothing, before, others, host).overflows
+            refused.causes(Telling::Nothing, before, others, host, &mut Certain::default()).overflows
         };
         assert_eq!(overflows(drops(7), Some(0), 0, Some(&host(7, 7, 0))), (7, 7));
         assert_eq!(overflows(drops(7), Some(0), 0, Some(&host(7, 10, 0))), (4, 7));
@@ -218,7 +240,7 @@ mod tests {
     #[test]
     fn what_each_refusal_tells_is_taken_as_it_is() {
         let refused = Refused { drops: 12, syn: 3, ack: 4, syn_queue: 1, ..Refused::default() };
-        let causes = refused.causes(Telling::Each, Some(0), 0, Some(&host(7, 8, 1)));
+        let causes = refused.causes(Telling::Each, Some(0), 0, Some(&host(7, 8, 1)), &mut Certain::default());
         assert_eq!(causes.overflows, (7, 7));
         let expected = [("accept_queue_full_syn", 3), ("accept_queue_full_ack", 4), ("syn_queue_full", 1)];
         assert_eq!(causes.drops, known(expected), "four discarded segments are no refusals");
@@ -227,21 +249,32 @@ mod tests {
     #[test]
     fn a_refused_ack_is_in_sk_drops_twice() {
         let refused = Refused { drops: 9, ack: 3, discarded: 4, ..Refused::default() };
-        let causes = refused.causes(Telling::LastAck, Some(0), 0, Some(&host(5, 5, 0)));
+        let causes = refused.causes(Telling::LastAck, Some(0), 0, Some(&host(5, 5, 0)), &mut Certain::default());
         assert_eq!(causes.overflows, (5, 5));
         assert_eq!(causes.drops, known([("accept_queue_full_syn", 2), ("accept_queue_full_ack", 3)]));
     }
 
     #[test]
     fn without_cookies_the_syn_queue_refuses() {
-        let causes = drops(5).causes(Telling::LastAck, Some(0), 0, Some(&host(0, 5, 5)));
+        let causes = drops(5).causes(Telling::LastAck, Some(0), 0, Some(&host(0, 5, 5)), &mut Certain::default());
         assert_eq!(causes.overflows, (0, 0));
         assert_eq!(causes.drops, known([("syn_queue_full", 5)]));
     }
 
     #[test]
+    fn what_was_certain_stays_so() {
+        let mut certain = Certain::default();
+        let mut causes = |count, host: &Host| {
+            drops(count).causes(Telling::LastAck, Some(0), 0, Some(host), &mut certain).drops
+        };
+        assert_eq!(causes(5, &host(5, 5, 0)), known([("accept_queue_full_syn", 5)]));
+        let blurred = [("accept_queue_full_syn", 5), ("accept_queue_full_syn_or_other", 2)];
+        assert_eq!(causes(7, &host(9, 12, 0)), known(blurred), "any of the three others may be among these");
+    }
+
+    #[test]
     fn what_cannot_be_told_apart_is_named_so() {
-        let causes = drops(5).causes(Telling::LastAck, Some(0), 0, Some(&host(3, 7, 0)));
+        let causes = drops(5).causes(Telling::LastAck, Some(0), 0, Some(&host(3, 7, 0)), &mut Certain::default());
         assert_eq!(causes.overflows, (1, 3));
         let expected = [("accept_queue_full_syn", 1), ("accept_queue_full_syn_or_other", 2), ("other", 2)];
         assert_eq!(causes.drops, known(expected));

@@ -1,5 +1,7 @@
 //! The books: our figures against the kernel's.
 
+use std::collections::HashMap;
+
 use observer_ebpf::loss;
 
 use super::{
@@ -33,7 +35,8 @@ pub(super) fn listener(watched: &Watched) -> Option<LedgerCheck> {
                 "{difference} left the queue and are on their way out of accept(2), or went an unseen path"
             )
         } else {
-            "arrivals of this instant; if it stays, of the instant when watching began, or that no probe saw"
+            "arrivals of this instant, or that no probe saw: those count from their accept on; if it stays, of the \
+             instant when watching began"
                 .to_owned()
         }
     });
@@ -46,6 +49,7 @@ pub(super) fn listener(watched: &Watched) -> Option<LedgerCheck> {
         kernel,
         difference,
         reason,
+        since_ns: None,
     })
 }
 
@@ -64,6 +68,7 @@ pub(super) fn host(netns: u32, host: &Host, sum: Gone, meta: &Meta) -> Vec<Ledge
         kernel: kernel as i64,
         difference: ours as i64 - kernel as i64,
         reason: (ours != kernel).then(|| why.to_owned()),
+        since_ns: None,
     };
     let unwatched = "listeners that are not watched, or refusals between two readings";
     let mut checks = vec![check(
@@ -116,6 +121,27 @@ pub(super) fn ring(counters: [u64; loss::COUNTERS as usize], delivered: u64) -> 
         difference: ours as i64 - kernel as i64,
         reason: (ours != kernel)
             .then(|| "records on their way, or taken out since the counters were read".to_owned()),
+        since_ns: None,
+    }
+}
+
+/// Since when checks have differed in one direction, without a break: what stays is no matter of one instant.
+#[derive(Debug, Default)]
+pub(super) struct Standing(HashMap<(Option<u64>, u32, &'static str), (i64, u64)>);
+
+impl Standing {
+    /// Notes which checks differ at `time_ns`, and tells each since when.
+    pub(super) fn note(&mut self, checks: &mut [LedgerCheck], time_ns: u64) {
+        let mut standing = HashMap::new();
+        for check in checks.iter_mut().filter(|check| check.difference != 0) {
+            let key = (check.listener, check.netns, check.check);
+            let direction = check.difference.signum();
+            let before = self.0.get(&key).filter(|(before, _)| *before == direction);
+            let since_ns = before.map_or(time_ns, |(_, since_ns)| *since_ns);
+            check.since_ns = Some(since_ns);
+            standing.insert(key, (direction, since_ns));
+        }
+        self.0 = standing;
     }
 }
 

@@ -6,7 +6,7 @@ use observer_ebpf::record::{ListenerEntry, ListenerIdentity, Sample, stage};
 
 use super::{
     connection,
-    drops::{Refused, Telling},
+    drops::{Certain, Refused, Telling},
     event::ClosedWindows,
     histogram::Histogram,
     host::Host,
@@ -43,6 +43,7 @@ pub(super) struct Watched {
     interval: Arc<[Histogram; stage::STAGES]>,
     /// Refused so far when the namespace's counters were first read; what came before has no known cause.
     refused_before_host: Option<u64>,
+    certain: Certain,
     past: VecDeque<Totals>,
     windows: ClosedWindows,
     closed_ns: Option<u64>,
@@ -66,6 +67,7 @@ impl Watched {
             stages: Arc::default(),
             interval: Arc::default(),
             refused_before_host: host_known.then_some(0),
+            certain: Certain::default(),
             past: VecDeque::new(),
             windows: ClosedWindows::default(),
             closed_ns: None,
@@ -250,15 +252,15 @@ impl Watched {
     /// The figures now; the interval begins anew. `refused_here` is what all listeners of its namespace refused.
     pub(super) fn snapshot(&mut self, meta: &Meta, host: Option<&Host>, refused_here: u64) -> Listener {
         let telling = meta.telling;
-        let identity = &self.identity;
         let sample = self.sample.unwrap_or_else(|| last_sample(&self.raw, 0));
         let counters = sample.counters;
         let rates = rates(&self.past);
         let refused = Refused::new(dropped(&sample), &counters);
         let others = refused_here.saturating_sub(refused.most());
-        let causes = refused.causes(telling, self.refused_before_host, others, host);
+        let causes = refused.causes(telling, self.refused_before_host, others, host, &mut self.certain);
         let between = causes.overflows;
         let told = meta.has("closed_window");
+        let identity = &self.identity;
         let listener = Listener {
             cookie: identity.cookie,
             addr: self.place().1.to_string(),

@@ -358,6 +358,8 @@ pub struct LedgerCheck {
     pub difference: i64,
     /// Why they differ, as far as is known; null when they do not.
     pub reason: Option<String>,
+    /// Since when every snapshot has differed in this direction; null when they do not differ.
+    pub since_ns: Option<u64>,
 }
 
 /// What could not be recorded; the `loss` line.

@@ -167,6 +167,18 @@ fn the_ledger_balances_or_says_by_how_much_not() {
 }
 
 #[test]
+fn the_ledger_says_since_when_it_differs() {
+    let mut model = model();
+    model.apply(Event::Listener(entry(1)));
+    let mut since = |time_ns: u64, depth: u32| {
+        model.apply(sample(1, time_ns, depth, counters(5, 3)));
+        model.snapshot(time_ns).ledger[0].since_ns
+    };
+    assert_eq!([since(2, 2), since(3, 1), since(4, 0), since(5, 3)], [None, Some(3), Some(3), Some(5)]);
+    assert_eq!([since(6, 2), since(7, 3)], [None, Some(7)], "it balanced in between");
+}
+
+#[test]
 fn a_full_queue_is_saturated_one_that_refuses_overflows() {
     let mut model = model();
     model.apply(Event::Listener(entry(1)));
@@ -200,9 +212,12 @@ fn refusals_are_overflows_when_the_namespace_knows_no_others() {
     model.apply(Event::Sample(next));
     model.apply(host(109, 209));
     assert_eq!(model.snapshot(2).listeners[0].overflows, Some(9));
-    model.apply(host(109, 212));
-    let listener = &model.snapshot(3).listeners[0];
-    assert_eq!((listener.overflows, listener.overflows_between), (None, (6, 9)));
+    model.apply(host(111, 214));
+    assert_eq!(model.snapshot(3).listeners[0].overflows, Some(9), "others' do not make them doubtful");
+    next.drops = 12;
+    model.apply(Event::Sample(next));
+    let listener = &model.snapshot(4).listeners[0];
+    assert_eq!((listener.overflows, listener.overflows_between), (None, (9, 11)));
 }
 
 #[test]

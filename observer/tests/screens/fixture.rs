@@ -211,6 +211,7 @@ impl Scene {
                 kernel: i64::from(listener.accept_queue),
                 difference: ours as i64 - i64::from(listener.accept_queue),
                 reason: None,
+                since_ns: None,
             });
         }
         let mut snapshot = Snapshot {

@@ -109,6 +109,7 @@ pub(crate) fn degraded(options: Options) -> Scene {
         kernel: 43,
         difference: -3,
         reason: Some("3 drops came before the observer attached".to_owned()),
+        since_ns: Some(0),
     });
     scene.run(2);
     scene
