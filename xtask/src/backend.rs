@@ -4,6 +4,7 @@
 //! what is wrong, when demo-server does not build.
 
 use std::{
+    fs::{self, File},
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
@@ -27,7 +28,19 @@ pub(crate) struct Backend {
     control: BufReader<UnixStream>,
     socket: PathBuf,
     port: u16,
+    /// What it says goes here, and not over the screen that may be open.
+    words: PathBuf,
     _dir: WorkDir,
+}
+
+impl Drop for Backend {
+    /// Tells what it said, now that nothing else is on the screen; that it listens is no news.
+    fn drop(&mut self) {
+        let words = fs::read_to_string(&self.words).unwrap_or_default();
+        for line in words.lines().filter(|line| !line.contains("listening on")) {
+            eprintln!("{line}");
+        }
+    }
 }
 
 impl Backend {
@@ -37,7 +50,9 @@ impl Backend {
         let socket = dir.join("control");
         let mut command = exec::tied(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--control"]).arg(&socket).args(flags);
-        command.stdin(Stdio::null());
+        let words = dir.join("stderr");
+        let file = File::create(&words).with_context(|| format!("could not make {}", words.display()))?;
+        command.stdin(Stdio::null()).stderr(file);
         let mut server = Running::start(&mut command, "demo-server")?;
         let deadline = Instant::now() + PATIENCE;
         let stream = loop {
@@ -45,7 +60,8 @@ impl Backend {
                 break stream;
             }
             if let Some(status) = server.ended()? {
-                bail!("{} ended while it started: {status}", exec::shown(&command));
+                let words = fs::read_to_string(&words).unwrap_or_default();
+                bail!("{} ended while it started: {status}: {}", exec::shown(&command), words.trim());
             }
             interrupt.check()?;
             if Instant::now() >= deadline {
@@ -56,7 +72,7 @@ impl Backend {
         stream
             .set_read_timeout(Some(PATIENCE))
             .context("could not bound the wait for demo-server's replies")?;
-        let mut backend = Self { server, control: BufReader::new(stream), socket, port: 0, _dir: dir };
+        let mut backend = Self { server, control: BufReader::new(stream), socket, port: 0, words, _dir: dir };
         let state = backend.request(json!({"cmd": "state"}))?;
         let listen = state["listen"].as_str().unwrap_or_default();
         backend.port = listen

@@ -22,8 +22,9 @@ impl Client {
     /// Connects to the socket at `path`.
     pub fn connect(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let stream = UnixStream::connect(path)
-            .with_context(|| format!("cannot reach demo-server at {}; is it running?", path.display()))?;
+        let stream = UnixStream::connect(path).with_context(|| {
+            format!("cannot reach demo-server at {}, where one should be running", path.display())
+        })?;
         stream.set_read_timeout(Some(PATIENCE)).context("cannot set a timeout on the control socket")?;
         Ok(Self { stream: BufReader::new(stream) })
     }

@@ -21,6 +21,8 @@ use crate::load::{Mode, Plan, Report};
 const PATIENCE: Duration = Duration::from_secs(3);
 /// More than any report is long.
 const MAX_REPORT: u64 = 1024 * 1024;
+/// More than it says of a failure.
+const MAX_WORDS: u64 = 16 * 1024;
 
 /// The place of the one load that may run.
 #[derive(Debug)]
@@ -139,7 +141,8 @@ fn spawn(program: &PathBuf, plan: &Plan) -> io::Result<Child> {
     if let Some(total) = plan.total_connections {
         command.args(["--total-connections", &total.to_string()]);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()
+    // On a terminal it would tell how far it has come, over whatever the server's user looks at.
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
 fn active(plan: &Plan, pid: u32) -> ActiveLoad {
@@ -159,6 +162,7 @@ fn active(plan: &Plan, pid: u32) -> ActiveLoad {
 
 /// Waits until the child has ended and empties the slot.
 fn watch(mut child: Child, slot: &Slot) {
+    let words = child.stderr.take().map(|stderr| thread::spawn(move || read_words(stderr)));
     let mut report = String::new();
     if let Some(stdout) = child.stdout.take()
         && let Err(error) = stdout.take(MAX_REPORT).read_to_string(&mut report)
@@ -169,11 +173,21 @@ fn watch(mut child: Child, slot: &Slot) {
     let report = serde_json::from_str(&report).ok();
     if report.is_none() {
         let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-        eprintln!("demo-server: the load has ended without a report ({how})");
+        let words = words.and_then(|reader| reader.join().ok()).unwrap_or_default();
+        let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+        eprintln!("demo-server: the load has ended without a report ({how}): {}", last.trim());
     }
     let mut content = slot.content();
     content.running = None;
     content.last = report.or_else(|| content.last.take());
+}
+
+/// What it says, of which the beginning is kept; all of it is read, so that it never waits for a reader.
+fn read_words(mut stderr: impl io::Read) -> String {
+    let mut words = Vec::new();
+    let _ = stderr.by_ref().take(MAX_WORDS).read_to_end(&mut words);
+    let _ = io::copy(&mut stderr, &mut io::sink());
+    String::from_utf8_lossy(&words).into_owned()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

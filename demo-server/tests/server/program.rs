@@ -5,9 +5,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd as _;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
-use demo_server::control::Client;
+use demo_server::control::{Client, LoadRequest, Request};
 use demo_server::load::Report;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    fs::{Mode, OFlags},
+    process::{Pid, Signal, kill_process},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+};
 
 use crate::support::{Scratch, ask, connect, wait_until};
 
@@ -173,9 +177,7 @@ fn signals_and_the_stop_command_end_it_cleanly() {
         match how {
             "TERM" => served.signal(Signal::TERM),
             "INT" => served.signal(Signal::INT),
-            _ => drop(
-                Client::connect(&path).unwrap().command(&demo_server::control::Request::Stop {}).unwrap(),
-            ),
+            _ => drop(Client::connect(&path).unwrap().command(&Request::Stop {}).unwrap()),
         }
         let (code, rest) = served.end();
         assert_eq!((code, rest.as_str()), (Some(0), ""), "{how}");
@@ -315,4 +317,37 @@ fn progress_is_shown_when_it_is_asked_for_and_not_otherwise() {
     let shown = run_for("2100ms", &["--progress"]);
     assert!(shown.starts_with("1 of 2 s: ") && shown.contains(" 0 dropped, 0 errors"), "{shown}");
     assert_eq!(run_for("2100ms", &[]), "", "standard error is no terminal");
+}
+
+/// Whoever starts the server in a terminal may look at something else there, as the observer's screen.
+#[test]
+fn a_load_of_the_server_says_nothing_on_its_terminal() {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let terminal = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let scratch = Scratch::new();
+    let socket = scratch.path("control");
+    let mut command = program();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--control"]).arg(&socket).stderr(terminal);
+    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+    drop(command);
+    wait_until("it listens", || Client::connect(&socket).is_ok());
+    let state = |request| Client::connect(&socket).unwrap().command(&request).unwrap();
+    // Long enough to tell how far it has come.
+    let request = LoadRequest {
+        profile: Some("steady".to_owned()),
+        duration: Some("3s".to_owned()),
+        ..LoadRequest::default()
+    };
+    state(Request::Load(request));
+    wait_until("the load has ended", || state(Request::State {}).last_load.is_some());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut seen = String::new();
+    // When nobody holds the other end any more, the rest is followed by an error.
+    let _ = std::fs::File::from(master).read_to_string(&mut seen);
+    assert!(seen.contains("listening on"), "{seen}");
+    assert_eq!(seen.lines().count(), 1, "{seen}");
 }

@@ -249,14 +249,16 @@ mod tests {
     #[test]
     fn a_refused_ack_is_in_sk_drops_twice() {
         let refused = Refused { drops: 9, ack: 3, discarded: 4, ..Refused::default() };
-        let causes = refused.causes(Telling::LastAck, Some(0), 0, Some(&host(5, 5, 0)), &mut Certain::default());
+        let causes =
+            refused.causes(Telling::LastAck, Some(0), 0, Some(&host(5, 5, 0)), &mut Certain::default());
         assert_eq!(causes.overflows, (5, 5));
         assert_eq!(causes.drops, known([("accept_queue_full_syn", 2), ("accept_queue_full_ack", 3)]));
     }
 
     #[test]
     fn without_cookies_the_syn_queue_refuses() {
-        let causes = drops(5).causes(Telling::LastAck, Some(0), 0, Some(&host(0, 5, 5)), &mut Certain::default());
+        let causes =
+            drops(5).causes(Telling::LastAck, Some(0), 0, Some(&host(0, 5, 5)), &mut Certain::default());
         assert_eq!(causes.overflows, (0, 0));
         assert_eq!(causes.drops, known([("syn_queue_full", 5)]));
     }
@@ -274,7 +276,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_apart_is_named_so() {
-        let causes = drops(5).causes(Telling::LastAck, Some(0), 0, Some(&host(3, 7, 0)), &mut Certain::default());
+        let causes =
+            drops(5).causes(Telling::LastAck, Some(0), 0, Some(&host(3, 7, 0)), &mut Certain::default());
         assert_eq!(causes.overflows, (1, 3));
         let expected = [("accept_queue_full_syn", 1), ("accept_queue_full_syn_or_other", 2), ("other", 2)];
         assert_eq!(causes.drops, known(expected));
