@@ -218,6 +218,8 @@ type Key = (usize, u32, String);
 pub struct Diagnoses {
     past: Past,
     courses: BTreeMap<Key, Course>,
+    /// When the bundled backend last changed what it does.
+    changed_ns: Option<u64>,
 }
 
 /// A finding over time.
@@ -231,6 +233,11 @@ impl Diagnoses {
     /// Judges a snapshot by what came before it.
     pub fn judge(&mut self, snapshot: &Snapshot) -> Vec<Diagnosis> {
         let now = snapshot.time_ns;
+        let changed_ns = snapshot.demo.as_ref().and_then(|demo| demo.changes.last()).map(|(ns, _)| *ns);
+        if changed_ns > self.changed_ns {
+            // Neither what was found nor what was counted is about what runs now.
+            *self = Self { changed_ns, ..Self::default() };
+        }
         let facts = self.past.facts(snapshot);
         // A finding is about the time since the snapshot before.
         let begun = now.saturating_sub(snapshot.interval_ns.min(facts.window_ns));

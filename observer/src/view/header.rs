@@ -80,12 +80,12 @@ fn target<'a>(snapshot: &Snapshot, width: u16, styles: &Styles) -> Vec<Span<'a>>
 fn trust(pen: &mut Pen<'_>, y: u16, snapshot: &Snapshot, styles: &Styles) {
     let loss = match snapshot.loss.total {
         0 => Span::styled("✓ nothing lost", styles.good),
-        lost => Span::styled(format!("! LOST {}", figures::count(lost)), styles.bad),
+        lost => Span::styled(format!("! LOST {} (6)", figures::count(lost)), styles.bad),
     };
     let signals = signals(snapshot, styles);
     const GAP: u16 = 3;
     let needed = (loss.width() + signals.width()) as u16 + 2 * GAP + 1;
-    let books = books(&snapshot.ledger, styles);
+    let books = books(snapshot, styles);
     let used = pen.text(1, y, pen.width().saturating_sub(needed), &books.content, books.style);
     pen.spans(1 + used + GAP, y, &[loss, Span::raw(" ".repeat(usize::from(GAP))), signals]);
 }
@@ -103,22 +103,35 @@ fn signals<'a>(snapshot: &Snapshot, styles: &Styles) -> Span<'a> {
     }
 }
 
-fn books<'a>(ledger: &[LedgerCheck], styles: &Styles) -> Span<'a> {
+/// A difference that lasts this long is none of the instant.
+const LASTS_NS: u64 = 5_000_000_000;
+
+/// How long a check has differed, if it is none of the instant.
+pub(crate) fn lasts_ns(check: &LedgerCheck, now_ns: u64) -> Option<u64> {
+    check.since_ns.map(|since_ns| now_ns.saturating_sub(since_ns)).filter(|lasts_ns| *lasts_ns >= LASTS_NS)
+}
+
+fn books<'a>(snapshot: &Snapshot, styles: &Styles) -> Span<'a> {
+    let ledger = &snapshot.ledger;
     let differing = || ledger.iter().filter(|check| check.difference != 0);
-    // A difference that nobody can explain is the one to show.
-    let shown = differing().find(|check| check.reason.is_none()).or_else(|| differing().next());
-    match shown {
-        None if ledger.is_empty() => Span::styled("· books: nothing to check yet", styles.dim),
-        None => {
-            Span::styled(format!("✓ books balance ({})", figures::plural(ledger.len(), "check")), styles.good)
+    // A difference that nobody can explain is the one to show, then the one that has stayed longest.
+    let shown = differing().min_by_key(|check| (check.reason.is_some(), check.since_ns));
+    let Some(check) = shown else {
+        return match ledger.len() {
+            0 => Span::styled("· books: nothing to check yet", styles.dim),
+            checks => {
+                Span::styled(format!("✓ books balance ({})", figures::plural(checks, "check")), styles.good)
+            }
+        };
+    };
+    let by = signed(check.difference);
+    match (&check.reason, lasts_ns(check, snapshot.time_ns)) {
+        (None, _) => Span::styled(format!("≠ BOOKS DIFFER by {by}, unexplained (6)"), styles.bad),
+        (_, Some(lasts_ns)) => {
+            let lasts = figures::span(lasts_ns);
+            Span::styled(format!("≠ BOOKS DIFFER by {by} for {lasts} (6)"), styles.bad)
         }
-        Some(LedgerCheck { check, difference, reason: None, .. }) => {
-            let text = format!("≠ BOOKS DIFFER: {check} by {}, reason unknown", signed(*difference));
-            Span::styled(text, styles.bad)
-        }
-        Some(LedgerCheck { difference, reason: Some(reason), .. }) => {
-            Span::styled(format!("≠ books differ by {}: {reason}", signed(*difference)), styles.warn)
-        }
+        (Some(_), None) => Span::styled(format!("≠ books differ by {by} for now (6)"), styles.warn),
     }
 }
 

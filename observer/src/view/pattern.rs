@@ -3,11 +3,11 @@
 mod choices;
 mod compare;
 
-use demo_server::settings::LIMITS;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
 use self::choices::{Choice, Knob, choices};
 use super::demo;
+use super::footer::Notice;
 use super::screen::{Answer, Context, Help, View};
 use super::widget::{list::List, paragraph::wrap, pen::Pen};
 
@@ -50,7 +50,7 @@ impl View for PatternLab {
             KeyCode::Enter => match chosen {
                 Some(Choice::Setting(knob, value)) if knob.takes_number() => {
                     self.typing = Some((*knob, value.to_string()));
-                    Answer::Done
+                    Answer::Say(Notice::Prompt(knob.prompt()))
                 }
                 Some(choice) => act(context, choice.enter()),
                 None => Answer::Done,
@@ -136,20 +136,27 @@ impl PatternLab {
 
     fn type_in(&mut self, key: KeyEvent) -> Answer {
         let Some((knob, text)) = &mut self.typing else { return Answer::NotMine };
+        let wrong = |knob: &Knob| Answer::Say(Notice::Failed(format!("not that: {}", knob.prompt())));
         match key.code {
             KeyCode::Char(digit) if digit.is_ascii_digit() && text.len() < 9 => text.push(digit),
             KeyCode::Backspace => {
                 text.pop();
             }
-            KeyCode::Esc => self.typing = None,
-            KeyCode::Enter => {
-                let effect = text.parse().ok().and_then(|value| knob.set(value));
+            KeyCode::Esc => {
                 self.typing = None;
-                return effect.map_or(Answer::Done, Answer::Effect);
+                return Answer::Done;
             }
+            KeyCode::Enter => {
+                // Whatever is wrong stays there to be mended.
+                let value = text.parse().ok().filter(|value| knob.limits().contains(value));
+                let Some(effect) = value.and_then(|value| knob.set(value)) else { return wrong(knob) };
+                self.typing = None;
+                return Answer::Effect(effect);
+            }
+            KeyCode::Char(_) => return wrong(knob),
             _ => {}
         }
-        Answer::Done
+        Answer::Say(Notice::Prompt(knob.prompt()))
     }
 }
 
@@ -195,13 +202,9 @@ fn describe(context: &Context<'_>, pen: &mut Pen<'_>, chosen: Option<&Choice>) {
         paragraph(pen, title, &text);
     }
     if let Choice::Setting(knob, _) = chosen
-        && let Some((_, range)) = LIMITS.iter().find(|(name, _)| *name == knob.wire_name())
+        && knob.takes_number()
     {
-        paragraph(
-            pen,
-            "RANGE",
-            &format!("{} to {}; Enter types a number, ← and → step", range.start(), range.end()),
-        );
+        paragraph(pen, "RANGE", &format!("{}; Enter types a number, ← and → step", knob.range()));
     }
 }
 

@@ -5,12 +5,19 @@ use std::collections::HashMap;
 use ratatui::crossterm::event::KeyEvent;
 use ratatui::text::Span;
 
+use observer_ebpf::loss;
+
 use super::screen::{Answer, Context, Help, View};
 use super::widget::{list::List, paragraph::wrap, pen::Pen};
-use super::{figures, header::signed, words};
+use super::{
+    figures,
+    header::{lasts_ns, signed},
+    words,
+};
 use crate::model::{diagnosis::RULES, snapshot::Listener};
 
 type Line = Vec<Span<'static>>;
+type Section = fn(&Context<'_>, &mut Vec<Line>, u16);
 
 /// The screen: lines in sections, which scroll.
 #[derive(Debug, Default)]
@@ -21,12 +28,20 @@ pub(crate) struct Probes {
 
 impl View for Probes {
     fn draw(&mut self, context: &Context<'_>, pen: &mut Pen<'_>) {
+        let snapshot = context.snapshot();
+        // What is wrong comes first.
+        let mut sections: [(bool, Section); 5] = [
+            (snapshot.meta.signals.values().any(Option::is_none), signals),
+            (false, rules),
+            (snapshot.loss.total > 0, loss),
+            (snapshot.ledger.iter().any(|check| check.difference != 0), ledger),
+            (false, cost),
+        ];
+        sections.sort_by_key(|(wrong, _)| !wrong);
         let mut lines = Vec::new();
-        signals(context, &mut lines, pen.width());
-        rules(context, &mut lines);
-        loss(context, &mut lines);
-        ledger(context, &mut lines);
-        cost(context, &mut lines);
+        for (_, section) in sections {
+            section(context, &mut lines, pen.width());
+        }
         self.lines = lines.len();
         for (y, index) in self.list.show(lines.len(), pen.area()).enumerate() {
             let Some(line) = lines.get(index) else { break };
@@ -46,6 +61,10 @@ impl View for Probes {
         &HELP
     }
 }
+
+/// What the kernel counts, not the programs.
+const SKIPPED: &str = "times a program was not run because an interrupt met it running on that processor: what happened then is not \
+                       in the figures of its signal, unless another program saw it too";
 
 fn section(context: &Context<'_>, lines: &mut Vec<Line>, title: &str, detail: String) {
     if !lines.is_empty() {
@@ -68,7 +87,9 @@ fn signals(context: &Context<'_>, lines: &mut Vec<Line>, width: u16) {
         "Signals",
         format!("{} of {} on kernel {}", meta.signals.len() - missing, meta.signals.len(), meta.kernel),
     );
-    for (signal, hook) in &meta.signals {
+    let mut signals: Vec<_> = meta.signals.iter().collect();
+    signals.sort_by_key(|(_, hook)| hook.is_some());
+    for (signal, hook) in signals {
         let note = meta.signal_notes.get(signal);
         let (glyph, style) = match (hook, note) {
             (None, _) => ("!", styles.bad),
@@ -83,14 +104,20 @@ fn signals(context: &Context<'_>, lines: &mut Vec<Line>, width: u16) {
                 None => Span::styled("not available", styles.bad),
             },
         ]);
-        for part in wrap(note.map_or("", String::as_str), width.saturating_sub(28)) {
-            lines.push(vec![Span::raw(" ".repeat(24)), Span::styled(part, styles.plain)]);
-        }
+        text(context, lines, note.map_or("", String::as_str), 24, width);
+    }
+}
+
+/// Lines of text below a line, indented.
+fn text(context: &Context<'_>, lines: &mut Vec<Line>, text: &str, indent: u16, width: u16) {
+    for part in wrap(text, width.saturating_sub(indent + 4)) {
+        lines
+            .push(vec![Span::raw(" ".repeat(usize::from(indent))), Span::styled(part, context.styles.plain)]);
     }
 }
 
 /// Which diagnoses this kernel gives the figures for.
-fn rules(context: &Context<'_>, lines: &mut Vec<Line>) {
+fn rules(context: &Context<'_>, lines: &mut Vec<Line>, _width: u16) {
     let styles = context.styles;
     let meta = &context.snapshot().meta;
     let blind: Vec<_> = RULES.iter().filter_map(|rule| Some((rule.name, rule.cannot_tell(meta)?))).collect();
@@ -105,16 +132,18 @@ fn rules(context: &Context<'_>, lines: &mut Vec<Line>) {
     }
 }
 
-fn loss(context: &Context<'_>, lines: &mut Vec<Line>) {
+fn loss(context: &Context<'_>, lines: &mut Vec<Line>, width: u16) {
     let styles = context.styles;
-    let loss = &context.snapshot().loss;
+    let lost = &context.snapshot().loss;
     let detail = format!(
         "records of ended connections: {} produced, {} delivered",
-        figures::count(loss.produced),
-        figures::count(loss.delivered)
+        figures::count(lost.produced),
+        figures::count(lost.delivered)
     );
     section(context, lines, "Loss", detail);
-    for (name, count) in &loss.counters {
+    let mut counters: Vec<_> = lost.counters.iter().collect();
+    counters.sort_by_key(|(_, count)| **count == 0);
+    for (name, count) in counters {
         let (glyph, style) = if *count > 0 { ("!", styles.bad) } else { ("✓", styles.good) };
         lines.push(vec![
             Span::styled(format!("{glyph} "), style),
@@ -124,10 +153,14 @@ fn loss(context: &Context<'_>, lines: &mut Vec<Line>) {
                 if *count > 0 { styles.bad } else { styles.dim },
             ),
         ]);
+        if *count > 0 {
+            let known = loss::TABLE.iter().find(|loss| loss.name == name);
+            text(context, lines, known.map_or(SKIPPED, |loss| loss.meaning), 4, width);
+        }
     }
 }
 
-fn ledger(context: &Context<'_>, lines: &mut Vec<Line>) {
+fn ledger(context: &Context<'_>, lines: &mut Vec<Line>, width: u16) {
     let styles = context.styles;
     let snapshot = context.snapshot();
     section(context, lines, "Ledger", "ours - kernel = difference".to_owned());
@@ -137,7 +170,9 @@ fn ledger(context: &Context<'_>, lines: &mut Vec<Line>) {
     // A check for each of many listeners: looked up one by one they would take most of a frame.
     let known: HashMap<u64, &Listener> =
         snapshot.listeners.iter().map(|listener| (listener.cookie, listener)).collect();
-    for check in &snapshot.ledger {
+    let mut checks: Vec<_> = snapshot.ledger.iter().collect();
+    checks.sort_by_key(|check| check.difference == 0);
+    for check in checks {
         let (glyph, style) = match (check.difference, &check.reason) {
             (0, _) => ("✓", styles.good),
             (_, Some(_)) => ("≠", styles.warn),
@@ -151,7 +186,7 @@ fn ledger(context: &Context<'_>, lines: &mut Vec<Line>) {
             None if check.scope == "ring" => "event ring".to_owned(),
             None => format!("netns {}", check.netns),
         };
-        let mut line = vec![
+        lines.push(vec![
             Span::styled(format!("{glyph} "), style),
             Span::styled(format!("{:<14}{of:<26}", check.check), styles.plain),
             Span::styled(
@@ -163,16 +198,17 @@ fn ledger(context: &Context<'_>, lines: &mut Vec<Line>) {
                 ),
                 if check.difference == 0 { styles.dim } else { style },
             ),
-        ];
+        ]);
         if check.difference != 0 {
             let reason = check.reason.as_deref().unwrap_or("reason unknown");
-            line.push(Span::styled(format!("  {reason}"), styles.plain));
+            let lasts = lasts_ns(check, snapshot.time_ns).map(figures::span);
+            let lasts = lasts.map_or_else(|| "now".to_owned(), |lasts| format!("for {lasts}"));
+            text(context, lines, &format!("{lasts}: {reason}"), 4, width);
         }
-        lines.push(line);
     }
 }
 
-fn cost(context: &Context<'_>, lines: &mut Vec<Line>) {
+fn cost(context: &Context<'_>, lines: &mut Vec<Line>, _width: u16) {
     let styles = context.styles;
     let probes = &context.snapshot().probes;
     let counted = probes.iter().any(|probe| probe.runs.is_some());
@@ -211,7 +247,7 @@ const HELP: Help = Help {
         ),
         (
             "Loss",
-            "What could not be recorded, by where it was lost. Counters and histograms are kept in the kernel and \
+            "What could not be recorded, by where it was lost, and what is missing for it. Counters and histograms are kept in the kernel and \
           stay exact when records are lost.",
         ),
         (

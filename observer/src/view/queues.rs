@@ -227,7 +227,9 @@ const HELP: Help = Help {
             "ACCEPT QUEUE",
             "Connections complete and not accepted: sk_ack_backlog, against sk_max_ack_backlog, which is \
           the backlog passed to listen(2) clamped by net.core.somaxconn. It is full at limit + 1. The tick is the peak \
-          of the last second, exact: every arrival reports the depth it met. Of a group: the fullest shard.",
+          of the last second, exact: every arrival reports the depth it met. It can pass full by one or two: processors \
+          that complete handshakes at one moment each find a place before the others have taken it. Of a group: the \
+          fullest shard.",
         ),
         (
             "IN/s OUT/s",

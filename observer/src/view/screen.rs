@@ -4,6 +4,7 @@ use ratatui::crossterm::event::KeyEvent;
 
 use super::{
     effect::Effect,
+    footer::Notice,
     history::History,
     listeners::{Row, Target},
     styles::Styles,
@@ -38,6 +39,8 @@ pub(crate) enum Answer {
     NotMine,
     /// Done, nothing else to do.
     Done,
+    /// Done, and this is to be said of it.
+    Say(Notice),
     /// The program has to do something.
     Effect(Effect),
     /// This listener or group is now the chosen one.

@@ -95,10 +95,17 @@ fn settings_are_stepped_and_typed() {
     );
     assert!(text(&mut scene.app, (80, 24)).contains("7▏"));
     assert!(line(scene.app.key(KeyCode::Enter.into())).contains(r#""backlog":7"#));
-    // Past the least and the most there is nothing to ask for, or the most.
-    press(&mut scene, &[KeyCode::Enter]);
+    // What cannot be is said in place, and stays there to be mended.
+    press(&mut scene, &[KeyCode::Enter, KeyCode::Char('x')]);
+    assert!(text(&mut scene.app, (80, 24)).contains("not that: backlog: 0 to 65,535"));
     press(&mut scene, &[KeyCode::Char('9'); 9]);
-    assert!(line(scene.app.key(KeyCode::Enter.into())).contains(r#""backlog":65535"#));
+    assert!(text(&mut scene.app, (80, 24)).contains("Esc leaves it"));
+    assert!(scene.app.key(KeyCode::Enter.into()).is_empty(), "that is too much");
+    assert!(text(&mut scene.app, (80, 24)).contains("not that: backlog: 0 to 65,535"));
+    press(&mut scene, &[KeyCode::Backspace; 9]);
+    assert!(scene.app.key(KeyCode::Enter.into()).is_empty(), "there is nothing");
+    press(&mut scene, &[KeyCode::Char('9')]);
+    assert!(line(scene.app.key(KeyCode::Enter.into())).contains(r#""backlog":9"#));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::snapshot::{Acceptor, Connection, End, Host, Listener, Thread, ThreadRates, Via};
+use crate::model::snapshot::{Acceptor, Connection, Demo, End, Host, Listener, Thread, ThreadRates, Via};
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 const START: u64 = 100 * SECOND;
@@ -121,6 +121,20 @@ fn what_swings_is_not_shown() {
     let mut diagnoses = Diagnoses::default();
     let swings = |tenths: u64| if tenths % 10 == 9 { 0 } else { 9 };
     assert!((0..100).all(|tenths| diagnoses.judge(&unread(tenths, swings(tenths))).is_empty()));
+}
+
+#[test]
+fn a_change_of_the_backend_begins_anew() {
+    let mut diagnoses = Diagnoses::default();
+    let mut shown = |tenths: u64, count: u64, changes: &[u64]| {
+        let changes = changes.iter().map(|at| (START + at * SECOND / 10, "pattern".to_owned())).collect();
+        let demo = Some(Demo { changes, ..Demo::default() });
+        diagnoses.judge(&Snapshot { demo, ..unread(tenths, count) }).len()
+    };
+    assert!((0..=10).map(|tenths| shown(tenths, 9, &[])).any(|found| found == 1));
+    assert_eq!(shown(11, 9, &[11]), 0, "that was before the change");
+    assert!((12..20).all(|tenths| shown(tenths, 9, &[11]) == 0));
+    assert_eq!((21..25).map(|tenths| shown(tenths, 9, &[11])).max(), Some(1), "it is so again");
 }
 
 #[test]

@@ -201,6 +201,10 @@ impl App {
         match answer {
             Answer::NotMine => {}
             Answer::Done => self.settle(),
+            Answer::Say(notice) => {
+                self.settle();
+                self.say(notice);
+            }
             Answer::Effect(effect) => {
                 if let Effect::Demo(request) = &effect {
                     let asked = demo::describe(request);

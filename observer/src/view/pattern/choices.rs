@@ -1,5 +1,7 @@
 //! What can be chosen: patterns, settings, loads and faults, from the tables of the backend.
 
+use std::ops::RangeInclusive;
+
 use demo_server::control::{ActiveLoad, LoadRequest, Request, Settings};
 use demo_server::fault::{FAULTS, FaultRow};
 use demo_server::load::{PROFILES, Profile};
@@ -104,10 +106,35 @@ impl Knob {
         }
     }
 
+    /// The least and the most of it.
+    pub(super) fn limits(self) -> RangeInclusive<u64> {
+        let row = LIMITS.iter().find(|(name, _)| *name == self.wire_name());
+        row.map_or(0..=1, |(_, range)| range.clone())
+    }
+
+    /// Its limits in words, and the unit in which it is typed.
+    pub(super) fn range(self) -> String {
+        let (least, most) = self.limits().into_inner();
+        let number = |value| figures::count(value);
+        match self {
+            Self::Work | Self::Sleep => {
+                format!("{} to {} µs, which is {}", number(least), number(most), self.show(most))
+            }
+            Self::Response => format!("{} to {} bytes", number(least), number(most)),
+            Self::DeferAccept => format!("{} to {} seconds", number(least), number(most)),
+            _ => format!("{} to {}", number(least), number(most)),
+        }
+    }
+
+    /// What can be typed, and the keys for it.
+    pub(super) fn prompt(self) -> String {
+        format!("{}: {}. Enter sets it, Esc leaves it", self.row().0, self.range())
+    }
+
     /// Asks for another value, within its limits.
     pub(super) fn set(self, value: u64) -> Option<Effect> {
-        let limits = LIMITS.iter().find(|(name, _)| *name == self.wire_name());
-        let value = limits.map_or(value, |(_, range)| value.clamp(*range.start(), *range.end()));
+        let (least, most) = self.limits().into_inner();
+        let value = value.clamp(least, most);
         let small = u32::try_from(value).ok();
         let mut change = Change::default();
         match self {
@@ -126,6 +153,7 @@ impl Knob {
 
     fn show(self, value: u64) -> String {
         match self {
+            Self::Work | Self::Sleep if value == 0 => "none".to_owned(),
             Self::Work | Self::Sleep => figures::duration(value.saturating_mul(1_000)),
             Self::Response => figures::bytes(value),
             Self::Nodelay | Self::KeepAlive => (if value > 0 { "on" } else { "off" }).to_owned(),
