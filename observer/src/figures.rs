@@ -126,6 +126,24 @@ pub(crate) fn plural(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
+/// A cause of refusals, or several that this kernel does not tell apart: `accept queue full (SYN) or another reason`.
+pub(crate) fn cause(name: &str) -> String {
+    // Two that differ only in the segment are one.
+    let whole = name.replace("accept_queue_full_syn_or_ack", "accept_queue_full");
+    let causes: Vec<&str> = whole
+        .split("_or_")
+        .map(|cause| match cause {
+            "accept_queue_full_syn" => "accept queue full (SYN)",
+            "accept_queue_full_ack" => "accept queue full (last ACK)",
+            "accept_queue_full" => "accept queue full",
+            "syn_queue_full" => "SYN queue full",
+            "other" => "another reason",
+            unknown => unknown,
+        })
+        .collect();
+    causes.join(" or ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,5 +198,14 @@ mod tests {
         assert_eq!(percent(0.9996), "100 %");
         assert_eq!(clock(252_000_000_000), "00:04:12");
         assert_eq!(plural(1, "reader"), "1 reader");
+    }
+
+    #[test]
+    fn causes_are_words() {
+        assert_eq!(cause("accept_queue_full_syn"), "accept queue full (SYN)");
+        assert_eq!(cause("accept_queue_full_syn_or_ack"), "accept queue full");
+        assert_eq!(cause("accept_queue_full_syn_or_other"), "accept queue full (SYN) or another reason");
+        let any = "accept_queue_full_syn_or_syn_queue_full_or_other";
+        assert_eq!(cause(any), "accept queue full (SYN) or SYN queue full or another reason");
     }
 }

@@ -60,6 +60,8 @@ const LOOK: &str = "({
     sections: Array.from(document.querySelectorAll('h2'), head => head.textContent),
     plots: Array.from(document.querySelectorAll('figure svg'), plot => plot.getBoundingClientRect())
         .map(plot => [plot.width, plot.height]),
+    cut: Array.from(document.querySelectorAll('th, td'))
+        .filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent),
     hidden: Array.from(document.querySelectorAll('table, svg, p, li'))
         .filter(element => element.getClientRects().length === 0 && !element.closest('details')).length,
 })";
@@ -76,6 +78,9 @@ fn faults(look: &Value, width: u32) -> Vec<String> {
         if width < LEAST_PLOT.0 || height < LEAST_PLOT.1 {
             faults.push(format!("a plot of {width}×{height}"));
         }
+    }
+    if look["cut"].as_array().is_none_or(|cut| !cut.is_empty()) {
+        faults.push(format!("cells whose text runs into the next: {}", look["cut"]));
     }
     if look["hidden"] != 0 {
         faults.push(format!("{} parts do not show", look["hidden"]));

@@ -66,6 +66,19 @@ impl Histogram {
         self.raise_longest(other.longest_ns);
     }
 
+    /// What was added since it was `before`. The longest is exact if it is longer than that of before, else the upper
+    /// end of its bucket.
+    pub fn since(&self, before: &Self) -> Self {
+        let mut since = Self::default();
+        for (index, (now, then)) in self.counts.iter().zip(before.counts).enumerate() {
+            since.add(index, now.saturating_sub(then));
+        }
+        let last = since.filled().last().map(|(index, _)| range(index).1.min(self.longest_ns));
+        let is_exact = self.longest_ns > before.longest_ns;
+        since.longest_ns = if is_exact { self.longest_ns } else { last.unwrap_or(0) };
+        since
+    }
+
     /// Number of durations.
     pub fn total(&self) -> u64 {
         self.total

@@ -1,5 +1,6 @@
 //! A recording as one page: what is true at its end, and how it came to that.
 
+mod before;
 mod page;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -11,6 +12,7 @@ use crate::model::{
     diagnosis::Diagnosis,
     snapshot::{Connection, Listener, Snapshot, Thread},
 };
+use before::Before;
 
 /// Points of a line over time; more cannot be told apart on the page.
 const POINTS: usize = 400;
@@ -19,6 +21,9 @@ const POINTS: usize = 400;
 #[derive(Debug, Default)]
 pub struct Report {
     begun_ns: u64,
+    /// For how long the observer had run when a recording began in the middle.
+    ran_before_ns: Option<u64>,
+    before: Before,
     last: Arc<Snapshot>,
     listeners: BTreeMap<u64, Course>,
     threads: BTreeMap<(u32, u32), Thread>,
@@ -103,6 +108,9 @@ impl Output for Report {
         let time_ns = snapshot.time_ns;
         if self.begun_ns == 0 {
             self.begun_ns = time_ns;
+            if self.ran_before_ns.is_some() {
+                self.before = Before::of(snapshot);
+            }
         }
         for listener in &snapshot.listeners {
             let course = self.listeners.entry(listener.cookie).or_default();
@@ -134,9 +142,16 @@ impl Output for Report {
 }
 
 impl Report {
+    /// A report of a recording that began when the observer had run for so long, if it had.
+    pub fn of_recording(ran_before_ns: Option<u64>) -> Self {
+        Self { ran_before_ns, ..Self::default() }
+    }
+
     /// The page. `remarks` is what is to be said of the recording itself.
-    pub fn draw(&self, remarks: &[String]) -> String {
-        page::draw(self, remarks)
+    pub fn draw(mut self, remarks: &[String]) -> String {
+        self.listeners.values_mut().for_each(|course| self.before.leave_listener(&mut course.last));
+        self.threads.values_mut().for_each(|thread| self.before.leave_thread(thread));
+        page::draw(&self, remarks)
     }
 
     /// Listeners, those that accepted most first.

@@ -39,6 +39,9 @@ pub struct Description {
     pub cookies: CookiesTold,
     /// When the recording began.
     pub begun_ns: u64,
+    /// When the observer began, if that was before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_since_ns: Option<u64>,
     /// Whether ended connections are in it, each.
     pub connections: bool,
     /// Sizes of the kernel's records: a check that reader and writer mean the same.
@@ -46,8 +49,8 @@ pub struct Description {
 }
 
 impl Description {
-    /// Of a recording that begins now.
-    pub fn new(meta: &Meta, begun_ns: u64, connections: bool) -> Self {
+    /// Of a recording that begins now, with the observer or later.
+    pub fn new(meta: &Meta, begun_ns: u64, observed_since_ns: Option<u64>, connections: bool) -> Self {
         // Field by field, so that one that is not in the lines cannot be forgotten here.
         let Meta {
             schema: _,
@@ -61,7 +64,15 @@ impl Description {
             telling,
             cookies,
         } = *meta;
-        Self { meta: meta.clone(), telling, cookies, begun_ns, connections, records: records() }
+        Self {
+            meta: meta.clone(),
+            telling,
+            cookies,
+            begun_ns,
+            observed_since_ns,
+            connections,
+            records: records(),
+        }
     }
 
     /// The beginning of the file.

@@ -60,9 +60,10 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Writes the description.
-    pub fn begin(target: Target, meta: &Meta, begun_ns: u64) -> Result<Self> {
-        let description = Description::new(meta, begun_ns, target.connections).to_bytes()?;
+    /// Writes the description. `observed_since_ns` is when the observer began, if that was before.
+    pub fn begin(target: Target, meta: &Meta, begun_ns: u64, observed_since_ns: Option<u64>) -> Result<Self> {
+        let description =
+            Description::new(meta, begun_ns, observed_since_ns, target.connections).to_bytes()?;
         let mut recorder = Self {
             target,
             connections: Encoder::default(),

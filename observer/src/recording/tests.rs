@@ -52,7 +52,7 @@ const OPEN_NS: u64 = 1 << 60;
 fn recorded(steps: &[Step], connections: bool) -> Vec<u8> {
     let file = TestFile::new();
     let target = Target::create(&file.0, connections, false).unwrap();
-    let mut recorder = Recorder::begin(target, &Meta::default(), 1).unwrap();
+    let mut recorder = Recorder::begin(target, &Meta::default(), 1, None).unwrap();
     for step in steps {
         match step {
             Step::Event(event) => recorder.event(event).unwrap(),

@@ -15,7 +15,10 @@ use crate::{
 pub(super) fn run(options: &cli::Report) -> Result<()> {
     let mut player = Player::open(&options.file)?;
     let mut remarks = player.remarks();
-    let mut report = Report::default();
+    let description = player.description();
+    let since_ns = description.observed_since_ns;
+    let ran_before_ns = since_ns.map(|since_ns| description.begun_ns.saturating_sub(since_ns));
+    let mut report = Report::of_recording(ran_before_ns);
     loop {
         match player.advance(&mut |connection| report.connection(connection)) {
             Ok(Some(snapshot)) => report.snapshot(&Arc::new(snapshot))?,

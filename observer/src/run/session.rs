@@ -84,7 +84,7 @@ impl Session {
         let source = Source::start(options, &mut |event| early.push(event))?;
         let meta = Arc::new(meta::of(source.outcomes(), &options.filters));
         let begun_ns = now_ns()?;
-        let recorder = target.map(|target| Recorder::begin(target, &meta, begun_ns)).transpose()?;
+        let recorder = target.map(|target| Recorder::begin(target, &meta, begun_ns, None)).transpose()?;
         let mut intake = Intake { model: Model::new(Arc::clone(&meta)), recorder, failure: None };
         for event in early {
             intake.apply(event);
@@ -117,7 +117,7 @@ impl Session {
     /// # Errors
     /// The recording cannot begin.
     pub fn record(&mut self, target: Target) -> Result<()> {
-        let mut recorder = Recorder::begin(target, &self.meta, now_ns()?)?;
+        let mut recorder = Recorder::begin(target, &self.meta, now_ns()?, Some(self.begun_ns))?;
         recorder.event(&Event::Unrecorded(self.intake.model.delivered()))?;
         if let Some(demo) = self.intake.model.demo() {
             recorder.event(&Event::Demo(Box::new(demo.clone())))?;

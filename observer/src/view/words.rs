@@ -85,38 +85,6 @@ pub(crate) fn place(listener: &Listener) -> String {
     }
 }
 
-/// A cause of refusals, or several that this kernel does not tell apart: `accept queue full (SYN) or another reason`.
-pub(crate) fn cause(name: &str) -> String {
-    // Two that differ only in the segment are one.
-    let whole = name.replace("accept_queue_full_syn_or_ack", "accept_queue_full");
-    let causes: Vec<&str> = whole
-        .split("_or_")
-        .map(|cause| match cause {
-            "accept_queue_full_syn" => "accept queue full (SYN)",
-            "accept_queue_full_ack" => "accept queue full (last ACK)",
-            "accept_queue_full" => "accept queue full",
-            "syn_queue_full" => "SYN queue full",
-            "other" => "another reason",
-            unknown => unknown,
-        })
-        .collect();
-    causes.join(" or ")
-}
-
 /// A stage of the journey; the order is that of [`stage`](crate::model::snapshot::stage).
 pub(crate) const STAGES: [&str; crate::model::snapshot::stage::STAGES] =
     ["SYN queue", "accept queue", "accept to read", "data to read", "read to write", "lifetime"];
-
-#[cfg(test)]
-mod tests {
-    use super::cause;
-
-    #[test]
-    fn causes_are_words() {
-        assert_eq!(cause("accept_queue_full_syn"), "accept queue full (SYN)");
-        assert_eq!(cause("accept_queue_full_syn_or_ack"), "accept queue full");
-        assert_eq!(cause("accept_queue_full_syn_or_other"), "accept queue full (SYN) or another reason");
-        let any = "accept_queue_full_syn_or_syn_queue_full_or_other";
-        assert_eq!(cause(any), "accept queue full (SYN) or SYN queue full or another reason");
-    }
-}

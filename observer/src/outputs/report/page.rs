@@ -55,8 +55,15 @@ fn opening(report: &Report, title: &str, remarks: &[String]) -> String {
     let begun = meta.boot_time_unix_ns.saturating_add(report.begun_ns) / 1_000_000_000;
     let remarks: String =
         remarks.iter().map(|remark| format!("<p class=\"bad\">{}</p>\n", escape(remark))).collect();
+    let before = report.ran_before_ns.map_or_else(String::new, |ran_ns| {
+        format!(
+            "<p>The recording was begun when the observer had run for {}. What it had counted by then is left out here, but for the \
+             books at the end.</p>\n",
+            figures::span(ran_ns)
+        )
+    });
     format!(
-        "<h1>{}</h1>\n<p class=\"soft\">{}, {}. Linux {}, observer {}. {}, {} accepted, {} that ended.</p>\n{remarks}",
+        "<h1>{}</h1>\n<p class=\"soft\">{}, {}. Linux {}, observer {}. {}, {} accepted, {} that ended.</p>\n{before}{remarks}",
         escape(title),
         date(begun),
         figures::clock(report.last.time_ns.saturating_sub(report.begun_ns)),
@@ -66,7 +73,7 @@ fn opening(report: &Report, title: &str, remarks: &[String]) -> String {
         figures::count(
             report.listeners.values().map(|course| course.last.accepted).fold(0, u64::saturating_add)
         ),
-        figures::count(report.last.loss.delivered),
+        figures::count(report.last.loss.delivered.saturating_sub(report.before.delivered)),
     )
 }
 
@@ -100,7 +107,7 @@ fn summary(report: &Report) -> String {
         let causes: Vec<String> = listener
             .drops
             .iter()
-            .map(|drop| format!("{} {}", figures::count(drop.count), drop.cause))
+            .map(|drop| format!("{} {}", figures::count(drop.count), figures::cause(drop.cause)))
             .collect();
         let class = if listener.listen_drops > 0 { "bad" } else { "good" };
         vec![
@@ -121,7 +128,7 @@ fn summary(report: &Report) -> String {
     };
     let rows: Vec<Vec<String>> = report.busiest().iter().map(row).collect();
     format!(
-        "<h2>Listeners</h2>\n{}<p class=\"soft\">Totals at the end. Waits are in the accept queue; a queue is full at \
+        "<h2>Listeners</h2>\n{}<p class=\"soft\">Counted within the recording. Waits are in the accept queue; a queue is full at \
          its limit + 1.</p>\n",
         table(&cells(head), &rows)
     )
@@ -251,7 +258,7 @@ fn journeys(report: &Report) -> String {
     };
     let plots: String = STAGES.iter().enumerate().map(draw).collect();
     format!(
-        "<h2>Journey</h2>\n<p>Part of all connections that took no longer, stage by stage, since the observer started. \
+        "<h2>Journey</h2>\n<p>Part of all connections that took no longer, stage by stage. \
          Counted in the kernel for every connection.</p>\n{}<div class=\"plots\">\n{plots}</div>\n",
         plot::legend(names.iter().map(String::as_str))
     )

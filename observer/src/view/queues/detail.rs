@@ -10,7 +10,7 @@ use crate::view::screen::Context;
 use crate::view::widget::paragraph::wrap;
 use crate::view::widget::pen::{Pen, columns};
 use crate::view::widget::plot::{AXIS, Plot, plot};
-use crate::view::{demo, figures, header, why, words};
+use crate::view::{demo, figures, header, why};
 
 /// Columns of `WHY` and `TRY`.
 const LABEL: u16 = 7;
@@ -127,7 +127,7 @@ fn refusals(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener]) {
     }
     let terms: Vec<String> = sums
         .iter()
-        .map(|(cause, count)| format!("{} {}", figures::count(*count), words::cause(cause)))
+        .map(|(cause, count)| format!("{} {}", figures::count(*count), figures::cause(cause)))
         .collect();
     let refused = if terms.is_empty() { "none refused".to_owned() } else { terms.join(" + ") };
     let aborted: u64 = listeners.iter().map(|listener| listener.aborted_queued).sum();
