@@ -9,6 +9,7 @@
 //! - `tracefs`: where that must be mounted first
 //! - [`probes`]: the attached programs
 //! - [`maps`]: typed reading of the maps
+//! - [`ground`]: what can be told without any of these
 //! - [`privilege`]: which capabilities there are, and which are missing
 //! - `windows`: connections whose peer takes nothing
 //! - [`host`], [`namespaces`]: the kernel's own counters, per network namespace, and through whom they are read
@@ -18,6 +19,7 @@
 
 pub mod btf;
 pub mod choice;
+pub mod ground;
 pub mod host;
 pub mod layout;
 mod loading;

@@ -29,7 +29,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     cli::{Cli, Command, Doctor, Selection},
-    kernel::source::Source,
+    kernel::{ground, source::Source},
     outputs::doctor,
     selection,
 };
@@ -60,12 +60,15 @@ fn on_runtime(command: impl Future<Output = Result<()>>) -> Result<()> {
 
 fn examine(options: &Doctor) -> Result<()> {
     let probes = selection::options(&Selection::default(), &options.tuning)?;
-    let (outcomes, fired) = if options.self_test {
-        let proven = self_test::run(&probes)?;
-        (proven.outcomes, Some(proven.fired))
+    let tried = if options.self_test {
+        self_test::run(&probes).map(|proven| (proven.outcomes, Some(proven.fired)))
     } else {
-        (Source::start(&probes, &mut |_| {})?.outcomes().to_vec(), None)
+        Source::start(&probes, &mut |_| {}).map(|source| (source.outcomes().to_vec(), None))
     };
+    if tried.is_err() && !options.json {
+        doctor::write_ground(&mut io::stdout().lock(), &meta::kernel_release(), &ground::look(&probes.btf))?;
+    }
+    let (outcomes, fired) = tried?;
     let meta = meta::of(&outcomes, &probes.filters);
     let report = doctor::report(&meta, &outcomes, fired.as_ref());
     doctor::write(&mut io::stdout().lock(), &report, options.json)

@@ -106,6 +106,9 @@ fn queues() {
     check("queues-overflowing", &mut scenes::overflowing(PLAIN));
     check("queues-sharded", &mut scenes::sharded(PLAIN));
     check("queues-degraded", &mut scenes::degraded(PLAIN));
+    let mut scene = scenes::overflowing(PLAIN);
+    press(&mut scene, &[KeyCode::Char('w')]);
+    check("queues-why", &mut scene);
 }
 
 #[test]

@@ -156,3 +156,16 @@ fn table(out: &mut impl Write, report: &Report<'_>) -> std::io::Result<()> {
 }
 
 const UNAVAILABLE: &str = "UNAVAILABLE";
+
+/// What can be told where no program could be loaded.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_ground(out: &mut impl Write, kernel: &str, seen: &[(&str, String)]) -> Result<()> {
+    let lines: String = seen.iter().map(|(what, found)| format!("{what:<10}{found}\n")).collect();
+    let text = format!(
+        "observer {} on Linux {kernel}\n\n{lines}\nWhich hooks this kernel takes shows only when programs are loaded.\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    out.write_all(text.as_bytes()).context("cannot write to stdout")
+}

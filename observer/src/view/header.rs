@@ -15,8 +15,9 @@ pub(crate) fn draw(pen: &mut Pen<'_>, history: &History, paused: bool, origin: O
     let state = match (history.is_empty(), history.ago_ns(), origin) {
         (true, ..) => Span::styled("waiting ", styles.dim),
         (_, Some(ago_ns), _) => {
-            let (ago, reach) = (figures::clock_short(ago_ns), figures::clock_short(history.reach_ns()));
-            Span::styled(format!("◀ {ago} of {reach} ago "), styles.warn)
+            let ago = if ago_ns < 1_000_000_000 { "<1 s".to_owned() } else { figures::clock_short(ago_ns) };
+            let kept = figures::clock_short(history.reach_ns());
+            Span::styled(format!("◀ {ago} ago, {kept} kept "), styles.warn)
         }
         _ if paused => Span::styled("■ PAUSED ", styles.warn),
         (_, _, Origin::Live) => Span::styled("▶ live ", styles.good),

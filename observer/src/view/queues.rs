@@ -23,6 +23,8 @@ const SPANS_NS: [u64; 5] =
 pub(crate) struct Queues {
     list: List,
     span: usize,
+    /// The whole of the words instead of the plot.
+    whole: bool,
     filter: FilterBar<Listener>,
     order: Order<columns::Id>,
     /// Where the columns were drawn last.
@@ -34,6 +36,7 @@ impl Default for Queues {
         Self {
             list: List::default(),
             span: 1,
+            whole: false,
             filter: FilterBar::new(fields::FIELDS),
             order: Order::default(),
             slots: Vec::new(),
@@ -55,7 +58,12 @@ impl View for Queues {
         let wanted = context.rows.len().min(usize::from(u16::MAX) - 1) as u16 + 1;
         let detail = detail::height(pen.width(), height, wanted);
         self.table(context, &mut pen.rows(0, height - detail));
-        detail::draw(context, &mut pen.rows(height - detail, detail), SPANS_NS[self.span]);
+        let mut below = pen.rows(height - detail, detail);
+        if self.whole {
+            detail::whole(context, &mut below);
+        } else {
+            detail::draw(context, &mut below, SPANS_NS[self.span]);
+        }
     }
 
     fn key(&mut self, context: &Context<'_>, key: KeyEvent) -> Answer {
@@ -67,6 +75,7 @@ impl View for Queues {
             KeyCode::Esc => return Answer::FollowWorst,
             KeyCode::Char('s') => self.order.next(&self.slots),
             KeyCode::Char('S') => self.order.reverse(),
+            KeyCode::Char('w') => self.whole = !self.whole,
             KeyCode::Char('+') => self.span = self.span.saturating_sub(1),
             KeyCode::Char('-') => self.span = (self.span + 1).min(SPANS_NS.len() - 1),
             KeyCode::Enter | KeyCode::Left | KeyCode::Right | KeyCode::Char('h' | 'l') => {
@@ -202,6 +211,7 @@ const HELP: Help = Help {
     keys: &[
         ("/", "filter"),
         ("s", "sort"),
+        ("w", "why"),
         ("Enter", "open"),
         ("+ -", "time"),
         ("S", "reverse"),

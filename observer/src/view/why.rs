@@ -56,6 +56,15 @@ pub(crate) fn remedy(snapshot: &Snapshot, listeners: &[&Listener], row: &Figures
     })
 }
 
+/// All that can be tried, the most telling first.
+pub(crate) fn remedies(snapshot: &Snapshot, listeners: &[&Listener], row: &Figures) -> Vec<String> {
+    let first = remedy(snapshot, listeners, row);
+    let known: Vec<&str> = diagnoses(snapshot, listeners).map(|diagnosis| diagnosis.remedy).collect();
+    let is_new = |more: &&&str| first.as_ref().is_none_or(|first| !first.contains(**more));
+    let more: Vec<String> = known.iter().filter(is_new).map(|more| (*more).to_owned()).collect();
+    first.into_iter().chain(more).collect()
+}
+
 /// The keys of a pattern that does better.
 fn pattern_for(rule: &str, pattern: &str) -> Option<&'static str> {
     match (rule, pattern) {

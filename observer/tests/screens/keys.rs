@@ -46,12 +46,12 @@ fn stepping_back_shows_what_was_and_returns_to_what_is() {
     scene.run(3);
     assert_eq!(without_clock(&mut scene), then);
     let header = text(&mut scene.app, (120, 40));
-    assert!(header.contains("◀ 0:20 of 1:04 ago 00:00:44"), "{header}");
+    assert!(header.contains("◀ 0:20 ago, 1:04 kept 00:00:44"), "{header}");
     press(&mut scene, &[KeyCode::Char('}')]);
     assert_eq!(without_clock(&mut scene), now);
     assert!(text(&mut scene.app, (120, 40)).contains("PAUSED"));
     press(&mut scene, &[KeyCode::Char('{'), KeyCode::Char('{'), KeyCode::Char('{')]);
-    assert!(text(&mut scene.app, (120, 40)).contains("◀ 1:04 of 1:04 ago"));
+    assert!(text(&mut scene.app, (120, 40)).contains("◀ 1:04 ago, 1:04 kept"));
     press(&mut scene, &[KeyCode::Char(' ')]);
     assert!(text(&mut scene.app, (120, 40)).contains("live 00:01:07"));
 }
@@ -273,7 +273,7 @@ fn a_click_on_a_key_presses_it() {
     click_on(&mut scene, "space pause");
     assert!(text(&mut scene.app, (120, 40)).contains("PAUSED"));
     click_on(&mut scene, "[ ] back");
-    assert!(text(&mut scene.app, (120, 40)).contains("◀ 0:01 of"));
+    assert!(text(&mut scene.app, (120, 40)).contains("◀ 0:01 ago"));
     click_on(&mut scene, "space live");
     assert!(text(&mut scene.app, (120, 40)).contains("▶ live"));
     click_on(&mut scene, "? help");

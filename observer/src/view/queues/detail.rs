@@ -47,6 +47,59 @@ pub(super) fn draw(context: &Context<'_>, pen: &mut Pen<'_>, span_ns: u64) {
     books(context, &mut pen.rows(2 + plot_rows + advice_rows, 1), &listeners);
 }
 
+/// The same without the plot, for what the rows above have no room for: all that was found, and all of each reason.
+pub(super) fn whole(context: &Context<'_>, pen: &mut Pen<'_>) {
+    let Some(target) = context.target else { return };
+    let (snapshot, styles) = (context.snapshot(), context.styles);
+    let listeners: Vec<&Listener> = target.listeners(snapshot).collect();
+    let row = Figures::of(listeners.iter().copied(), &context.history.samples);
+    title(context, pen, &row);
+    let reason = match row.closed_ns {
+        Some(closed_ns) => closed(context, closed_ns),
+        None => why::why(snapshot, &listeners, &row, |_| true),
+    };
+    let remedies = why::remedies(snapshot, &listeners, &row).join("; ");
+    let (refused, _) = refused(&listeners);
+    let books =
+        listeners.iter().flat_map(|listener| differences(context, listener)).collect::<Vec<_>>().join("; ");
+    let books = if books.is_empty() { account(&listeners, usize::MAX) } else { books };
+    let parts = [
+        ("WHY", reason, styles.state(row.state)),
+        ("TRY", remedies, styles.key),
+        ("DROPS", refused, styles.dim),
+        ("BOOKS", books, styles.dim),
+    ];
+    let width = pen.width().saturating_sub(LABEL + 1);
+    let lines: Vec<_> = parts
+        .iter()
+        .flat_map(|(label, text, style)| {
+            wrap(text, width)
+                .into_iter()
+                .enumerate()
+                .map(move |(index, line)| (if index == 0 { *label } else { "" }, line, *style))
+        })
+        .collect();
+    let rows = pen.height().saturating_sub(1);
+    for (y, (label, line, style)) in (1..=rows).zip(&lines) {
+        pen.text(1, y, LABEL, label, *style);
+        pen.text(LABEL, y, u16::MAX, line, styles.plain);
+    }
+    if lines.len() > usize::from(rows) {
+        pen.right(0, rows, pen.width(), " …", styles.key);
+    }
+}
+
+/// What differs of a listener's books, with its reason.
+fn differences(context: &Context<'_>, listener: &Listener) -> Vec<String> {
+    let ledger = context.snapshot().ledger.iter();
+    let own = ledger.filter(|check| check.listener == Some(listener.cookie) && check.difference != 0);
+    own.map(|check| {
+        let reason = check.reason.as_deref().unwrap_or("reason unknown");
+        format!("{} by {}: {reason}", check.check, header::signed(check.difference))
+    })
+    .collect()
+}
+
 /// WHY from above, TRY from below.
 fn advice(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], row: &Figures) {
     let styles = context.styles;
@@ -69,12 +122,16 @@ fn advice(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], row
         pen.text(LABEL, y as u16, u16::MAX, line, styles.plain);
     }
     let remedy_rows = remedy.len().min(rows - reason_rows);
+    let is_cut = reason.len() > reason_rows || remedy.len() > remedy_rows;
     for (index, line) in remedy.iter().take(remedy_rows).enumerate() {
         let y = (rows - remedy_rows + index) as u16;
         if index == 0 {
             pen.text(1, y, LABEL, "TRY", styles.key);
         }
         pen.text(LABEL, y, u16::MAX, line, styles.plain);
+    }
+    if is_cut {
+        pen.right(0, pen.height().saturating_sub(1), pen.width(), " … w: all", styles.key);
     }
 }
 
@@ -115,9 +172,17 @@ fn over_time(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], 
     plot(pen, &shown, context.styles);
 }
 
-/// `1,240 SYN: accept queue full + 3 last ACK: accept queue full; 5 clients gave up in the queue`
+/// The refusals of these listeners, and whether there are any.
 fn refusals(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener]) {
     let styles = context.styles;
+    let (text, any) = refused(listeners);
+    pen.text(1, 0, LABEL, "DROPS", styles.dim);
+    pen.text(LABEL, 0, u16::MAX, &text, if any { styles.plain } else { styles.dim });
+}
+
+/// `1,240 accept queue full (SYN) + 3 accept queue full (last ACK); 5 reset by their client while queued`, and whether
+/// any was refused.
+fn refused(listeners: &[&Listener]) -> (String, bool) {
     let mut sums: Vec<(&str, u64)> = Vec::new();
     for drop in listeners.iter().flat_map(|listener| &listener.drops) {
         match sums.iter_mut().find(|(cause, _)| *cause == drop.cause) {
@@ -135,9 +200,7 @@ fn refusals(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener]) {
         0 => String::new(),
         count => format!("; {} reset by their client while queued", figures::count(count)),
     };
-    pen.text(1, 0, LABEL, "DROPS", styles.dim);
-    let style = if sums.is_empty() { styles.dim } else { styles.plain };
-    pen.spans(LABEL, 0, &[Span::styled(format!("{refused}{aborted}"), style)]);
+    (format!("{refused}{aborted}"), !sums.is_empty())
 }
 
 /// `48,213 enqueued + 0 at start = 47,650 accepted + 498 dropped + 65 queued`, and whether the kernel agrees.
@@ -145,6 +208,12 @@ fn books(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener]) {
     let styles = context.styles;
     let verdict = verdict(context, listeners);
     let room = usize::from(pen.width()).saturating_sub(usize::from(LABEL) + columns(&verdict.content));
+    pen.text(1, 0, LABEL, "BOOKS", styles.dim);
+    pen.spans(LABEL, 0, &[Span::styled(account(listeners, room), styles.dim), verdict]);
+}
+
+/// The account of the accept queue, in `room` columns if it can be.
+fn account(listeners: &[&Listener], room: usize) -> String {
     let sum = |count: fn(&Listener) -> u64| listeners.iter().map(|listener| count(listener)).sum::<u64>();
     let left = [
         (sum(|listener| listener.enqueued), "enqueued"),
@@ -157,13 +226,7 @@ fn books(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener]) {
     ];
     let whole = format!("{} = {}", terms(&left, false), terms(&right, false));
     // Zeros are left away when there is no room for them.
-    let text = if columns(&whole) <= room {
-        whole
-    } else {
-        format!("{} = {}", terms(&left, true), terms(&right, true))
-    };
-    pen.text(1, 0, LABEL, "BOOKS", styles.dim);
-    pen.spans(LABEL, 0, &[Span::styled(text, styles.dim), verdict]);
+    if columns(&whole) <= room { whole } else { format!("{} = {}", terms(&left, true), terms(&right, true)) }
 }
 
 /// The sum in words; without its zeros, as long as something is left.
@@ -190,7 +253,7 @@ fn verdict<'a>(context: &Context<'_>, listeners: &[&Listener]) -> Span<'a> {
         None if checks.is_empty() => Span::styled("  · not checked yet", styles.dim),
         None => Span::styled("  ✓", styles.good),
         Some(check) => {
-            let text = format!("  ≠ {} by {} (6: why)", check.check, header::signed(check.difference));
+            let text = format!("  ≠ {} by {} (w: why)", check.check, header::signed(check.difference));
             Span::styled(text, if check.reason.is_some() { styles.warn } else { styles.bad })
         }
     }
