@@ -36,8 +36,10 @@ pub const HANDSHAKE_UNSETTLED: u32 = 10;
 pub const WINDOWS_FULL: u32 = 11;
 /// A connection was accepted whose arrival no probe saw.
 pub const ARRIVAL_MISSED: u32 = 12;
+/// The place of a connection was taken by another whose socket lies where its own did.
+pub const END_MISSED: u32 = 13;
 /// Number of counters.
-pub const COUNTERS: u32 = 13;
+pub const COUNTERS: u32 = 14;
 
 /// Name and meaning of every loss, at its index. Index 0 is not a loss but what the losses are measured against.
 pub const TABLE: [Loss; COUNTERS as usize] = [
@@ -94,6 +96,11 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
         name: "arrival_missed",
         meaning: "connections whose arrival the kernel showed to no probe: counted as arrived when they were accepted, and \
                   followed from there; neither their wait nor the queue that they found is known",
+    },
+    Loss {
+        name: "end_missed",
+        meaning: "connections whose end the kernel showed to no probe, and so without a record: known by the next connection, \
+                  whose socket lies at the same address",
     },
 ];
 

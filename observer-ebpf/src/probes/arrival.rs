@@ -141,6 +141,23 @@ fn is_tail(listener: Typed, sock: u64) -> bool {
     child_at_tail(listener).is_some_and(|child| child.0 == sock)
 }
 
+/// Puts the record of a new socket into the map; `false` when that is full. A record that is there is of a socket that
+/// lay at this address before, and whose end was missed.
+#[inline(always)]
+fn recorded(sock: u64, connection: &Connection) -> bool {
+    const ANY: u64 = 0;
+    const ONLY_IF_ABSENT: u64 = 1;
+    const IS_THERE: i32 = -17;
+    match CONNECTIONS.insert(sock, connection, ONLY_IF_ABSENT) {
+        Ok(()) => true,
+        Err(IS_THERE) => {
+            lost(loss::END_MISSED);
+            CONNECTIONS.insert(sock, connection, ANY).is_ok()
+        }
+        Err(_) => false,
+    }
+}
+
 /// `sk_data_ready` of a listener: the child before it is now in this listener's queue.
 #[inline(always)]
 pub(crate) fn enqueued(listener: Typed) {
@@ -182,8 +199,7 @@ pub(crate) fn enqueued(listener: Typed) {
     if connection.syn_wait_us == 0 {
         settle(listener, sock, connection);
     }
-    #[expect(clippy::needless_borrows_for_generic_args, reason = "by value it would be copied to the stack")]
-    if CONNECTIONS.insert(sock, &*connection, 0).is_err() {
+    if !recorded(sock, connection) {
         lost(loss::CONNECTIONS_FULL);
         unsafe { add32(&raw mut (*entry).counters.unrecorded, 1) };
     }

@@ -98,7 +98,7 @@ impl Accounts {
 
     /// Connections without a record, by their losses.
     fn without_record(&self) -> i64 {
-        ["ring_connection", "connections_full", "enqueue_unlinked"].iter().map(|name| self.lost(name)).sum()
+        ["ring_connection", "connections_full", "end_missed"].iter().map(|name| self.lost(name)).sum()
     }
 
     fn verdict(&self) -> Result<()> {

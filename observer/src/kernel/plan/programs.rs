@@ -136,7 +136,7 @@ pub static PROGRAMS: &[Program] = &[
         row(
             "ring_completes",
             Attach::TpBtf("io_uring_complete"),
-            &[DESCRIPTOR, &["KIOCB_OPCODE", "CQE_RES", "TASK_START"]],
+            &[DESCRIPTOR, &["KIOCB_OPCODE", "CQE_RES", "TASK_START", "SKC_DPORT"]],
         ),
     ),
     taking(4, row("switched", Attach::TpBtf("sched_switch"), &[&["TASK_START"]])),
