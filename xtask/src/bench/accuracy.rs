@@ -49,7 +49,9 @@ pub(super) fn run(release: Release, connections: u64, pattern: &str) -> Result<(
     let backend = Backend::start(&release.demo_server, &["--pattern", pattern], &interrupt)?;
     let bench = Bench { backend, release, privilege: Privilege::Root, milliseconds: 5000, interrupt };
     let before = passive_opens()?;
-    let mut stream = Stream::start(&bench.release.observer, &Privilege::Root, None, &["--interval", "1s"])?;
+    // Other namespaces' connections are in none of these counters.
+    let flags = ["--interval", "1s", "--netns", "/proc/self/ns/net"];
+    let mut stream = Stream::start(&bench.release.observer, &Privilege::Root, None, &flags)?;
     stream.meta(&bench.interrupt)?;
     let mut accounts = Accounts::default();
     let start = Instant::now();
