@@ -99,8 +99,8 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
     },
     Loss {
         name: "end_missed",
-        meaning: "connections whose end the kernel showed to no probe, and so without a record: known by the next connection, \
-                  whose socket lies at the same address",
+        meaning: "connections whose end the kernel showed to no probe, and so without a record: known by the next socket at \
+                  its address, which has another peer",
     },
 ];
 

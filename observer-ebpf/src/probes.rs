@@ -13,6 +13,7 @@ mod destroy;
 mod ending;
 mod existing;
 mod fast_open;
+mod followed;
 mod listener;
 mod migration;
 mod read;

@@ -18,7 +18,10 @@ use observer_ebpf::{
     record::{Connection, flag, stage},
 };
 
-use super::accept_late::{self, Arrived};
+use super::{
+    accept_late::{self, Arrived},
+    followed,
+};
 use crate::{
     books::{add, add_signed, duration, lost, now, set_bits},
     constants as at,
@@ -128,30 +131,14 @@ fn ring_completes(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// The record under this address, unless it is of a socket that lay there before, was accepted, and whose end was
-/// missed: that one had another peer.
-#[inline(always)]
-fn own_record(sock: Address) -> Option<*mut Connection> {
-    let connection = CONNECTIONS.get_ptr_mut(sock.0)?;
-    let (accepted_ns, remote_port) = unsafe { ((*connection).accepted_ns, (*connection).remote_port) };
-    if accepted_ns != 0
-        && sock.read::<u16>(&at::SKC_DPORT).is_some_and(|port| u16::from_be(port) != remote_port)
-    {
-        lost(loss::END_MISSED);
-        let _ = CONNECTIONS.remove(sock.0);
-        return None;
-    }
-    Some(connection)
-}
-
 /// The record of an accepted socket; without one, the TCP socket that it is about, if it is about one.
 #[inline(always)]
 fn record_of(sock: Address) -> Result<*mut Connection, Option<Address>> {
-    if let Some(connection) = own_record(sock) {
+    if let Some(connection) = followed::record(sock) {
         return Ok(connection);
     }
     let Some(flow) = flow_at(sock) else { return Err(None) };
-    match own_record(flow) {
+    match followed::record(flow) {
         Some(connection) => Ok(connection),
         None => Err(Some(flow)),
     }

@@ -11,7 +11,7 @@ use observer_ebpf::{
     record::{COMM, Connection, NAMED_THREADS, stage, via},
 };
 
-use super::{fast_open, listener, migration};
+use super::{fast_open, followed, listener, migration};
 use crate::{
     books::{CONNECTION_ENDED, add, add32, duration, lost, now, raise32},
     constants as at,
@@ -151,7 +151,9 @@ fn recorded(sock: u64, connection: &Connection) -> bool {
     match CONNECTIONS.insert(sock, connection, ONLY_IF_ABSENT) {
         Ok(()) => true,
         Err(IS_THERE) => {
-            lost(loss::END_MISSED);
+            if let Some(before) = CONNECTIONS.get_ptr(sock) {
+                unsafe { followed::forget(before) };
+            }
             CONNECTIONS.insert(sock, connection, ANY).is_ok()
         }
         Err(_) => false,

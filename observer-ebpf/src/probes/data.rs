@@ -4,11 +4,12 @@
 
 use observer_ebpf::record::{Connection, flag};
 
+use super::followed;
 use crate::{
     books::{add, add_signed, now, set_bits},
     constants as at,
     kernel::{TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_LAST_ACK, Typed},
-    maps::{ARRIVAL, CONNECTIONS, LISTENERS},
+    maps::{ARRIVAL, LISTENERS},
 };
 
 /// `sk_data_ready` of a connection.
@@ -23,7 +24,7 @@ pub(crate) fn queued(sock: Typed, state: i32) {
         unsafe { note(&raw mut (*arrival).connection, time) };
         return;
     }
-    if let Some(connection) = CONNECTIONS.get_ptr_mut(key) {
+    if let Some(connection) = followed::record(sock.address()) {
         if state != TCP_ESTABLISHED && !more_than_fin(sock, state, unsafe { (*connection).bytes_read }) {
             return;
         }

@@ -9,7 +9,7 @@ use observer_ebpf::{
     record::{Connection, ListenerEvent, flag, stage},
 };
 
-use super::{accept_unseen, read_unseen};
+use super::{accept_unseen, followed, read_unseen};
 use crate::{
     books::{LISTENER_CLOSED, add, add_signed, duration, lost, now, send},
     constants as at,
@@ -21,7 +21,7 @@ use crate::{
 fn destroy_sock(ctx: BtfTracePointContext) -> i32 {
     let sock = Typed(ctx.arg(0));
     let key = sock.0 as u64;
-    if let Some(connection) = CONNECTIONS.get_ptr_mut(key) {
+    if let Some(connection) = followed::record(sock.address()) {
         unsafe { connection_ended(connection, sock.address()) };
         let _ = CONNECTIONS.remove(key);
         return 0;

@@ -9,12 +9,15 @@ use observer_ebpf::{
     record::{flag, via},
 };
 
-use super::accept_late::{follow, unseen};
+use super::{
+    accept_late::{follow, unseen},
+    followed,
+};
 use crate::{
     books::{lost, now},
     constants as at,
     kernel::{Address, TCP_SYN_RECV, Typed, is_internet},
-    maps::{CONNECTIONS, FAST_OPEN_SEEN},
+    maps::FAST_OPEN_SEEN,
 };
 
 /// The listener was told of a connection that was not established just before, and is not established yet; `false` if
@@ -57,7 +60,7 @@ pub(crate) fn seen() -> bool {
 /// SYN_RECV → ESTABLISHED of a connection that is queued already; `false` if it is not.
 #[inline(always)]
 pub(crate) fn established(sock: Typed) -> bool {
-    let Some(connection) = CONNECTIONS.get_ptr_mut(sock.0 as u64) else { return false };
+    let Some(connection) = followed::record(sock.address()) else { return false };
     unsafe { (*connection).established_ns = now() };
     true
 }

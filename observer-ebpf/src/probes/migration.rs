@@ -5,17 +5,18 @@
 
 use observer_ebpf::record::{ListenerEntry, flag};
 
+use super::followed;
 use crate::{
     books::{add, set_bits},
     kernel::Address,
-    maps::{CONNECTIONS, LISTENERS},
+    maps::LISTENERS,
 };
 
 /// The listener was told of a connection that was not established just before; `false` if it did not come from another
 /// listener.
 #[inline(always)]
 pub(crate) fn moved(child: Address, cookie: u64, entry: *mut ListenerEntry) -> bool {
-    let Some(connection) = CONNECTIONS.get_ptr_mut(child.0) else { return false };
+    let Some(connection) = followed::record(child) else { return false };
     unsafe {
         if (*connection).listener == cookie {
             return false;

@@ -13,11 +13,11 @@ use aya_ebpf::{
 };
 use observer_ebpf::record::{flag, stage};
 
-use super::{accept_unseen, read_unseen};
+use super::{accept_unseen, followed, read_unseen};
 use crate::{
     books::{add, add_signed, add32, duration, now, set_bits},
     kernel::{self, Address, MSG_ERRQUEUE, MSG_PEEK, Typed},
-    maps::{CONNECTIONS, LISTENERS},
+    maps::LISTENERS,
     threads,
 };
 
@@ -47,7 +47,7 @@ fn returned(sock: Typed, result: i32, flags: i32) -> i32 {
 #[btf_tracepoint(function = "tcp_rcv_space_adjust")]
 fn rcv_space_adjust(ctx: BtfTracePointContext) -> i32 {
     let sock = Typed(ctx.arg(0));
-    let Some(connection) = CONNECTIONS.get_ptr_mut(sock.0 as u64) else { return 0 };
+    let Some(connection) = followed::record(sock.address()) else { return 0 };
     let Some(taken) = read_unseen::taken(sock.address()) else { return 0 };
     // A peek passes here too, and takes nothing.
     let more = taken.wrapping_sub(unsafe { (*connection).bytes_read });
@@ -62,7 +62,7 @@ const LONG_WAIT_NS: u64 = 1_000_000;
 
 #[inline(always)]
 fn received(flow: u64, bytes: u64) {
-    let Some(connection) = CONNECTIONS.get_ptr_mut(flow) else { return };
+    let Some(connection) = followed::record(Address(flow)) else { return };
     let now = now();
     let (_, tid) = threads::ids();
     let (before, cookie, waited, accepted) = unsafe {

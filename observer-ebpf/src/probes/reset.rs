@@ -3,15 +3,17 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use observer_ebpf::record::flag;
 
+use super::followed;
 use crate::{
     books::{add, set_bits},
-    maps::{CONNECTIONS, LISTENERS},
+    kernel::Address,
+    maps::LISTENERS,
 };
 
 /// `tcp_reset` accepted a RST from the peer. One that still waits in the accept queue keeps its place there.
 #[btf_tracepoint(function = "tcp_receive_reset")]
 fn receive_reset(ctx: BtfTracePointContext) -> i32 {
-    if let Some(connection) = CONNECTIONS.get_ptr_mut(ctx.arg::<u64>(0)) {
+    if let Some(connection) = followed::record(Address(ctx.arg(0))) {
         unsafe {
             let before = set_bits(&raw mut (*connection).flags, flag::RESET_IN);
             if before & (flag::ACCEPTED | flag::RESET_IN) == 0
@@ -27,7 +29,7 @@ fn receive_reset(ctx: BtfTracePointContext) -> i32 {
 /// A RST is sent; `sk` is null when no socket is behind it.
 #[btf_tracepoint(function = "tcp_send_reset")]
 fn send_reset(ctx: BtfTracePointContext) -> i32 {
-    if let Some(connection) = CONNECTIONS.get_ptr_mut(ctx.arg::<u64>(0)) {
+    if let Some(connection) = followed::record(Address(ctx.arg(0))) {
         unsafe { set_bits(&raw mut (*connection).flags, flag::RESET_OUT) };
     }
     0

@@ -10,11 +10,11 @@ use aya_ebpf::{
 };
 use observer_ebpf::record::{flag, stage};
 
-use super::{accept_unseen, read_unseen};
+use super::{accept_unseen, followed, read_unseen};
 use crate::{
     books::{add, add32, duration, now},
     kernel::{self, Address, Typed},
-    maps::{CONNECTIONS, LISTENERS},
+    maps::LISTENERS,
     threads,
 };
 
@@ -46,7 +46,7 @@ fn returned(sock: Typed, result: i32) -> i32 {
 
 #[inline(always)]
 fn sent(flow: u64, bytes: u64) {
-    let Some(connection) = CONNECTIONS.get_ptr_mut(flow) else { return };
+    let Some(connection) = followed::record(Address(flow)) else { return };
     let now = now();
     let (_, tid) = threads::ids();
     let (first, read, cookie, flags) = unsafe {

@@ -96,9 +96,9 @@ impl Source {
             counts_sleeps,
         };
         source.rescan(sink);
-        // Its own namespace is read in any case.
+        // The selected namespace is read in any case, without selection the observer's own.
         let own = std::process::id();
-        if let Some(netns) = namespaces::of(own) {
+        if let Some(netns) = options.filters.netns.or_else(|| namespaces::of(own)) {
             source.namespaces.watch(netns, &[own], sink);
         }
         Ok(source)

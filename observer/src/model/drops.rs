@@ -174,19 +174,29 @@ impl Refused {
         let overflows = (lowest, highest.min(most.saturating_sub(certain.rest)).max(lowest));
         // What is left may be the SYN queue's only if the namespace knows of any such.
         let (rest, doubtful) = match host.map(|host| (host.syn_queue_drops(), host.other_drops())) {
-            Some((0, _)) => ("other", "accept_queue_full_syn_or_other"),
-            Some((_, 0)) => ("syn_queue_full", "accept_queue_full_syn_or_syn_queue_full"),
-            _ => ("syn_queue_full_or_other", "accept_queue_full_syn_or_syn_queue_full_or_other"),
+            Some((0, _)) => {
+                ("other", ["accept_queue_full_syn_or_other", "accept_queue_full_syn_or_ack_or_other"])
+            }
+            Some((_, 0)) => (
+                "syn_queue_full",
+                ["accept_queue_full_syn_or_syn_queue_full", "accept_queue_full_syn_or_ack_or_syn_queue_full"],
+            ),
+            _ => (
+                "syn_queue_full_or_other",
+                [
+                    "accept_queue_full_syn_or_syn_queue_full_or_other",
+                    "accept_queue_full_syn_or_ack_or_syn_queue_full_or_other",
+                ],
+            ),
         };
+        // A last ACK that brings a cookie is refused without a word.
+        let each_ack = telling == Telling::LastAck && !host.is_some_and(Host::has_cookies);
+        let doubtful = doubtful[usize::from(!each_ack)];
         Causes {
             overflows,
             drops: known([
                 (
-                    if telling == Telling::LastAck {
-                        "accept_queue_full_syn"
-                    } else {
-                        "accept_queue_full_syn_or_ack"
-                    },
+                    if each_ack { "accept_queue_full_syn" } else { "accept_queue_full_syn_or_ack" },
                     certain.overflows,
                 ),
                 ("accept_queue_full_ack", self.ack),

@@ -41,6 +41,11 @@ impl Host {
         self.since(|counters| counters.cookies_failed)
     }
 
+    /// Whether a connection has come by a cookie since the first reading.
+    pub(super) fn has_cookies(&self) -> bool {
+        self.since(|counters| counters.cookies_received) > 0
+    }
+
     /// Listen drops since the first reading that were for no full queue.
     pub(super) fn other_drops(&self) -> u64 {
         self.drops().saturating_sub(self.overflows()).saturating_sub(self.syn_queue_drops())

@@ -88,7 +88,13 @@ pub(super) fn host(netns: u32, host: &Host, sum: Gone, meta: &Meta) -> Vec<Ledge
                 "refusals for no full queue (no memory, no route), or listeners that are not watched",
             ),
         ]),
-        Telling::LastAck => checks.push(check("listen_drops", sum.refused, host.drops(), unwatched)),
+        Telling::LastAck => checks.push(check(
+            "listen_drops",
+            sum.refused,
+            host.drops(),
+            "refusals between two readings, segments in sk_drops alone that no probe saw, or listeners that are not \
+             watched",
+        )),
         Telling::Nothing => checks.push(check(
             "listen_drops",
             sum.refused,

@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::Output;
 use crate::model::{
     diagnosis::Diagnosis,
-    snapshot::{Connection, Listener, Snapshot, Thread},
+    snapshot::{Connection, LedgerCheck, Listener, Snapshot, Thread},
 };
 use before::Before;
 
@@ -27,6 +27,8 @@ pub struct Report {
     last: Arc<Snapshot>,
     listeners: BTreeMap<u64, Course>,
     threads: BTreeMap<(u32, u32), Thread>,
+    /// The last of each check of a namespace, which may be gone at the end.
+    checks: BTreeMap<(u32, &'static str), LedgerCheck>,
     /// Connections in the order of their wait in the accept queue, the longest first.
     slowest: Vec<Connection>,
     /// What was wrong, by rule and place: as it was at its worst, since it first was so, until it last was.
@@ -123,6 +125,9 @@ impl Output for Report {
             snapshot.threads.iter().filter(|thread| thread.accepts + thread.reads + thread.writes > 0)
         {
             self.threads.insert((thread.pid, thread.tid), thread.clone());
+        }
+        for check in snapshot.ledger.iter().filter(|check| check.listener.is_none()) {
+            self.checks.insert((check.netns, check.check), check.clone());
         }
         for now in &snapshot.diagnoses {
             let key = (now.rule, now.place.clone());

@@ -10,6 +10,8 @@ const ADDRESSES: &[&str] =
     &["SKC_FAMILY", "SKC_NUM", "SKC_DPORT", "SKC_DADDR", "SKC_RCV_SADDR", "SKC_V6_DADDR", "SKC_V6_RCV_SADDR"];
 const NETNS: &[&str] = &["SKC_NET", "NET_NS", "NS_INUM"];
 const ACCEPT_QUEUE: &[&str] = &["SK_ACK_BACKLOG", "SK_MAX_ACK_BACKLOG"];
+/// Whose a record is.
+const PEER: &[&str] = &["SKC_DPORT"];
 const HOLDER: &[&str] = &["SOCKET_SK", "TASK_TGID", "TASK_COMM"];
 /// From the current task's descriptor to its socket.
 const DESCRIPTOR: &[&str] =
@@ -31,7 +33,7 @@ const READY: Fields = &[
 const ACCEPT_CALL: Fields = &[DESCRIPTOR, ADDRESSES, &["SKC_COOKIE", "PT_REGS_ARGUMENT_1", "TASK_START"]];
 const COOKIE_CHECK: Fields = &[&["SKC_COOKIE", "SKB_HEAD", "SKB_TRANSPORT_HEADER"]];
 const WINDOW: Fields = &[&["TCP_SND_UNA", "TCP_SND_WND", "TCP_WRITE_SEQ"]];
-const TRANSFER: Fields = &[&["SK_PROTOCOL", "TASK_START"]];
+const TRANSFER: Fields = &[PEER, &["SK_PROTOCOL", "TASK_START"]];
 
 const fn row(name: &'static str, attach: Attach, fields: Fields) -> Program {
     Program { name, attach, takes: None, event: None, fields }
@@ -60,19 +62,19 @@ pub static PROGRAMS: &[Program] = &[
     ),
     of_event(READABLE, row("data_ready", Attach::TpBtf("sk_data_ready"), READY)),
     of_event(READABLE, row("def_readable", Attach::FEntry("sock_def_readable"), READY)),
-    row("destroy_sock", Attach::TpBtf("tcp_destroy_sock"), &[&["SKC_COOKIE"]]),
+    row("destroy_sock", Attach::TpBtf("tcp_destroy_sock"), &[PEER, &["SKC_COOKIE"]]),
     taking(3, row("recv_length", Attach::TpBtf("sock_recv_length"), TRANSFER)),
     taking(5, row("recvmsg", Attach::FExit("tcp_recvmsg"), TRANSFER)),
     row(
         "rcv_space_adjust",
         Attach::TpBtf("tcp_rcv_space_adjust"),
-        &[&["TCP_RCV_NXT", "TCP_COPIED_SEQ", "TCP_BYTES_RECEIVED", "TASK_START"]],
+        &[PEER, &["TCP_RCV_NXT", "TCP_COPIED_SEQ", "TCP_BYTES_RECEIVED", "TASK_START"]],
     ),
     taking(3, row("send_length", Attach::TpBtf("sock_send_length"), TRANSFER)),
     taking(3, row("sendmsg", Attach::FExit("tcp_sendmsg"), TRANSFER)),
     taking(5, row("sendpage", Attach::FExit("tcp_sendpage"), TRANSFER)),
-    row("receive_reset", Attach::TpBtf("tcp_receive_reset"), &[]),
-    row("send_reset", Attach::TpBtf("tcp_send_reset"), &[]),
+    row("receive_reset", Attach::TpBtf("tcp_receive_reset"), &[PEER]),
+    row("send_reset", Attach::TpBtf("tcp_send_reset"), &[PEER]),
     row("retransmit_synack", Attach::TpBtf("tcp_retransmit_synack"), &[&["SKC_COOKIE"]]),
     taking(6, row("make_synack", Attach::FEntry("tcp_make_synack"), &[&["SKC_COOKIE"]])),
     taking(2, row("check_cookie_v4", Attach::FEntry("cookie_v4_check"), COOKIE_CHECK)),
@@ -136,7 +138,7 @@ pub static PROGRAMS: &[Program] = &[
         row(
             "ring_completes",
             Attach::TpBtf("io_uring_complete"),
-            &[DESCRIPTOR, &["KIOCB_OPCODE", "CQE_RES", "TASK_START", "SKC_DPORT"]],
+            &[DESCRIPTOR, PEER, &["KIOCB_OPCODE", "CQE_RES", "TASK_START"]],
         ),
     ),
     taking(4, row("switched", Attach::TpBtf("sched_switch"), &[&["TASK_START"]])),

@@ -330,7 +330,8 @@ fn books(report: &Report) -> String {
             format!("<span class=\"words\">{}</span>", escape(check.reason.as_deref().unwrap_or(""))),
         ]
     };
-    let rows: Vec<Vec<String>> = last.ledger.iter().map(row).collect();
+    let of_listeners = last.ledger.iter().filter(|check| check.listener.is_some());
+    let rows: Vec<Vec<String>> = of_listeners.chain(report.checks.values()).map(row).collect();
     let lost: Vec<String> = last
         .loss
         .counters

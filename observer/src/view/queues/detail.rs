@@ -62,7 +62,11 @@ pub(super) fn whole(context: &Context<'_>, pen: &mut Pen<'_>) {
     let (refused, _) = refused(&listeners);
     let books =
         listeners.iter().flat_map(|listener| differences(context, listener)).collect::<Vec<_>>().join("; ");
-    let books = if books.is_empty() { account(&listeners, usize::MAX) } else { books };
+    let books = if books.is_empty() {
+        format!("{}{}", account(&listeners, usize::MAX), verdict(context, &listeners).content)
+    } else {
+        books
+    };
     let parts = [
         ("WHY", reason, styles.state(row.state)),
         ("TRY", remedies, styles.key),
