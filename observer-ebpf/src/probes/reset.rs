@@ -29,7 +29,11 @@ fn receive_reset(ctx: BtfTracePointContext) -> i32 {
 /// A RST is sent; `sk` is null when no socket is behind it.
 #[btf_tracepoint(function = "tcp_send_reset")]
 fn send_reset(ctx: BtfTracePointContext) -> i32 {
-    if let Some(connection) = followed::record(Address(ctx.arg(0))) {
+    let sock: u64 = ctx.arg(0);
+    // The verifier forbids arithmetic on what may be null.
+    if sock != 0
+        && let Some(connection) = followed::record(Address(sock))
+    {
         unsafe { set_bits(&raw mut (*connection).flags, flag::RESET_OUT) };
     }
     0
