@@ -1,6 +1,6 @@
 //! Threads in the model, and the roles that follow from what they did.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use observer_ebpf::record::{ThreadEntry, ThreadKey, UNCOUNTED};
 
@@ -59,6 +59,8 @@ struct Known {
 pub(super) struct Threads {
     known: HashMap<(u32, u32), Known>,
     started: HashMap<(u32, u32), u64>,
+    /// What the threads that are gone had accepted, by process, while that has others.
+    gone: HashMap<u32, u64>,
 }
 
 impl Threads {
@@ -74,6 +76,7 @@ impl Threads {
                 if let Some(known) = self.known.get_mut(&ids)
                     && known.accepts + known.reads + known.writes > 0
                 {
+                    *self.gone.entry(key.pid).or_default() += known.accepts;
                     *known = Known::default();
                 }
             }
@@ -127,7 +130,7 @@ impl Threads {
 
     /// The threads now, by process and thread id.
     pub(super) fn snapshot(&mut self) -> Vec<Thread> {
-        let mut accepts_of: HashMap<u32, u64> = HashMap::new();
+        let mut accepts_of = self.gone.clone();
         for ((pid, _), known) in &self.known {
             *accepts_of.entry(*pid).or_default() += known.accepts;
         }
@@ -141,7 +144,13 @@ impl Threads {
             .collect();
         threads.sort_by_key(|thread| (thread.pid, thread.tid));
         // One that has exited is shown once more, with its last figures.
-        self.known.retain(|_, known| !known.exited);
+        for ((pid, _), known) in self.known.extract_if(|_, known| known.exited) {
+            *self.gone.entry(pid).or_default() += known.accepts;
+        }
+        if !self.gone.is_empty() {
+            let there: HashSet<u32> = self.known.keys().map(|(pid, _)| *pid).collect();
+            self.gone.retain(|pid, _| there.contains(pid));
+        }
         self.started.retain(|ids, _| self.known.contains_key(ids));
         threads
     }
@@ -256,6 +265,23 @@ mod tests {
         threads.counted(ThreadKey { pid: 1, tid: 2, started_ns: 20 }, &entry(1));
         threads.counted(ThreadKey { pid: 1, tid: 2, started_ns: 10 }, &entry(5));
         assert_eq!(threads.snapshot()[0].accepts, 1);
+    }
+
+    #[test]
+    fn a_share_is_one_of_all_that_the_process_accepted() {
+        let mut threads = Threads::default();
+        for (tid, accepts) in [(2, 5), (3, 4)] {
+            threads.counted(ThreadKey { pid: 1, tid, started_ns: 10 }, &entry(accepts));
+        }
+        threads.looked_up(1, 2, None);
+        assert_eq!(threads.snapshot()[1].accept_share, Some(4.0 / 9.0));
+        assert_eq!(threads.snapshot()[0].accept_share, Some(4.0 / 9.0), "those that are gone count");
+        threads.counted(ThreadKey { pid: 1, tid: 3, started_ns: 20 }, &entry(1));
+        assert_eq!(threads.snapshot()[0].accept_share, Some(0.1), "so do those whose number is used again");
+        threads.looked_up(1, 3, None);
+        threads.snapshot();
+        threads.counted(ThreadKey { pid: 1, tid: 4, started_ns: 30 }, &entry(1));
+        assert_eq!(threads.snapshot()[0].accept_share, Some(1.0), "the process is another one");
     }
 
     #[test]

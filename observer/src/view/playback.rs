@@ -72,8 +72,10 @@ pub(crate) fn control(key: char) -> Option<Control> {
 }
 
 /// What can be pressed, the most needed first.
-const KEYS: &[(&str, &str)] =
-    &[("space", "play"), (", .", "step"), ("[ ]", "10 s"), ("{ }", "1 min"), ("< >", "speed")];
+fn keys(plays: bool) -> [(&'static str, &'static str); 5] {
+    let toggle = if plays { "stop" } else { "play" };
+    [("space", toggle), (", .", "step"), ("[ ]", "10 s"), ("{ }", "1 min"), ("< >", "speed")]
+}
 
 /// Draws the row into the whole of `pen`. Returns where a click is a key.
 pub(crate) fn draw(pen: &mut Pen<'_>, playback: &Playback, styles: &Styles) -> Vec<Hit> {
@@ -103,7 +105,7 @@ pub(crate) fn draw(pen: &mut Pen<'_>, playback: &Playback, styles: &Styles) -> V
     x += width + 2;
     let mut hits = Vec::new();
     let (left, row) = (pen.area().x, pen.area().y);
-    for (key, what) in KEYS {
+    for (key, what) in keys(playback.plays) {
         let needed = (key.len() + what.len() + 3) as u16;
         if x + needed > pen.width() {
             break;
@@ -113,9 +115,9 @@ pub(crate) fn draw(pen: &mut Pen<'_>, playback: &Playback, styles: &Styles) -> V
             x,
             0,
             &[
-                Span::styled(*key, styles.key),
+                Span::styled(key, styles.key),
                 Span::raw(" "),
-                Span::styled(*what, styles.dim),
+                Span::styled(what, styles.dim),
                 Span::raw("  "),
             ],
         );

@@ -25,6 +25,7 @@ fn a_replay_has_a_row_of_its_own() {
     scene.app.comes_from(at(30 * MINUTE_NS, false));
     let stopped = text(&mut scene.app, (80, 24));
     assert!(stopped.contains("■ replay 00:00:44") && stopped.contains("■ 00:30:00 / 01:00:00"), "{stopped}");
+    assert!(stopped.contains("space play"), "{stopped}");
     check_size("too-small-40x10", &mut scene, (40, 10));
     let mut scene = scenes::overflowing(Options { ascii: true, ..PLAIN });
     scene.app.comes_from(at(15 * MINUTE_NS, true));
@@ -40,7 +41,7 @@ fn its_keys_are_pressed_and_clicked() {
         _ => None,
     };
     for (key, place, control) in [
-        (' ', "space play", Control::Play),
+        (' ', "space stop", Control::Play),
         (',', ", . step", Control::StepBack),
         ('.', ". step", Control::StepOn),
         ('[', "[ ] 10 s", Control::Move(-10)),

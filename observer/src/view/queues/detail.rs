@@ -54,11 +54,13 @@ pub(super) fn whole(context: &Context<'_>, pen: &mut Pen<'_>) {
     let listeners: Vec<&Listener> = target.listeners(snapshot).collect();
     let row = Figures::of(listeners.iter().copied(), &context.history.samples);
     title(context, pen, &row);
-    let reason = match row.closed_ns {
-        Some(closed_ns) => closed(context, closed_ns),
-        None => why::why(snapshot, &listeners, &row, |_| true),
+    let (reason, remedies) = match row.closed_ns {
+        Some(closed_ns) => (closed(context, closed_ns), String::new()),
+        None => (
+            why::why(snapshot, &listeners, &row, |_| true),
+            why::remedies(snapshot, &listeners, &row).join("; "),
+        ),
     };
-    let remedies = why::remedies(snapshot, &listeners, &row).join("; ");
     let (refused, _) = refused(&listeners);
     let books =
         listeners.iter().flat_map(|listener| differences(context, listener)).collect::<Vec<_>>().join("; ");
