@@ -114,12 +114,7 @@ pub(crate) fn draw(pen: &mut Pen<'_>, playback: &Playback, styles: &Styles) -> V
         x = pen.spans(
             x,
             0,
-            &[
-                Span::styled(key, styles.key),
-                Span::raw(" "),
-                Span::styled(what, styles.dim),
-                Span::raw("  "),
-            ],
+            &[Span::styled(key, styles.key), Span::raw(" "), Span::styled(what, styles.dim), Span::raw("  ")],
         );
     }
     hits
