@@ -21,9 +21,7 @@ use crate::{
 fn destroy_sock(ctx: BtfTracePointContext) -> i32 {
     let sock = Typed(ctx.arg(0));
     let key = sock.0 as u64;
-    if let Some(connection) = followed::record(sock.address()) {
-        unsafe { connection_ended(connection, sock.address()) };
-        let _ = CONNECTIONS.remove(key);
+    if connection(sock) {
         return 0;
     }
     let cookie: u64 = sock.load(&at::SKC_COOKIE);
@@ -37,6 +35,15 @@ fn destroy_sock(ctx: BtfTracePointContext) -> i32 {
         send(&ListenerEvent { kind: LISTENER_CLOSED, reserved: 0, cookie, time_ns }, loss::RING_LISTENER);
     }
     0
+}
+
+/// Ends the record of the connection that this socket was; `false` if it was none that is followed.
+#[inline(always)]
+pub(crate) fn connection(sock: Typed) -> bool {
+    let Some(connection) = followed::record(sock.address()) else { return false };
+    unsafe { connection_ended(connection, sock.address()) };
+    let _ = CONNECTIONS.remove(sock.0 as u64);
+    true
 }
 
 #[inline(always)]

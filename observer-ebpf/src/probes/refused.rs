@@ -8,8 +8,10 @@
 //! - `tp_btf/kfree_skb(skb, location, reason, rx_sk)`, which names the listener since 6.11 and an overflow by the last ACK
 //!   since about 6.15. A refused SYN does not pass here: it is consumed, not dropped with a reason.
 //!
-//! `discard_and_relse` in `tcp_v4_rcv` adds the segments of a discarded packet to the listener's `sk_drops`, whatever
-//! the reason. So a refused ACK is in there twice, and a SYN that is repeated while its request waits once.
+//! `sk_drops` also counts segments that are no refusals: those that `discard_and_relse` in `tcp_v4_rcv` discards, for a
+//! request that waits or by a filter or policy, and those that `tcp_rcv_state_process` discards when they reach the
+//! listener itself. So a refused ACK is in there twice, a SYN that is repeated while its request waits once, and a stray
+//! RST once. They pass `kfree_skb`, which tells them by their reason.
 
 use aya_ebpf::{
     macros::{btf_tracepoint, fentry, kprobe},
@@ -113,19 +115,54 @@ fn packet_dropped(ctx: BtfTracePointContext) -> i32 {
     }
     let Some(entry) = watched(listener) else { return 0 };
     let reason: u32 = ctx.arg(2);
-    let segments = segments(Typed(ctx.arg(0)));
+    let packet = Typed(ctx.arg(0));
+    let segments = segments(packet);
     let counters = unsafe { &raw mut (*entry).counters };
     unsafe {
         if reason == value(&at::REASON_LISTEN_OVERFLOW) {
             add(&raw mut (*counters).refused_ack, 1);
-            add(&raw mut (*counters).discarded, segments);
-        } else if reason == value(&at::REASON_NOT_SPECIFIED) || reason == value(&at::REASON_SOCKET_FILTER) {
-            add(&raw mut (*counters).discarded, segments);
-        } else {
-            add(&raw mut (*counters).discarded_other, segments);
+        }
+        match in_drops(reason, packet) {
+            Some(true) => add(&raw mut (*counters).discarded, segments),
+            Some(false) => {}
+            None => add(&raw mut (*counters).discarded_other, segments),
         }
     }
     0
+}
+
+/// Whether a packet that was discarded at a listener for this reason is in its `sk_drops`; none where that is not known.
+#[inline(always)]
+fn in_drops(reason: u32, packet: Typed) -> Option<bool> {
+    let is = |enumerator| reason == value(enumerator);
+    if is(&at::REASON_FLAGS) {
+        // tcp_rcv_state_process answers what has an ACK with a RST, and discards what has nothing that means anything.
+        return has_ack(packet).map(|ack| !ack);
+    }
+    // From tcp_check_req, for a request that waits, or before anything was asked of the listener.
+    if is(&at::REASON_NOT_SPECIFIED)
+        || is(&at::REASON_LISTEN_OVERFLOW)
+        || is(&at::REASON_WINDOW)
+        || is(&at::REASON_TIMESTAMP)
+        || is(&at::REASON_ECHO)
+        || is(&at::REASON_RESET)
+        || is(&at::REASON_SOCKET_FILTER)
+        || is(&at::REASON_POLICY)
+    {
+        return Some(true);
+    }
+    // cookie_v4_check, where no connection came of a cookie: if that was refused, tcp_listendrop has counted it. And
+    // csum_error of tcp_v4_rcv.
+    (is(&at::REASON_NO_SOCKET) || is(&at::REASON_CHECKSUM)).then_some(false)
+}
+
+/// Whether its TCP header has the flag ACK.
+#[inline(always)]
+fn has_ack(packet: Typed) -> Option<bool> {
+    const FLAGS: u32 = 13;
+    const ACK: u8 = 16;
+    let header = packet.load::<u64>(&at::SKB_HEAD) + u64::from(packet.load::<u16>(&at::SKB_TRANSPORT_HEADER));
+    Address(header).read::<u8>(&FLAGS).map(|flags| flags & ACK != 0)
 }
 
 /// What `sk_drops_skbadd` adds: `skb_shinfo(skb)->gso_segs`, at least one.

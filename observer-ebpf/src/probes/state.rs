@@ -5,7 +5,7 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
 
-use super::{arrival, ending, listener};
+use super::{arrival, destroy, ending, listener};
 use crate::{
     constants as at,
     kernel::{TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, Typed},
@@ -22,6 +22,8 @@ fn set_state(ctx: BtfTracePointContext) -> i32 {
         TCP_LISTEN => {
             // The level is a constant that is 0 unless logging was asked for, and the verifier then drops this.
             debug!(&ctx, "listener opens on port {}", sock.load::<u16>(&at::SKC_NUM));
+            // It may have been a connection before: connect(2) with AF_UNSPEC makes a socket as good as new.
+            destroy::connection(sock);
             listener::opened(sock);
         }
         _ => {}

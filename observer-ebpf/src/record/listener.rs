@@ -69,7 +69,7 @@ pub struct ListenerCounters {
     pub refused_ack: u64,
     /// SYNs refused because the SYN queue was full and cookies are off.
     pub refused_syn_queue: u64,
-    /// Segments discarded for a request that waits, as a repeated SYN: they raise `sk_drops`, and refuse nobody.
+    /// Segments that raised `sk_drops` when they were discarded, and refused nobody, as a repeated SYN or a stray RST.
     pub discarded: u64,
     /// Segments discarded for other reasons, of which it is not known whether they raised `sk_drops`.
     pub discarded_other: u64,

@@ -286,6 +286,7 @@ impl Watched {
             dropped_queued: counters.dropped_queued,
             aborted_queued: counters.aborted_queued,
             migrated: counters.migrated,
+            migrated_away: counters.moved_away,
             requests: counters.requests,
             queued_at_start: counters.queued_at_start,
             overflows: (between.0 == between.1).then_some(between.0),

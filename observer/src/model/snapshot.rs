@@ -191,6 +191,8 @@ pub struct Listener {
     pub aborted_queued: u64,
     /// Part of `enqueued`: they came from the queue of a shard that closed.
     pub migrated: u64,
+    /// Moved from its queue to another shard's when it closed.
+    pub migrated_away: u64,
     /// SYNs that entered the SYN queue; 0 where the signal `request` is unavailable.
     pub requests: u64,
     /// Connections in the accept queue when watching began; they are not part of `enqueued`.

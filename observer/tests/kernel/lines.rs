@@ -27,6 +27,7 @@ pub(crate) struct Listener {
     pub(crate) dropped_queued: u64,
     pub(crate) aborted_queued: u64,
     pub(crate) migrated: u64,
+    pub(crate) migrated_away: u64,
     pub(crate) requests: u64,
     pub(crate) queued_at_start: u32,
     pub(crate) overflows: Option<u64>,

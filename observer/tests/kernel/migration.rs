@@ -79,6 +79,7 @@ fn moved(backlog: u32) {
         assert_eq!(lines.books_of(second.cookie).difference, 0);
         let last = lines.listener(closed);
         assert_eq!((last.enqueued, last.accepted, last.dropped_queued), (queued[0] as u64, 0, 0));
+        assert_eq!(last.migrated_away, queued[0] as u64);
         let host = lines.of::<crate::lines::Host>("host");
         assert_eq!(host.last().map(|host| host.migrations), Some(queued[0] as u64));
     });

@@ -202,6 +202,74 @@ fn acks_that_are_no_cookies() {
     });
 }
 
+/// The check of refusals against the namespace's `ListenDrops`.
+fn listen_drops_check(lines: &Lines) -> i64 {
+    let checks = lines.of::<crate::lines::Ledger>("ledger");
+    let mut here = checks.iter().filter(|line| line.netns == inode() && line.check == "listen_drops");
+    here.next_back().expect("a check").difference
+}
+
+#[test]
+fn strays_refuse_nobody_and_hide_no_refusal() {
+    isolated(|| {
+        let _silence = half_open::silence();
+        sysctl("ipv4.tcp_syncookies", "0");
+        let before = Counters::read();
+        let since = |name: &str| (Counters::read() - &before).of(name);
+        let mut observer = Observer::start_with(&["--interval", "100ms"]);
+        let server = Server::listen(V4, BACKLOG);
+        let strays = u32::from(half_open::send_strays(server.address.port(), 10));
+        until("the strays are discarded", || server.truth().drops == strays);
+        observer.wait_for_next_lines();
+        let meanwhile = observer.listener(server.cookie);
+        assert_eq!((since("ListenDrops"), meanwhile.listen_drops), (0, 0));
+        assert_eq!((meanwhile.state.as_str(), u64::from(strays)), ("idle", meanwhile.sk_drops));
+        half_open::send(server.address.port(), SYNS);
+        until("every SYN is queued or refused", || {
+            i64::from(server.syn_queue()) + since("TCPReqQFullDrop") == i64::from(SYNS)
+        });
+        observer.wait_for_next_lines();
+        let lines = observer.finish();
+        let refused = since("ListenDrops");
+        assert!(refused > 0, "ListenDrops");
+        assert_eq!(lines.listener(server.cookie).listen_drops as i64, refused);
+        assert_eq!(causes(&lines, server.cookie), [("syn_queue_full".to_owned(), refused as u64)]);
+        if sees_last_acks(&lines) {
+            assert_eq!(listen_drops_check(&lines), 0, "ledger");
+        }
+    });
+}
+
+#[test]
+fn strays_of_one_listener_do_not_blur_the_refusals_of_another() {
+    const REFUSED: u16 = 10;
+    isolated(|| {
+        let _silence = half_open::silence();
+        let before = Counters::read();
+        let since = |name: &str| (Counters::read() - &before).of(name);
+        let mut observer = Observer::start_with(&["--interval", "100ms"]);
+        let (calm, full) = (Server::listen(V4, BACKLOG), Server::listen(V4, 4));
+        let clients = full.queue(5);
+        let strays = u32::from(half_open::send_strays(calm.address.port(), REFUSED));
+        until("the strays are discarded", || calm.truth().drops == strays);
+        half_open::send(full.address.port(), REFUSED);
+        until("the SYNs are refused", || since("ListenOverflows") == i64::from(REFUSED));
+        observer.wait_for_next_lines();
+        let lines = observer.finish();
+        let (calm, full) = (lines.listener(calm.cookie), lines.listener(full.cookie));
+        if sees_last_acks(&lines) {
+            assert_eq!((calm.overflows, calm.listen_drops, calm.state.as_str()), (Some(0), 0, "idle"));
+            assert_eq!((full.overflows, full.listen_drops), (Some(REFUSED.into()), REFUSED.into()));
+            assert_eq!(causes(&lines, full.cookie), [("accept_queue_full_syn".to_owned(), REFUSED.into())]);
+            assert_eq!(listen_drops_check(&lines), 0, "ledger");
+        } else {
+            // sk_drops alone cannot tell; then neither is said to be certain.
+            assert_eq!((calm.overflows, full.overflows), (None, None));
+        }
+        drop(clients);
+    });
+}
+
 #[test]
 fn repeated_syns_refuse_nobody() {
     isolated(|| {

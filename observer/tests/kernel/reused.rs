@@ -40,6 +40,31 @@ fn sockets_at_a_high_rate() {
     });
 }
 
+#[test]
+fn a_connection_that_becomes_a_listener() {
+    isolated(|| {
+        let mut observer = Observer::start();
+        let server = Server::listen(V4, 16);
+        let (client, accepted) = server.pair();
+        let remote = own(&client);
+        rustix::net::connect_unspec(&accepted).expect("disconnected");
+        let second = Server::again(accepted.into(), 4);
+        observer.wait_for_connections(1);
+        let (other, taken) = second.pair();
+        observer.wait_for_next_lines();
+        assert_eq!(observer.listener(second.cookie).accepted, 1);
+        let cookie = second.cookie;
+        drop((other, taken, second));
+        observer.wait_for("the listener's last line", |lines| {
+            lines.listener_over_time(cookie).iter().any(|line| line.closed_ns.is_some())
+        });
+        observer.wait_for_connections(2);
+        let lines = observer.finish();
+        assert_eq!(lines.connection_from(remote).end, "rst_out", "a disconnected socket resets its peer");
+        assert_eq!(lines.loss().total, 0);
+    });
+}
+
 /// Runs it on a new thread that the kernel gives this number; `false` if another thread took it in between.
 fn with_number(number: u32, accept: impl FnOnce() + Send) -> bool {
     fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string()).expect("ns_last_pid can be set");

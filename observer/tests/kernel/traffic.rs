@@ -47,6 +47,12 @@ impl Server {
         Self::listening(socket, backlog)
     }
 
+    /// A socket that was something else before, on a port that the kernel chooses.
+    pub(crate) fn again(socket: Socket, backlog: u32) -> Self {
+        socket.bind(&SocketAddr::new(V4, 0).into()).expect("bind");
+        Self::listening(socket, backlog)
+    }
+
     fn listening(socket: Socket, backlog: u32) -> Self {
         socket.listen(backlog.try_into().expect("a backlog is an int")).expect("listen");
         let address = socket.local_addr().expect("getsockname").as_socket().expect("an internet address");

@@ -229,10 +229,13 @@ fn account(listeners: &[&Listener], room: usize) -> String {
         (sum(|listener| listener.accepted), "accepted"),
         (sum(|listener| listener.dropped_queued), "dropped"),
         (sum(|listener| u64::from(listener.accept_queue)), "queued"),
+        (sum(|listener| listener.migrated_away), "moved to other shards"),
     ];
-    let whole = format!("{} = {}", terms(&left, false), terms(&right, false));
+    // The last only where there are any.
+    let right = if right[3].0 > 0 { &right[..] } else { &right[..3] };
+    let whole = format!("{} = {}", terms(&left, false), terms(right, false));
     // Zeros are left away when there is no room for them.
-    if columns(&whole) <= room { whole } else { format!("{} = {}", terms(&left, true), terms(&right, true)) }
+    if columns(&whole) <= room { whole } else { format!("{} = {}", terms(&left, true), terms(right, true)) }
 }
 
 /// The sum in words; without its zeros, as long as something is left.
