@@ -5,18 +5,18 @@
 //! otherwise. `None` means unknown or unavailable here, never zero.
 
 mod connection;
+mod listener;
+mod thread;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    diagnosis::Diagnosis,
-    drops::{Drop, Telling},
-    histogram::{Histogram, Quantiles},
-};
+use super::{diagnosis::Diagnosis, drops::Telling};
 pub use connection::{Acceptor, Connection, End, Holder, Via};
+pub use listener::{Listener, Rates, State};
 pub use observer_ebpf::record::stage;
+pub use thread::{Thread, ThreadRates};
 
 /// Everything known at one instant.
 #[derive(Debug, Clone, Default)]
@@ -108,200 +108,6 @@ pub struct Filters {
     pub netns: Option<u32>,
     /// Inode number of the cgroup of the socket.
     pub cgroup: Option<u64>,
-}
-
-/// How a listener is, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Nothing arrived in the last second.
-    #[default]
-    Idle,
-    /// Connections are accepted about as fast as they arrive.
-    Healthy,
-    /// The accept queue holds more than half of its limit.
-    Filling,
-    /// The accept queue is full; nothing was refused in the last second.
-    Saturated,
-    /// Connections have waited for a second, and none was accepted in it.
-    Stranded,
-    /// Connections were refused in the last second.
-    Overflowing,
-}
-
-/// Events per second, over about the last second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Rates {
-    /// Connections that entered the accept queue.
-    pub enqueued: f64,
-    /// Connections that were accepted.
-    pub accepted: f64,
-    /// Connections that were refused.
-    pub dropped: f64,
-}
-
-/// One listening socket, one shard of a group; the `listener` line.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Listener {
-    /// Socket cookie, never reused; what `SO_COOKIE` and `ss -e` (sk:) show.
-    pub cookie: u64,
-    /// Address and port it is bound to.
-    pub addr: String,
-    /// Port alone.
-    pub port: u16,
-    /// Inode number of its network namespace.
-    pub netns: u32,
-    /// Process that listens.
-    pub pid: u32,
-    /// Its name.
-    pub comm: String,
-    /// Set when several sockets listen on this address (SO_REUSEPORT): the name they share.
-    pub group: Option<String>,
-    /// Number within the group, from 1, in order of opening; it stays while the socket lives.
-    pub shard: Option<u32>,
-    /// The observer was there when it opened.
-    pub opened_ns: Option<u64>,
-    /// It is closed; this is its last line.
-    pub closed_ns: Option<u64>,
-    /// How it is, in a word.
-    pub state: State,
-    /// `sk_max_ack_backlog`; the accept queue is full at this + 1.
-    pub backlog_limit: u32,
-    /// `net.core.somaxconn` of its network namespace, to which listen(2) cuts a backlog; null when unknown.
-    pub somaxconn: Option<u32>,
-    /// Connections in the accept queue now.
-    pub accept_queue: u32,
-    /// Most connections in the accept queue since the last line; exact, not sampled.
-    pub accept_queue_peak: u32,
-    /// Request sockets in the SYN queue now (a sample).
-    pub syn_queue: u32,
-    /// Those of them whose SYN-ACK was not sent again (a sample).
-    pub syn_queue_young: u32,
-    /// Connections that entered the accept queue.
-    pub enqueued: u64,
-    /// Connections accepted.
-    pub accepted: u64,
-    /// Part of `accepted` that went by a path which no probe sees.
-    pub accepted_unseen: u64,
-    /// Part of `accepted` that an io_uring completed; 0 where the hook does not show it.
-    pub accepted_by_ring: u64,
-    /// Connections destroyed in the accept queue.
-    pub dropped_queued: u64,
-    /// Connections that their peer reset while they waited in the accept queue; accept(2) returns them all the same.
-    pub aborted_queued: u64,
-    /// Part of `enqueued`: they came from the queue of a shard that closed.
-    pub migrated: u64,
-    /// Moved from its queue to another shard's when it closed.
-    pub migrated_away: u64,
-    /// SYNs that entered the SYN queue; 0 where the signal `request` is unavailable.
-    pub requests: u64,
-    /// Connections in the accept queue when watching began; they are not part of `enqueued`.
-    pub queued_at_start: u32,
-    /// Handshakes or SYNs refused because the accept queue was full. Null when this kernel cannot tell them from
-    /// other refusals; `overflows_between` then says what is known.
-    pub overflows: Option<u64>,
-    /// Least and most that `overflows` can be.
-    pub overflows_between: (u64, u64),
-    /// Everything refused, whatever the cause.
-    pub listen_drops: u64,
-    /// The kernel's own counter of the socket: refusals, a refused last ACK twice, and segments that were discarded
-    /// for requests that wait, such as repeated SYNs.
-    pub sk_drops: u64,
-    /// Refusals by cause.
-    #[serde(skip)]
-    pub drops: Vec<Drop>,
-    /// Connections that came through a SYN cookie.
-    pub cookies: u64,
-    /// SYNs that were answered with a cookie; null where that is known of the network namespace alone.
-    pub cookies_sent: Option<u64>,
-    /// ACKs that were no valid cookie; null where that is known of the network namespace alone.
-    pub cookies_failed: Option<u64>,
-    /// SYN-ACKs sent again.
-    pub synack_retransmits: u64,
-    /// Accepted connections with data waiting that were never read, now.
-    pub unread: u64,
-    /// Times that the rest of a request came 5 ms or more after its beginning was read.
-    pub pauses: u64,
-    /// Those of them that lasted 36 to 52 ms, about as long as an ACK is delayed.
-    pub pauses_as_delayed_ack: u64,
-    /// Connections whose peer's window is closed while data waits for it, now; null when no hook tells.
-    pub closed_windows: Option<u64>,
-    /// Bytes in the send queues of those connections; null when no hook tells.
-    pub closed_window_bytes: Option<u64>,
-    /// The peer of one of them has taken nothing since, at least; null when there is none.
-    pub closed_window_since_ns: Option<u64>,
-    /// Followed connections that have ended.
-    pub ended: u64,
-    /// Accept-queue wait, since start.
-    pub accept_wait_ns: Quantiles,
-    /// Accept-queue wait of the connections accepted since the last line; here `max` is the end of a bucket, up to
-    /// 12.5 % above the truth.
-    pub accept_wait_interval_ns: Quantiles,
-    /// Events per second.
-    pub rates: Rates,
-    /// All stages since start, indexed by [`stage`].
-    #[serde(skip)]
-    pub stages: Arc<[Histogram; stage::STAGES]>,
-    /// All stages since the last snapshot, indexed by [`stage`].
-    #[serde(skip)]
-    pub stages_interval: Arc<[Histogram; stage::STAGES]>,
-}
-
-/// What a thread did, as far as the kernel saw; the `thread` line.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Thread {
-    /// Process.
-    pub pid: u32,
-    /// Thread.
-    pub tid: u32,
-    /// Its name.
-    pub comm: String,
-    /// Derived from what it did: `acceptor`, `reader`, `writer`, joined with `+`; `worker` for one that writes what
-    /// another thread read; `idle`.
-    pub role: String,
-    /// Connections it accepted.
-    pub accepts: u64,
-    /// Its reads that returned bytes.
-    pub reads: u64,
-    /// Its writes that took bytes.
-    pub writes: u64,
-    /// Bytes that its reads returned.
-    pub bytes_read: u64,
-    /// Bytes that its writes took.
-    pub bytes_written: u64,
-    /// Times it slept and was woken (voluntary context switches) since the observer first saw it; null when
-    /// nothing tells.
-    pub wakeups: Option<u64>,
-    /// Nanoseconds that it ran since the observer first saw it; null when nothing tells.
-    pub run_ns: Option<u64>,
-    /// Nanoseconds that it was ready and waited for a processor since then; null when nothing tells.
-    pub ready_ns: Option<u64>,
-    /// The system call that it waited in when it was last looked at, or `runs`; null when nothing tells. A sample, one a
-    /// second.
-    pub doing: Option<String>,
-    /// It has exited.
-    pub exited: bool,
-    /// Its share of the accepts of its process's listeners, 0 to 1; null when there were none.
-    pub accept_share: Option<f64>,
-    /// Accepts, reads and writes per second over about the last second.
-    pub rates: ThreadRates,
-}
-
-/// What a thread does per second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct ThreadRates {
-    /// Accepts.
-    pub accepts: f64,
-    /// Reads.
-    pub reads: f64,
-    /// Writes.
-    pub writes: f64,
-    /// Wake-ups; null when unknown.
-    pub wakeups: Option<f64>,
-    /// Part of the time in which it ran, 0 to 1; null when unknown.
-    pub running: Option<f64>,
-    /// Part of the time in which it was ready and waited for a processor, 0 to 1; null when unknown.
-    pub ready: Option<f64>,
 }
 
 /// Counters of one network namespace since the observer first read them; the `host` line. On loopback they count both

@@ -26,7 +26,7 @@ fn every_member_is_found() {
     // Kernels before about 6.15 drop the last ACK without a reason of its own; one hook of the signal `drop` needs it,
     // and another reason that came with it.
     let came_late = ["REASON_LISTEN_OVERFLOW", "REASON_ECHO"];
-    let missing: Vec<_> = layout.missing.iter().filter(|one| !came_late.contains(&one.as_ref())).collect();
+    let missing: Vec<_> = layout.missing.iter().filter(|one| !came_late.contains(one)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

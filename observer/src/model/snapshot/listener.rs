@@ -1,0 +1,148 @@
+//! One listener, as outputs show it.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::stage;
+use crate::model::{
+    drops::Drop,
+    histogram::{Histogram, Quantiles},
+};
+
+/// How a listener is, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing arrived in the last second.
+    #[default]
+    Idle,
+    /// Connections are accepted about as fast as they arrive.
+    Healthy,
+    /// The accept queue holds more than half of its limit.
+    Filling,
+    /// The accept queue is full; nothing was refused in the last second.
+    Saturated,
+    /// Connections have waited for a second, and none was accepted in it.
+    Stranded,
+    /// Connections were refused in the last second.
+    Overflowing,
+}
+
+/// Events per second, over about the last second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Rates {
+    /// Connections that entered the accept queue.
+    pub enqueued: f64,
+    /// Connections that were accepted.
+    pub accepted: f64,
+    /// Connections that were refused.
+    pub dropped: f64,
+}
+
+/// One listening socket, one shard of a group; the `listener` line.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Listener {
+    /// Socket cookie, never reused; what `SO_COOKIE` and `ss -e` (sk:) show.
+    pub cookie: u64,
+    /// Address and port it is bound to.
+    pub addr: String,
+    /// Port alone.
+    pub port: u16,
+    /// Inode number of its network namespace.
+    pub netns: u32,
+    /// Process that listens.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+    /// Set when several sockets listen on this address (SO_REUSEPORT): the name they share.
+    pub group: Option<String>,
+    /// Number within the group, from 1, in order of opening; it stays while the socket lives.
+    pub shard: Option<u32>,
+    /// The observer was there when it opened.
+    pub opened_ns: Option<u64>,
+    /// It is closed; this is its last line.
+    pub closed_ns: Option<u64>,
+    /// How it is, in a word.
+    pub state: State,
+    /// `sk_max_ack_backlog`; the accept queue is full at this + 1.
+    pub backlog_limit: u32,
+    /// `net.core.somaxconn` of its network namespace, to which listen(2) cuts a backlog; null when unknown.
+    pub somaxconn: Option<u32>,
+    /// Connections in the accept queue now.
+    pub accept_queue: u32,
+    /// Most connections in the accept queue since the last line; exact, not sampled.
+    pub accept_queue_peak: u32,
+    /// Request sockets in the SYN queue now (a sample).
+    pub syn_queue: u32,
+    /// Those of them whose SYN-ACK was not sent again (a sample).
+    pub syn_queue_young: u32,
+    /// Connections that entered the accept queue.
+    pub enqueued: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Part of `accepted` that went by a path which no probe sees.
+    pub accepted_unseen: u64,
+    /// Part of `accepted` that an io_uring completed; 0 where the hook does not show it.
+    pub accepted_by_ring: u64,
+    /// Connections destroyed in the accept queue.
+    pub dropped_queued: u64,
+    /// Connections that their peer reset while they waited in the accept queue; accept(2) returns them all the same.
+    pub aborted_queued: u64,
+    /// Part of `enqueued`: they came from the queue of a shard that closed.
+    pub migrated: u64,
+    /// Moved from its queue to another shard's when it closed.
+    pub migrated_away: u64,
+    /// SYNs that entered the SYN queue; 0 where the signal `request` is unavailable.
+    pub requests: u64,
+    /// Connections in the accept queue when watching began; they are not part of `enqueued`.
+    pub queued_at_start: u32,
+    /// Handshakes or SYNs refused because the accept queue was full. Null when this kernel cannot tell them from
+    /// other refusals; `overflows_between` then says what is known.
+    pub overflows: Option<u64>,
+    /// Least and most that `overflows` can be.
+    pub overflows_between: (u64, u64),
+    /// Everything refused, whatever the cause.
+    pub listen_drops: u64,
+    /// The kernel's own counter of the socket: refusals, a refused last ACK twice, and segments that were discarded
+    /// for requests that wait, such as repeated SYNs.
+    pub sk_drops: u64,
+    /// Refusals by cause.
+    #[serde(skip)]
+    pub drops: Vec<Drop>,
+    /// Connections that came through a SYN cookie.
+    pub cookies: u64,
+    /// SYNs that were answered with a cookie; null where that is known of the network namespace alone.
+    pub cookies_sent: Option<u64>,
+    /// ACKs that were no valid cookie; null where that is known of the network namespace alone.
+    pub cookies_failed: Option<u64>,
+    /// SYN-ACKs sent again.
+    pub synack_retransmits: u64,
+    /// Accepted connections with data waiting that were never read, now.
+    pub unread: u64,
+    /// Times that the rest of a request came 5 ms or more after its beginning was read.
+    pub pauses: u64,
+    /// Those of them that lasted 36 to 52 ms, about as long as an ACK is delayed.
+    pub pauses_as_delayed_ack: u64,
+    /// Connections whose peer's window is closed while data waits for it, now; null when no hook tells.
+    pub closed_windows: Option<u64>,
+    /// Bytes in the send queues of those connections; null when no hook tells.
+    pub closed_window_bytes: Option<u64>,
+    /// The peer of one of them has taken nothing since, at least; null when there is none.
+    pub closed_window_since_ns: Option<u64>,
+    /// Followed connections that have ended.
+    pub ended: u64,
+    /// Accept-queue wait, since start.
+    pub accept_wait_ns: Quantiles,
+    /// Accept-queue wait of the connections accepted since the last line; here `max` is the end of a bucket, up to
+    /// 12.5 % above the truth.
+    pub accept_wait_interval_ns: Quantiles,
+    /// Events per second.
+    pub rates: Rates,
+    /// All stages since start, indexed by [`stage`].
+    #[serde(skip)]
+    pub stages: Arc<[Histogram; stage::STAGES]>,
+    /// All stages since the last snapshot, indexed by [`stage`].
+    #[serde(skip)]
+    pub stages_interval: Arc<[Histogram; stage::STAGES]>,
+}
