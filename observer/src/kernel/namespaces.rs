@@ -26,14 +26,17 @@ impl Namespaces {
     pub fn watch(&mut self, netns: u32, candidates: &[u32], sink: &mut impl FnMut(Event)) {
         let read = self.0.entry(netns).or_default();
         read.wanted += 1;
-        if read.wanted > 1 {
+        if read.through.is_some() {
             return;
         }
+        let is_first = read.wanted == 1;
         let found = candidates.iter().find_map(|id| Some((*id, counters(*id, netns)?)));
         read.through = found.map(|(id, _)| id);
         match found {
             Some((_, counters)) => sink(Event::Host { netns, counters }),
-            None => self.look(netns, sink),
+            None if is_first => self.look(netns, sink),
+            // Looked for already, and again by and by.
+            None => {}
         }
     }
 

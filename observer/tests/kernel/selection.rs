@@ -70,6 +70,9 @@ fn another_namespace_seen_from_outside() {
             other.join().expect("a namespace beside this one")
         });
         let server = Server::listen(V4, 2);
+        // In here is nobody but this thread, of which the observer hears when it listens.
+        let line = |lines: &Lines| lines.of::<Host>("host").into_iter().rfind(|host| host.netns == netns);
+        observer.wait_for("the counters of this namespace", |lines| line(lines).is_some());
         let clients = server.queue(2);
         drop(clients.into_iter().map(|client| (client, server.accept())).collect::<Vec<_>>());
         observer.wait_for_connections(2);
@@ -77,6 +80,7 @@ fn another_namespace_seen_from_outside() {
         let listener = lines.listener(server.cookie);
         assert_eq!((listener.netns, listener.enqueued, listener.accepted), (netns, 2, 2));
         assert_eq!(lines.books_of(server.cookie).difference, 0);
+        assert_eq!(line(&lines).map(|host| host.passive_opens), Some(2));
     });
 }
 
