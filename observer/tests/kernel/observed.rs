@@ -35,6 +35,9 @@ fn hooks(chosen: &[&str]) -> Vec<String> {
     others.map(|(option, hook)| option + hook).collect()
 }
 
+/// Lines that are read at once at least.
+const BATCH: usize = 64;
+
 impl Observer {
     /// Watches the calling thread's network namespace, a set of lines every 100 ms.
     #[track_caller]
@@ -80,8 +83,10 @@ impl Observer {
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     self.take(&line);
-                    // All that is there, before the condition is looked at again: it reads every line so far.
-                    while let Ok(line) = self.output.try_recv() {
+                    // The condition reads every line so far, so it is looked at again when an eighth as many have come;
+                    // not when none is there, which may never be where the observer writes faster than this reads.
+                    for _ in 0..BATCH.max(self.lines.0.len() / 8) {
+                        let Ok(line) = self.output.try_recv() else { break };
                         self.take(&line);
                     }
                 }
