@@ -60,6 +60,12 @@ pub mod flag {
     pub const MIGRATED: u32 = 1 << 13;
     /// Some of its bytes were read by a path that has no hook here (splice): by whom and when is unknown.
     pub const READ_UNSEEN: u32 = 1 << 14;
+
+    /// Whether it is accepted and data waits that nobody has read any of: what a listener's `unread` counts.
+    #[inline(always)]
+    pub const fn is_unread(flags: u32) -> bool {
+        flags & (ACCEPTED | DATA | READ) == ACCEPTED | DATA
+    }
 }
 
 /// How a connection came into being.

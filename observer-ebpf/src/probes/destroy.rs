@@ -65,7 +65,7 @@ unsafe fn connection_ended(connection: *mut Connection, sock: Address) {
                 accept_unseen::note(connection, entry, flags);
             } else if flags & flag::ACCEPTED == 0 {
                 add(&raw mut (*entry).counters.dropped_queued, 1);
-            } else if flags & (flag::DATA | flag::READ) == flag::DATA {
+            } else if flag::is_unread(flags) {
                 add_signed(&raw mut (*entry).counters.unread, -1);
             }
             if enqueued != 0 {

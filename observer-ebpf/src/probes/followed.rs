@@ -34,7 +34,7 @@ pub(crate) fn record(sock: Address) -> Option<*mut Connection> {
 pub(crate) unsafe fn forget(connection: *const Connection) {
     lost(loss::END_MISSED);
     let (listener, flags) = unsafe { ((*connection).listener, (*connection).flags) };
-    if flags & (flag::ACCEPTED | flag::DATA | flag::READ) == flag::ACCEPTED | flag::DATA
+    if flag::is_unread(flags)
         && let Some(entry) = LISTENERS.get_ptr_mut(listener)
     {
         unsafe { add_signed(&raw mut (*entry).counters.unread, -1) };

@@ -97,13 +97,11 @@ fn received(flow: u64, bytes: u64) {
             if let Some(waited) = waited {
                 duration(entry, stage::DATA_TO_READ, waited);
             }
-            if before & flag::READ == 0 {
-                if before & (flag::ACCEPTED | flag::DATA) == flag::ACCEPTED | flag::DATA {
-                    add_signed(&raw mut (*entry).counters.unread, -1);
-                }
-                if accepted != 0 {
-                    duration(entry, stage::ACCEPT_TO_READ, now.saturating_sub(accepted));
-                }
+            if flag::is_unread(before) {
+                add_signed(&raw mut (*entry).counters.unread, -1);
+            }
+            if before & flag::READ == 0 && accepted != 0 {
+                duration(entry, stage::ACCEPT_TO_READ, now.saturating_sub(accepted));
             }
             accept_unseen::note(connection, entry, before);
         }

@@ -47,7 +47,7 @@ pub(crate) unsafe fn note(connection: *mut Connection, sock: Address) {
         let Some(taken) = more_than(sock, (*connection).bytes_read) else { return };
         (*connection).bytes_read = taken;
         let before = set_bits(&raw mut (*connection).flags, flag::READ | flag::READ_UNSEEN);
-        if before & (flag::ACCEPTED | flag::READ) == flag::ACCEPTED
+        if flag::is_unread(before)
             && let Some(entry) = LISTENERS.get_ptr_mut((*connection).listener)
         {
             add_signed(&raw mut (*entry).counters.unread, -1);

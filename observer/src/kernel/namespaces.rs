@@ -29,12 +29,11 @@ impl Namespaces {
         if read.through.is_some() {
             return;
         }
-        let is_first = read.wanted == 1;
         let found = candidates.iter().find_map(|id| Some((*id, counters(*id, netns)?)));
         read.through = found.map(|(id, _)| id);
         match found {
             Some((_, counters)) => sink(Event::Host { netns, counters }),
-            None if is_first => self.look(netns, sink),
+            None if read.wanted == 1 => self.look(netns, sink),
             // Looked for already, and again by and by.
             None => {}
         }
