@@ -132,7 +132,7 @@ fn matrix(
         let filter = match &options.filter {
             Some(filter) => format!("'{filter}'"),
             None if set.is_empty() => String::new(),
-            None => hooks::CONCERNED.join(" "),
+            None => hooks::concerned(),
         };
         let line = format!(
             "OBSERVER_TEST_PATIENCE=600 OBSERVER_TEST_HOOKS='{set}' kernel-tests --show-output --format=pretty --color=never \

@@ -55,7 +55,7 @@ impl Doctor {
 
 /// Parts of the names of the tests that depend on which hook a signal comes from. With another hook than the observer's
 /// own choice only these are run: under emulation each takes seconds.
-pub(super) const CONCERNED: &[&str] = &[
+const CONCERNED: &[&str] = &[
     "backlog",
     "blocked",
     "endings",
@@ -71,6 +71,15 @@ pub(super) const CONCERNED: &[&str] = &[
     "splice",
     "unread",
 ];
+
+/// Tests whose names hold such a part although no hook changes what they test.
+const UNCONCERNED: &[&str] = &["compare::", "screen::", "stream::"];
+
+/// Arguments of the test program that have it run those that are concerned.
+pub(super) fn concerned() -> String {
+    let skipped = UNCONCERNED.iter().map(|name| format!("--skip {name}"));
+    CONCERNED.iter().map(|name| (*name).to_owned()).chain(skipped).collect::<Vec<_>>().join(" ")
+}
 
 const LOADABLE: &str = "loadable: ";
 
