@@ -18,8 +18,12 @@ use std::{
     time::Duration,
 };
 
+use crate::waiting::is_emulated;
+
 /// Runs something while connections come and go, at most 60,000.
 fn under_load(test: impl FnOnce()) {
+    // What the emulator has left is for the screen.
+    let pause = Duration::from_millis(if is_emulated() { 20 } else { 1 });
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let over = AtomicBool::new(false);
@@ -42,7 +46,7 @@ fn under_load(test: impl FnOnce()) {
                 let Ok(mut client) = TcpStream::connect(address) else { break };
                 let _ = client.write_all(b"hello");
                 let _ = client.read(&mut [0; 16]);
-                thread::sleep(Duration::from_millis(1));
+                thread::sleep(pause);
             }
         });
         // Also when the test fails, the threads have to end.
