@@ -151,8 +151,8 @@ struct LossCounters {
 
 impl Loss {
     /// Losses that there is no reason for. An emulated processor takes so long for a program that interrupts come amid it,
-    /// and their softirqs run into the same one (tcp_destroy_sock in release_sock's backlog); the kernel leaves that run
-    /// out and counts it. Whether it spoiled a figure is seen where the figures are compared.
+    /// and what they bring runs into the same one (seen at tcp_destroy_sock); the kernel leaves that run out and counts it.
+    /// Whether it spoiled a figure is seen where the figures are compared.
     pub(crate) fn unexpected(&self) -> u64 {
         self.total - if is_emulated() { self.counters.recursion_misses } else { 0 }
     }
