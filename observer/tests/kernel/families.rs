@@ -39,7 +39,7 @@ fn unix_and_udp_sockets_are_not_tcp() {
         let (listener, thread) = (lines.listener(server.cookie), lines.thread(tid()));
         assert_eq!((listener.accepted, listener.ended), (1, 1));
         assert_eq!((thread.accepts, thread.reads, thread.writes), (1, 1, 0), "{thread:?}");
-        assert_eq!(lines.loss().unexpected(), 0, "{:?}", lines.loss());
+        assert_eq!(lines.loss().total, 0, "{:?}", lines.loss());
     });
 }
 

@@ -5,8 +5,6 @@ use std::{collections::BTreeSet, net::SocketAddr};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::waiting::is_emulated;
-
 /// A `listener` line.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Listener {
@@ -139,23 +137,7 @@ pub(crate) struct Host {
 pub(crate) struct Loss {
     pub(crate) produced: u64,
     pub(crate) delivered: u64,
-    total: u64,
-    counters: LossCounters,
-}
-
-/// Those of the counters in a `loss` line that are asked for.
-#[derive(Debug, Clone, Deserialize)]
-struct LossCounters {
-    recursion_misses: u64,
-}
-
-impl Loss {
-    /// Losses that there is no reason for. An emulated processor takes so long for a program that interrupts come amid it,
-    /// and what they bring runs into the same one (seen at tcp_destroy_sock); the kernel leaves that run out and counts it.
-    /// Whether it spoiled a figure is seen where the figures are compared.
-    pub(crate) fn unexpected(&self) -> u64 {
-        self.total - if is_emulated() { self.counters.recursion_misses } else { 0 }
-    }
+    pub(crate) total: u64,
 }
 
 /// Everything that the observer wrote so far. Shown whole when the test that holds it panics.

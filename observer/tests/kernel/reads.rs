@@ -26,7 +26,7 @@ fn served(serve: impl FnOnce(TcpStream, TcpStream)) -> Connection {
     observer.wait_for_connections(1);
     let lines = observer.finish();
     assert_eq!(lines.listener(server.cookie).unread, 0);
-    assert_eq!(lines.loss().unexpected(), 0, "{:?}", lines.loss());
+    assert_eq!(lines.loss().total, 0, "{:?}", lines.loss());
     lines.connection_from(remote)
 }
 

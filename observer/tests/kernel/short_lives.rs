@@ -74,6 +74,6 @@ fn listeners_of_a_moment() {
             let expected = u64::from(with.contains(&cookie));
             assert_eq!((listener.enqueued, listener.accepted), (expected, expected), "{listener:?}");
         }
-        assert_eq!(lines.loss().unexpected(), 0, "{:?}", lines.loss());
+        assert_eq!(lines.loss().total, 0, "{:?}", lines.loss());
     });
 }

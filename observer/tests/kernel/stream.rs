@@ -36,7 +36,7 @@ fn the_last_lines_come_after_an_interrupt() {
         let lines = observer.finish();
         let connections = lines.connections();
         let loss = lines.loss();
-        assert_eq!(loss.unexpected(), 0, "{loss:?}");
+        assert_eq!(loss.total, 0, "{loss:?}");
         assert_eq!(
             (loss.produced, loss.delivered),
             (connections.len() as u64, connections.len() as u64),
