@@ -72,7 +72,8 @@ const CONCERNED: &[&str] = &[
     "unread",
 ];
 
-/// Tests whose names hold such a part although no hook changes what they test.
+/// Tests whose names hold such a part, and which start the observer without the hooks of the set: they would be the same
+/// once more.
 const UNCONCERNED: &[&str] = &["compare::", "screen::", "stream::"];
 
 /// Arguments of the test program that have it run those that are concerned.
