@@ -11,7 +11,11 @@ mod kernels;
 mod machine;
 mod peers;
 
-use std::{thread, time::Duration};
+use std::{
+    sync::mpsc::{self, Sender},
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -57,6 +61,11 @@ impl Options {
 
 /// Runs it.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    run_telling(options, &mpsc::channel().0)
+}
+
+/// Runs it, and tells when a kernel has had all its tests: the processor that emulated it is idle from then on.
+pub(crate) fn run_telling(options: &Options, idle: &Sender<()>) -> Result<()> {
     let purposes = if options.peers { &[Purpose::Vm, Purpose::Peers][..] } else { &[Purpose::Vm] };
     let ready = setup::ensure(purposes)?;
     let interrupt = Interrupt::catch()?;
@@ -77,7 +86,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let each: Vec<Result<(Column, Results)>> = thread::scope(|scope| {
         let run = |kernel| {
             let (guest, interrupt) = (&guest, &interrupt);
-            scope.spawn(move || matrix(guest, kernel, options, timeout, interrupt))
+            scope.spawn(move || {
+                let result = matrix(guest, kernel, options, timeout, interrupt);
+                // Nobody need listen.
+                let _ = idle.send(());
+                result
+            })
         };
         let running: Vec<_> = kernels.iter().map(run).collect();
         let joined = running.into_iter().map(|one| one.join().unwrap_or_else(|_| bail!("it panicked")));
@@ -104,6 +118,9 @@ fn exec(ended: &Ended) -> Result<String> {
         None => bail!("the guest ended before the command did: {}", ended.output.trim_end()),
     }
 }
+
+/// More than the guest has processors: a test that starts or ends an observer mostly waits for grace periods of RCU.
+const TESTS_AT_ONCE: usize = 4;
 
 type Results = Vec<(String, test::libtest::Outcome)>;
 
@@ -136,7 +153,7 @@ fn matrix(
         };
         let line = format!(
             "OBSERVER_TEST_PATIENCE=600 OBSERVER_TEST_HOOKS='{set}' kernel-tests --show-output --format=pretty --color=never \
-             --test-threads=2 {filter}"
+             --test-threads={TESTS_AT_ONCE} {filter}"
         );
         let ended = guest.run(kernel, &line, timeout, interrupt)?;
         let mut outcome = test::libtest::read(&ended.output, ended.status == Some(0));

@@ -67,7 +67,10 @@ fn run(trial: &mut Trial<'_>) -> Result<()> {
     trial.exactly("refused", 3, ours.listen_drops, OBSERVER);
 
     let _accepted = accept(&listener, arena)?;
-    arena.until("the second client to get in", || Ok(second.peer_addr().is_ok()))?;
+    // The client is connected with its SYN-ACK; what it sends then must have come, too.
+    arena.until("the second client to get in", || {
+        Ok(second.peer_addr().is_ok() && arena.sockets()?.queued(here) == 1)
+    })?;
     let ours = trial.listener(here)?;
     trial.exactly(
         "entered the accept queue, the second client with its next SYN",

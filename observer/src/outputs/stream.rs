@@ -3,7 +3,10 @@
 mod findings;
 mod refusals;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -128,10 +131,15 @@ impl Stream {
         for (cause, count, total) in told {
             self.write("drop", time_ns, &Refusals { listener: listener.cookie, cause, count, total })?;
         }
-        if listener.closed_ns.is_some() {
-            self.refused.remove(&listener.cookie);
-        }
         Ok(())
+    }
+
+    /// Forgets what was told of listeners that are gone. One that has shut down is closed, and is there still.
+    fn forget_gone(&mut self, snapshot: &Snapshot) {
+        if self.refused.len() > snapshot.listeners.len() {
+            let there: HashSet<u64> = snapshot.listeners.iter().map(|listener| listener.cookie).collect();
+            self.refused.retain(|cookie, _| there.contains(cookie));
+        }
     }
 }
 
@@ -158,6 +166,7 @@ impl Output for Stream {
             for listener in &snapshot.listeners {
                 self.drops(time_ns, listener)?;
             }
+            self.forget_gone(snapshot);
         }
         if self.wants(LineType::Host) {
             for host in &snapshot.hosts {

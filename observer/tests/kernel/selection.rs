@@ -7,7 +7,7 @@ use socket2::{Domain, Socket, Type};
 use crate::{
     counters::Counters,
     lines::{Host, Lines},
-    namespace::{inode, isolated},
+    namespace::{enter, inode, isolated},
     observed::Observer,
     processes::Acceptor,
     sock_diag,
@@ -61,11 +61,8 @@ fn another_namespace_seen_from_outside() {
         // The observer runs in a namespace of its own, and looks into ours.
         let mut observer = thread::scope(|scope| {
             let other = scope.spawn(|| {
-                let mut observer = None;
-                isolated(|| {
-                    observer = Some(Observer::start_with(&["--interval", "100ms", "--netns", &path]))
-                });
-                observer.expect("it runs where this runs")
+                enter();
+                Observer::start_with(&["--interval", "100ms", "--netns", &path])
             });
             other.join().expect("a namespace beside this one")
         });
@@ -198,7 +195,7 @@ fn counters_of_a_namespace_whose_listener_has_left_it() {
         // was never in here. Only the acceptor is.
         let mut observer = thread::scope(|scope| {
             let elsewhere = || {
-                crate::namespace::enter();
+                enter();
                 Observer::start_with(&["--interval", "100ms"])
             };
             scope.spawn(elsewhere).join().expect("a thread")

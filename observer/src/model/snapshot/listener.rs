@@ -61,7 +61,7 @@ pub struct Listener {
     pub shard: Option<u32>,
     /// The observer was there when it opened.
     pub opened_ns: Option<u64>,
-    /// It is closed; this is its last line.
+    /// It is closed: this is its last line, or it was shut down and its socket is still there.
     pub closed_ns: Option<u64>,
     /// How it is, in a word.
     pub state: State,
