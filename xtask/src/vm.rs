@@ -120,7 +120,7 @@ fn exec(ended: &Ended) -> Result<String> {
 }
 
 /// More than the guest has processors: a test that starts or ends an observer mostly waits for grace periods of RCU.
-const TESTS_AT_ONCE: usize = 4;
+const TESTS_AT_ONCE: usize = 3;
 
 type Results = Vec<(String, test::libtest::Outcome)>;
 

@@ -41,14 +41,10 @@ pub(super) struct Guest {
 impl Guest {
     /// Builds them.
     pub(super) fn build(toolchain: &BpfToolchain) -> Result<Self> {
-        // In release: under emulation what is not optimised takes ten times as long.
         eprintln!("vm: building the observer and its kernel tests, linked statically");
-        let mut tests = static_cargo(toolchain, "test");
-        tests.args(["--no-run", "--package", "observer", "--test", "kernel"]);
-        let mut backend = static_cargo(toolchain, "build");
-        backend.args(["--package", "demo-server"]);
-        let mut programs = artifacts::parse(&exec::capture(&mut tests)?)?;
-        programs.extend(artifacts::parse(&exec::capture(&mut backend)?)?);
+        let mut cargo = static_cargo(toolchain);
+        cargo.args(["--package", "observer", "--package", "demo-server", "--bins", "--test", "kernel"]);
+        let programs = artifacts::parse(&exec::capture(&mut cargo)?)?;
         let find =
             |what: &str, is_it: fn(&Program) -> bool| match programs.iter().find(|program| is_it(program)) {
                 Some(program) => Ok(program.path.clone()),
@@ -137,13 +133,13 @@ pub(super) fn with_libraries(names: &[&str]) -> Result<Vec<(PathBuf, PathBuf)>> 
 
 /// Cargo for programs that need no libraries, in a directory of their own: other flags would make it build everything
 /// anew each time.
-fn static_cargo(toolchain: &BpfToolchain, command: &str) -> Command {
+fn static_cargo(toolchain: &BpfToolchain) -> Command {
     let mut cargo = workspace::cargo_with_bpf(toolchain);
     cargo
-        .args([command, "--release", "--message-format=json-render-diagnostics", "--target", TARGET])
+        .args(["build", "--profile", "guest", "--message-format=json-render-diagnostics", "--target", TARGET])
         .arg("--target-dir")
         .arg(workspace::target_dir().join("guest"))
-        .env("RUSTFLAGS", "-C target-feature=+crt-static -C strip=debuginfo");
+        .env("RUSTFLAGS", "-C target-feature=+crt-static");
     cargo
 }
 

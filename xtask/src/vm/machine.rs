@@ -80,7 +80,7 @@ pub(super) fn boot(
 fn start_machine(kernel: &Kernel, initramfs: &Path, serial: &Path, console: &Path) -> Result<Running> {
     let mut qemu = qemu::command();
     // One thread for all processors of the guest: with several, TCG now and then runs code that was just rewritten.
-    qemu.args(["-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "3072"])
+    qemu.args(["-accel", "tcg,thread=single", "-cpu", PROCESSOR, "-smp", "2", "-m", "3072"])
         .args(["-display", "none", "-no-reboot", "-nodefaults", "-append", "console=ttyS0 quiet panic=-1"])
         .arg("-kernel")
         .arg(&kernel.image)
