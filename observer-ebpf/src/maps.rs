@@ -83,9 +83,10 @@ pub(crate) static PORTS: HashMap<u16, u8> = HashMap::with_max_entries(256, 0);
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
 
-/// Queue samples, drained right after each run of the sampler.
+/// Queue samples, drained right after each run of the sampler. Of listeners that are destroyed between two readings it holds
+/// about a thousand.
 #[map]
-pub(crate) static SAMPLES: RingBuf = RingBuf::with_byte_size(64 << 10, 0);
+pub(crate) static SAMPLES: RingBuf = RingBuf::with_byte_size(256 << 10, 0);
 
 /// The connection that is being established on this processor.
 #[map]

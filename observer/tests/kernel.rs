@@ -87,6 +87,8 @@ mod reads;
 mod recording;
 #[path = "kernel/refusals.rs"]
 mod refusals;
+#[path = "kernel/refusers.rs"]
+mod refusers;
 #[path = "kernel/reused.rs"]
 mod reused;
 #[path = "kernel/screen.rs"]

@@ -9,7 +9,7 @@ use observer_ebpf::{
     record::{Connection, ListenerEvent, flag, stage},
 };
 
-use super::{accept_unseen, followed, read_unseen};
+use super::{accept_unseen, followed, read_unseen, sample};
 use crate::{
     books::{LISTENER_CLOSED, add, add_signed, duration, lost, now, send},
     constants as at,
@@ -30,6 +30,7 @@ fn destroy_sock(ctx: BtfTracePointContext) -> i32 {
         // A child copies its request's cookie, never its listener's; still, only the listener itself ends it.
         && unsafe { (*entry).identity.sock } == key
     {
+        sample::sample(cookie, entry);
         let time_ns = now();
         unsafe { (*entry).identity.destroyed_ns = time_ns };
         send(&ListenerEvent { kind: LISTENER_CLOSED, reserved: 0, cookie, time_ns }, loss::RING_LISTENER);

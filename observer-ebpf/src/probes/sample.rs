@@ -1,7 +1,8 @@
 //! Signal: the depth of both queues of the listeners whose cookies are passed in.
 //!
 //! Never attached: userspace runs it with `BPF_PROG_TEST_RUN` and up to twelve cookies. It reads the listeners' own
-//! `struct sock`, so it costs the same however many connections there are.
+//! `struct sock`, so it costs the same however many connections there are. A listener whose socket is destroyed is
+//! sampled a last time: what it refused since the sample before is in there.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use observer_ebpf::{
@@ -23,9 +24,8 @@ fn sample_queues(ctx: RawTracePointContext) -> i32 {
         if cookie != 0
             && let Some(entry) = LISTENERS.get_ptr_mut(cookie)
             && unsafe { (*entry).identity.destroyed_ns } == 0
-            && sample(cookie, entry).is_none()
         {
-            lost(loss::RING_SAMPLE);
+            sample(cookie, entry);
         }
     }
     0
@@ -50,9 +50,17 @@ pub(super) fn arguments(ctx: &RawTracePointContext) -> [u64; 12] {
     ]
 }
 
+/// Samples one listener; a full ring is counted as a loss.
+#[inline(always)]
+pub(super) fn sample(cookie: u64, entry: *mut ListenerEntry) {
+    if reserved(cookie, entry).is_none() {
+        lost(loss::RING_SAMPLE);
+    }
+}
+
 /// `None` when the ring of samples is full.
 #[inline(always)]
-fn sample(cookie: u64, entry: *mut ListenerEntry) -> Option<()> {
+fn reserved(cookie: u64, entry: *mut ListenerEntry) -> Option<()> {
     const NO_WAKEUP: u64 = 1;
     let sock = Address(unsafe { (*entry).identity.sock });
     // The socket may be gone and its memory another's: then the cookie there is not this one.

@@ -49,6 +49,8 @@ pub struct Source {
     maps: Maps,
     /// Listeners that are sampled, by cookie.
     listeners: BTreeMap<u64, Activity>,
+    /// Last samples of listeners of which nothing is known yet.
+    early: BTreeMap<u64, Sample>,
     namespaces: Namespaces,
     windows: Windows,
     /// Processes that hold listeners.
@@ -84,6 +86,7 @@ impl Source {
             probes,
             maps,
             listeners: BTreeMap::new(),
+            early: BTreeMap::new(),
             namespaces: Namespaces::default(),
             windows: Windows::default(),
             holders: BTreeSet::new(),
@@ -112,11 +115,18 @@ impl Source {
     /// Looks for listeners in the map: at the start, and when the notice of one was lost.
     fn rescan(&mut self, sink: &mut impl FnMut(Event)) {
         let cookies: Vec<u64> = self.maps.listener_cookies().collect();
+        self.opened(&cookies, sink);
+    }
+
+    /// Takes up those of some listeners that are not known yet, and takes a first sample of each: an instant to take
+    /// rates from.
+    fn opened(&mut self, cookies: &[u64], sink: &mut impl FnMut(Event)) {
         let new: Vec<(u64, u32, [u32; 2])> =
             cookies.iter().filter_map(|cookie| self.found(*cookie, sink)).collect();
+        let mut sampled = BTreeSet::new();
         // All of a namespace's listeners right before its counters, so that what comes in between is little.
         for (_, netns, candidates) in &new {
-            if !self.namespaces.is_read(*netns) {
+            if sampled.insert(*netns) {
                 let here: Vec<u64> = new.iter().filter(|one| one.1 == *netns).map(|one| one.0).collect();
                 here.chunks(PER_RUN).for_each(|cookies| self.sample(cookies, sink));
             }
@@ -140,21 +150,17 @@ impl Source {
                 _ => changes.extend(decode::<ListenerEvent>(&item)),
             }
         }
-        for change in changes {
-            match change.kind {
-                kind::LISTENER_OPENED => self.opened(change.cookie, sink),
-                kind::LISTENER_CLOSED => self.closed(change.cookie, sink),
-                _ => {}
-            }
+        let of = |kind: u32| {
+            let changes = changes.iter().filter(move |change| change.kind == kind);
+            changes.map(|change| change.cookie).collect::<Vec<u64>>()
+        };
+        self.opened(&of(kind::LISTENER_OPENED), sink);
+        let closed = of(kind::LISTENER_CLOSED);
+        if !closed.is_empty() {
+            // Their last ones.
+            self.take_samples(sink);
         }
-    }
-
-    fn opened(&mut self, cookie: u64, sink: &mut impl FnMut(Event)) {
-        if let Some((_, netns, candidates)) = self.found(cookie, sink) {
-            // An instant to take the first rates from.
-            self.sample(&[cookie], sink);
-            self.namespaces.watch(netns, &candidates, sink);
-        }
+        closed.into_iter().for_each(|cookie| self.closed(cookie, sink));
     }
 
     /// Takes a listener up: its cookie, its namespace, and who may be in there. None if it is known already.
@@ -168,6 +174,9 @@ impl Source {
         self.holders.insert(identity.pid);
         let found = (cookie, identity.netns, [identity.tid, identity.pid]);
         sink(Event::Listener(entry));
+        if let Some(sample) = self.early.remove(&cookie) {
+            sink(Event::Sample(sample));
+        }
         Some(found)
     }
 
@@ -208,6 +217,7 @@ impl Source {
     /// Looks at every listener in the map, because notices of some were lost.
     fn recover(&mut self, sink: &mut impl FnMut(Event)) {
         self.rescan(sink);
+        self.take_samples(sink);
         let gone =
             |cookie: &u64| self.maps.listener(*cookie).is_none_or(|entry| entry.identity.destroyed_ns != 0);
         let gone: Vec<u64> = self.listeners.keys().copied().filter(gone).collect();
@@ -219,6 +229,11 @@ impl Source {
     fn sample(&mut self, cookies: &[u64], sink: &mut impl FnMut(Event)) {
         // A run that fails leaves no samples; the figures then carry the time of the last one.
         self.probes.run("sample_queues", cookies);
+        self.take_samples(sink);
+    }
+
+    /// Takes everything out of the ring of samples.
+    fn take_samples(&mut self, sink: &mut impl FnMut(Event)) {
         let (mut active, mut unselected) = (Vec::new(), Vec::new());
         while let Some(item) = self.maps.samples.next() {
             if let Some(sample) = decode::<Sample>(&item) {
@@ -228,6 +243,10 @@ impl Source {
                         *activity = now;
                         active.push(sample.cookie);
                     }
+                } else {
+                    // It opened and closed since its notices were last taken.
+                    self.early.insert(sample.cookie, sample);
+                    continue;
                 }
                 // listen(2) without bind(2) has a port only now.
                 if !self.ports.is_empty() && !self.ports.contains(&sample.port) && sample.port != 0 {

@@ -20,7 +20,8 @@ pub(super) fn listener(watched: &Watched) -> Option<LedgerCheck> {
     let counters = &sample.counters;
     let ours = i64::from(counters.queued_at_start) + counters.enqueued as i64
         - counters.accepted as i64
-        - counters.dropped_queued as i64;
+        - counters.dropped_queued as i64
+        - counters.moved_away as i64;
     let kernel = i64::from(sample.accept_queue);
     let difference = ours - kernel;
     let reason = (difference != 0).then(|| {

@@ -1,6 +1,9 @@
 //! A shard closes while connections wait in its queue: they are reset, or moved to another shard.
 
-use std::{collections::HashMap, net::TcpStream};
+use std::{
+    collections::HashMap,
+    net::{Shutdown, TcpStream},
+};
 
 use crate::{
     counters::Counters,
@@ -82,6 +85,28 @@ fn moved(backlog: u32) {
         assert_eq!(last.migrated_away, queued[0] as u64);
         let host = lines.of::<crate::lines::Host>("host");
         assert_eq!(host.last().map(|host| host.migrations), Some(queued[0] as u64));
+    });
+}
+
+#[test]
+fn moved_from_a_shard_that_is_shut() {
+    isolated(|| {
+        sysctl("ipv4.tcp_migrate_req", "1");
+        let before = Counters::read();
+        let mut observer = Observer::start();
+        let (first, second, clients) = two_shards(64);
+        let queued = first.tcp_info().0;
+        first.socket.shutdown(Shutdown::Read).expect("shutdown(2) of a listener");
+        assert_eq!((Counters::read() - &before).of("TCPMigrateReqSuccess"), i64::from(queued));
+        observer.wait_for("three sets of lines of a closed listener", |lines| {
+            let lines = lines.listener_over_time(first.cookie);
+            lines.iter().filter(|line| line.closed_ns.is_some()).count() >= 3
+        });
+        let lines = observer.finish();
+        let [shut, other] = [&first, &second].map(|shard| lines.listener(shard.cookie));
+        assert_eq!((shut.migrated_away, other.migrated), (u64::from(queued), u64::from(queued)));
+        assert_eq!((shut.accept_queue, other.accept_queue as usize), (0, clients.len()));
+        assert_eq!([&first, &second].map(|shard| lines.books_of(shard.cookie).difference), [0, 0]);
     });
 }
 

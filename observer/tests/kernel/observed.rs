@@ -11,7 +11,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{lines::Lines, waiting::patience};
+use crate::{lines::Lines, namespace::enter, waiting::patience};
 
 /// A running `observer stream` whose probes are attached.
 pub(crate) struct Observer {
@@ -23,6 +23,18 @@ pub(crate) struct Observer {
 /// The binary under test.
 pub(crate) fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_observer"))
+}
+
+/// The same as [`Observer::start_with`], in a network namespace of its own.
+#[track_caller]
+pub(crate) fn outside(options: &[&str]) -> Observer {
+    thread::scope(|scope| {
+        let elsewhere = scope.spawn(|| {
+            enter();
+            Observer::start_with(options)
+        });
+        elsewhere.join().expect("a namespace beside this one")
+    })
 }
 
 /// `OBSERVER_TEST_HOOKS=signal=name,signal=name` runs every test with these hooks, but for signals whose hook the test

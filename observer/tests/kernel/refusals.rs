@@ -1,19 +1,17 @@
 //! Refusals have causes: each against the kernel's own counters.
 
-use std::net::Shutdown;
-
 use crate::{
     counters::Counters,
     half_open,
     lines::{Host, Lines},
     namespace::{inode, isolated, sysctl},
     observed::Observer,
-    traffic::{Server, V4, attempt, connect, send, set_tcp},
+    traffic::{Server, V4, connect, send, set_tcp},
     waiting::until,
 };
 
 /// Refusals of a listener by cause, all in all.
-fn causes(lines: &Lines, cookie: u64) -> Vec<(String, u64)> {
+pub(crate) fn causes(lines: &Lines, cookie: u64) -> Vec<(String, u64)> {
     let mut causes = std::collections::BTreeMap::new();
     for line in lines.0.iter().filter(|line| line["type"] == "drop" && line["listener"] == cookie) {
         let (cause, count) =
@@ -291,29 +289,5 @@ fn repeated_syns_refuse_nobody() {
         assert_eq!(causes(&lines, server.cookie), []);
         let states = lines.listener_over_time(server.cookie);
         assert!(states.iter().all(|line| line.state != "overflowing"), "{states:?}");
-    });
-}
-
-#[test]
-fn a_listener_that_is_shut_tells_its_refusals_once() {
-    isolated(|| {
-        let before = Counters::read();
-        let mut observer = Observer::start();
-        let server = Server::listen(V4, 0);
-        let queued = server.queue(1);
-        let refused = attempt(server.address);
-        until("a SYN is refused", || (Counters::read() - &before).of("ListenDrops") > 0);
-        drop(refused);
-        let drops = (Counters::read() - &before).of("ListenDrops") as u64;
-        server.socket.shutdown(Shutdown::Read).expect("shutdown(2) of a listener");
-        // Its socket is still there, so lines of it go on coming.
-        observer.wait_for("three sets of lines of a closed listener", |lines| {
-            let lines = lines.listener_over_time(server.cookie);
-            lines.iter().filter(|line| line.closed_ns.is_some()).count() >= 3
-        });
-        let lines = observer.finish();
-        assert_eq!(causes(&lines, server.cookie).iter().map(|(_, count)| count).sum::<u64>(), drops);
-        assert_eq!(lines.listener(server.cookie).listen_drops, drops);
-        drop(queued);
     });
 }

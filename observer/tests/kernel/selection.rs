@@ -8,7 +8,7 @@ use crate::{
     counters::Counters,
     lines::{Host, Lines},
     namespace::{enter, inode, isolated},
-    observed::Observer,
+    observed::{Observer, outside},
     processes::Acceptor,
     sock_diag,
     traffic::{Server, V4, V6, connect, receive_end},
@@ -59,13 +59,7 @@ fn another_namespace_seen_from_outside() {
         let path = format!("/proc/{}/task/{}/ns/net", std::process::id(), tid());
         let netns = inode();
         // The observer runs in a namespace of its own, and looks into ours.
-        let mut observer = thread::scope(|scope| {
-            let other = scope.spawn(|| {
-                enter();
-                Observer::start_with(&["--interval", "100ms", "--netns", &path])
-            });
-            other.join().expect("a namespace beside this one")
-        });
+        let mut observer = outside(&["--interval", "100ms", "--netns", &path]);
         let server = Server::listen(V4, 2);
         // In here is nobody but this thread, of which the observer hears when it listens.
         let line = |lines: &Lines| lines.of::<Host>("host").into_iter().rfind(|host| host.netns == netns);
