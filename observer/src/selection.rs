@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::{fd::AsRawFd as _, unix::fs::MetadataExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -33,6 +33,7 @@ pub fn options(selection: &Selection, tuning: &Tuning) -> Result<Options, Failur
     Ok(Options {
         btf: tuning.btf.clone(),
         filters: filters(selection)?,
+        entrance: selection.netns.as_deref().map(entrance),
         max_listeners: tuning.max_listeners,
         max_connections: tuning.max_connections,
         max_threads: tuning.max_threads,
@@ -74,6 +75,11 @@ fn netns(text: &str) -> Result<u32, Failure> {
         Ok(inode) if is_netns(&file) => Ok(inode),
         _ => Err(usage("that is no network namespace")),
     }
+}
+
+/// The file that leads into it.
+fn entrance(text: &str) -> PathBuf {
+    text.parse::<u32>().map_or_else(|_| text.into(), |pid| format!("/proc/{pid}/ns/net").into())
 }
 
 /// Whether an open file is a network namespace: `ioctl_nsfs(2)`, NS_GET_NSTYPE, which other files do not know.

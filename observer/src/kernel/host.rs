@@ -1,11 +1,11 @@
 //! The kernel's own counters of a network namespace: the other side of the ledger.
 
-use std::{collections::HashMap, fs};
+use std::{collections::HashMap, fmt::Display, fs};
 
 use crate::model::event::HostCounters;
 
-/// Reads the counters of the namespace that a process is in; `None` when the process is gone.
-pub fn read(pid: u32) -> Option<HostCounters> {
+/// Reads the counters of the namespace that a process is in, or `thread-self`; `None` when the process is gone.
+pub fn read(pid: impl Display) -> Option<HostCounters> {
     let netstat = fs::read_to_string(format!("/proc/{pid}/net/netstat")).ok()?;
     let snmp = fs::read_to_string(format!("/proc/{pid}/net/snmp")).ok()?;
     let extended = table(&netstat, "TcpExt:");

@@ -32,6 +32,8 @@ pub struct Options {
     pub btf: PathBuf,
     /// What is selected.
     pub filters: Filters,
+    /// A file through which the selected network namespace can be entered.
+    pub entrance: Option<PathBuf>,
     /// Most listeners that can be watched.
     pub max_listeners: u32,
     /// Most open connections that can be followed.
@@ -53,6 +55,7 @@ impl Default for Options {
         Self {
             btf: KERNEL_BTF.into(),
             filters: Filters::default(),
+            entrance: None,
             max_listeners: 1024,
             max_connections: 65_536,
             max_threads: 8192,

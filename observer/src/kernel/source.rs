@@ -87,7 +87,7 @@ impl Source {
             maps,
             listeners: BTreeMap::new(),
             early: BTreeMap::new(),
-            namespaces: Namespaces::default(),
+            namespaces: Namespaces::new(options.filters.netns.zip(options.entrance.clone())),
             windows: Windows::default(),
             holders: BTreeSet::new(),
             alive: BTreeSet::new(),

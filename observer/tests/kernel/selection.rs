@@ -11,7 +11,7 @@ use crate::{
     observed::{Observer, outside},
     processes::Acceptor,
     sock_diag,
-    traffic::{Server, V4, V6, connect, receive_end},
+    traffic::{Server, V4, V6, attempt, connect, receive_end},
     waiting::{tid, until},
 };
 
@@ -60,10 +60,10 @@ fn another_namespace_seen_from_outside() {
         let netns = inode();
         // The observer runs in a namespace of its own, and looks into ours.
         let mut observer = outside(&["--interval", "100ms", "--netns", &path]);
-        let server = Server::listen(V4, 2);
-        // In here is nobody but this thread, of which the observer hears when it listens.
         let line = |lines: &Lines| lines.of::<Host>("host").into_iter().rfind(|host| host.netns == netns);
+        // In here is nobody but this thread, of which it has not heard.
         observer.wait_for("the counters of this namespace", |lines| line(lines).is_some());
+        let server = Server::listen(V4, 2);
         let clients = server.queue(2);
         drop(clients.into_iter().map(|client| (client, server.accept())).collect::<Vec<_>>());
         observer.wait_for_connections(2);
@@ -178,6 +178,28 @@ fn only_the_selected_cgroup() {
         assert_eq!(lines.cookies(), BTreeSet::from([before.cookie, after.cookie]));
         let listeners: BTreeSet<_> = lines.connections().iter().map(|one| one.listener).collect();
         assert_eq!(listeners, BTreeSet::from([Some(before.cookie), Some(after.cookie)]));
+    });
+}
+
+#[test]
+fn counters_of_the_selected_namespace_when_who_listens_is_gone() {
+    isolated(|| {
+        let before = Counters::read();
+        let path = format!("/proc/{}/task/{}/ns/net", std::process::id(), tid());
+        let mut observer = outside(&["--interval", "100ms", "--netns", &path]);
+        let server = thread::scope(|scope| scope.spawn(|| Server::listen(V4, 0)).join()).expect("a thread");
+        let queued = server.queue(1);
+        let refused: Vec<_> = (0..3).map(|_| attempt(server.address)).collect();
+        until("each is refused", || server.truth().drops >= 3);
+        drop((queued, refused));
+        let drops = (Counters::read() - &before).of("ListenDrops") as u64;
+        let here = inode();
+        observer.wait_for("all that was refused", |lines| {
+            let hosts = lines.of::<Host>("host");
+            hosts.iter().any(|host| host.netns == here && host.listen_drops == drops)
+        });
+        let lines = observer.finish();
+        assert_eq!(lines.listener(server.cookie).listen_drops, drops);
     });
 }
 
