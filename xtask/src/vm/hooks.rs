@@ -68,6 +68,7 @@ const CONCERNED: &[&str] = &[
     "mptcp",
     "reads",
     "refusals",
+    "refusers",
     "splice",
     "unread",
 ];
