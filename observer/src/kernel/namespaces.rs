@@ -64,11 +64,6 @@ impl Namespaces {
         enter(path, netns)
     }
 
-    /// Whether it is read already.
-    pub fn is_read(&self, netns: u32) -> bool {
-        self.read.contains_key(&netns)
-    }
-
     /// One reason less to read it; without any it is forgotten.
     pub fn leave(&mut self, netns: u32, sink: &mut impl FnMut(Event)) {
         let Some(read) = self.read.get_mut(&netns) else { return };

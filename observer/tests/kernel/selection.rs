@@ -7,7 +7,7 @@ use socket2::{Domain, Socket, Type};
 use crate::{
     counters::Counters,
     lines::{Host, Lines},
-    namespace::{enter, inode, isolated},
+    namespace::{inode, isolated},
     observed::{Observer, outside},
     processes::Acceptor,
     sock_diag,
@@ -209,13 +209,7 @@ fn counters_of_a_namespace_whose_listener_has_left_it() {
         let before = Counters::read();
         // The observer is elsewhere; who calls listen(2) is gone when it looks; the process that the thread belonged to
         // was never in here. Only the acceptor is.
-        let mut observer = thread::scope(|scope| {
-            let elsewhere = || {
-                enter();
-                Observer::start_with(&["--interval", "100ms"])
-            };
-            scope.spawn(elsewhere).join().expect("a thread")
-        });
+        let mut observer = outside(&["--interval", "100ms"]);
         let server = thread::scope(|scope| scope.spawn(|| Server::listen(V4, 16)).join()).expect("a thread");
         let _acceptor = Acceptor::fork(&server.socket);
         let here = inode();
