@@ -49,19 +49,12 @@ impl Namespaces {
         }
         let found = candidates.iter().find_map(|id| Some((*id, counters(*id, netns)?)));
         read.through = found.map(|(id, _)| id);
-        let first = read.wanted == 1;
-        match found.map(|(_, counters)| counters).or_else(|| self.entered(netns)) {
+        match found.map(|(_, counters)| counters).or_else(|| entered(self.entrance.as_ref(), netns)) {
             Some(counters) => sink(Event::Host { netns, counters }),
-            None if first => self.look(netns, sink),
+            None if read.wanted == 1 => self.look(netns, sink),
             // Looked for already, and again by and by.
             None => {}
         }
-    }
-
-    /// The counters of the one that can be entered.
-    fn entered(&self, netns: u32) -> Option<HostCounters> {
-        let (_, path) = self.entrance.as_ref().filter(|(other, _)| *other == netns)?;
-        enter(path, netns)
     }
 
     /// One reason less to read it; without any it is forgotten.
@@ -70,9 +63,7 @@ impl Namespaces {
         read.wanted = read.wanted.saturating_sub(1);
         if read.wanted == 0 {
             // The last listener's last figures are compared with these.
-            let through = read.through;
-            if let Some(counters) = through.and_then(|id| counters(id, netns)).or_else(|| self.entered(netns))
-            {
+            if let Some(counters) = now(read, self.entrance.as_ref(), netns) {
                 sink(Event::Host { netns, counters });
             }
             self.read.remove(&netns);
@@ -83,13 +74,7 @@ impl Namespaces {
     /// Reads the counters of all.
     pub fn read(&mut self, sink: &mut impl FnMut(Event)) {
         for (netns, read) in &mut self.read {
-            let counted = read.through.and_then(|id| counters(id, *netns));
-            if counted.is_none() {
-                read.through = None;
-            }
-            let entrance = self.entrance.as_ref().filter(|(other, _)| other == netns);
-            let entered = || entrance.and_then(|(_, path)| enter(path, *netns));
-            if let Some(counters) = counted.or_else(entered) {
+            if let Some(counters) = now(read, self.entrance.as_ref(), *netns) {
                 sink(Event::Host { netns: *netns, counters });
             }
         }
@@ -122,6 +107,21 @@ impl Namespaces {
 /// The counters of a namespace through somebody who must be in it.
 fn counters(id: u32, netns: u32) -> Option<HostCounters> {
     if of(id) == Some(netns) { host::read(id) } else { None }
+}
+
+/// The counters of a namespace now: through who was in it, who is forgotten if that is over, or by entering it.
+fn now(read: &mut Read, entrance: Option<&(u32, PathBuf)>, netns: u32) -> Option<HostCounters> {
+    let counted = read.through.and_then(|id| counters(id, netns));
+    if counted.is_none() {
+        read.through = None;
+    }
+    counted.or_else(|| entered(entrance, netns))
+}
+
+/// The counters of a namespace if it is the one that can be entered.
+fn entered(entrance: Option<&(u32, PathBuf)>, netns: u32) -> Option<HostCounters> {
+    let (_, path) = entrance.filter(|(other, _)| *other == netns)?;
+    enter(path, netns)
 }
 
 /// The counters of a namespace, read by a thread that enters it, and ends then.
