@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //! - [`namespace`], [`waiting`]: a place for each test, and waiting without sleeping
-//! - [`observed`], [`lines`]: the observer's process, and the lines that it wrote
+//! - [`observed`], [`shared`], [`lines`]: the observer's process, the one that tests share, and the lines that it wrote
 //! - [`netlink`], [`sock_diag`], [`counters`]: the ground truth
 //! - [`pty`], [`directory`]: a terminal with a window, a directory for what is written
 //! - [`traffic`], [`processes`]: listeners, clients, and processes that share a listener
@@ -36,6 +36,8 @@ mod peers;
 mod processes;
 #[path = "kernel/pty.rs"]
 mod pty;
+#[path = "kernel/shared.rs"]
+mod shared;
 #[path = "kernel/sock_diag.rs"]
 mod sock_diag;
 #[path = "kernel/traffic.rs"]

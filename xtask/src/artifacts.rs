@@ -72,6 +72,18 @@ pub(crate) fn parse(messages: &str) -> Result<Vec<Program>> {
     Ok(programs)
 }
 
+/// Builds the programs of tests of these packages, or of all, and the programs that they start.
+pub(crate) fn build_tests(toolchain: &BpfToolchain, packages: &[String]) -> Result<Vec<Program>> {
+    eprintln!("xtask: building the tests");
+    let mut cargo = workspace::cargo_with_bpf(toolchain);
+    cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]);
+    match packages {
+        [] => cargo.arg("--workspace"),
+        packages => cargo.args(packages.iter().flat_map(|package| ["--package", package])),
+    };
+    parse(&exec::capture(&mut cargo)?)
+}
+
 /// What `demo` and `bench` run.
 pub(crate) struct Release {
     /// The observer.

@@ -7,14 +7,13 @@
 pub(crate) mod libtest;
 mod program;
 mod skips;
-mod suite;
+pub(crate) mod suite;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::{
     artifacts::{self, Program},
-    exec,
     setup::{self, Purpose, Ready},
     table::Table,
     workspace,
@@ -73,22 +72,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn build(options: &Options, ready: &Ready) -> Result<Vec<Program>> {
-    eprintln!("test: building");
-    let mut cargo = workspace::cargo_with_bpf(&ready.toolchain);
-    cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]);
-    select(&mut cargo, options);
-    let programs = program::of_tests(artifacts::parse(&exec::capture(&mut cargo)?)?);
+    let programs = program::of_tests(artifacts::build_tests(&ready.toolchain, &options.package)?);
     match programs.is_empty() {
         true => bail!("cargo built no tests"),
         false => Ok(programs),
     }
-}
-
-fn select(cargo: &mut std::process::Command, options: &Options) {
-    match options.package.as_slice() {
-        [] => cargo.arg("--workspace"),
-        packages => cargo.args(packages.iter().flat_map(|package| ["--package", package])),
-    };
 }
 
 /// Examples in documentation are compiled by rustdoc, so cargo runs them. A package without a library has none.
@@ -119,16 +107,21 @@ pub(crate) fn show(name: &str, outcome: &Outcome, verbose: bool) {
 
 /// The summary. With `strict`, a test that is skipped without an allowed reason is an error.
 pub(crate) fn conclude(results: &[(String, Outcome)], strict: bool) -> Result<()> {
-    let mut table = Table::new(["suite", "passed", "failed", "skipped", "seconds"]);
+    let mut table = Table::new(["suite", "passed", "failed", "skipped", "again", "seconds"]);
     let mut failures = Vec::new();
     let mut refused = Vec::new();
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    let (mut passed, mut failed, mut skipped, mut again) = (0, 0, 0, 0);
     for (name, outcome) in results {
-        let counts = [outcome.passed, outcome.failed(), outcome.skipped.len()].map(|n| n.to_string());
+        let counts = [outcome.passed, outcome.failed(), outcome.skipped.len(), outcome.again.len()];
+        let counts = counts.map(|count| count.to_string());
         table.row([name.clone()].into_iter().chain(counts).chain([format!("{:.1}", outcome.seconds)]));
         passed += outcome.passed;
         failed += outcome.failed();
         skipped += outcome.skipped.len();
+        again += outcome.again.len();
+        for test in &outcome.again {
+            println!("run again: {name}: {}: {}", test.test, test.reason);
+        }
         failures.extend(outcome.failures.iter().map(|failure| {
             let words = outcome.last_words(failure);
             let why =
@@ -145,10 +138,11 @@ pub(crate) fn conclude(results: &[(String, Outcome)], strict: bool) -> Result<()
         }
     }
     print!("{table}");
+    print!("{}", slowest(results));
     for failure in &failures {
         println!("failed: {failure}");
     }
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    println!("{passed} passed, {failed} failed, {skipped} skipped, {again} run again");
     if passed + failed + skipped == 0 {
         bail!("there are no tests");
     }
@@ -159,4 +153,21 @@ pub(crate) fn conclude(results: &[(String, Outcome)], strict: bool) -> Result<()
         bail!("{} tests were skipped that must run here: {}", refused.len(), refused.join(", "));
     }
     Ok(())
+}
+
+/// How many of the slowest tests the summary names.
+const SLOWEST: usize = 10;
+
+/// The slowest tests of all.
+fn slowest(results: &[(String, Outcome)]) -> Table {
+    let mut all: Vec<(f64, &str, &str)> = Vec::new();
+    for (name, outcome) in results {
+        all.extend(outcome.took.iter().map(|(test, seconds)| (*seconds, name.as_str(), test.as_str())));
+    }
+    all.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let mut table = Table::new(["slowest tests", "seconds", "suite"]);
+    for (seconds, suite, test) in all.into_iter().take(SLOWEST) {
+        table.row([test.to_owned(), format!("{seconds:.1}"), suite.to_owned()]);
+    }
+    table
 }

@@ -5,6 +5,7 @@
 
 mod layers;
 mod pairing;
+mod proofs;
 mod source;
 mod text;
 
@@ -37,6 +38,7 @@ const RULES: &[fn(&[File]) -> Complaints] = &[
     layers::imports_stay_in_their_layer,
     pairing::files_have_rows,
     pairing::the_schema_is_documented,
+    proofs::every_hook_is_proven,
 ];
 
 /// Checks all rules.

@@ -14,7 +14,7 @@ mod peers;
 use std::{
     sync::mpsc::{self, Sender},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -23,7 +23,7 @@ use clap::Args;
 use crate::{
     interrupt::Interrupt,
     setup::{self, Purpose},
-    test,
+    test::{self, libtest},
 };
 use document::Column;
 use guest::Guest;
@@ -55,7 +55,7 @@ pub(crate) struct Options {
 impl Options {
     /// As a clean machine runs it.
     pub(crate) fn for_ci() -> Self {
-        Self { timeout: 2400, ..Self::default() }
+        Self { timeout: 1800, ..Self::default() }
     }
 }
 
@@ -75,10 +75,10 @@ pub(crate) fn run_telling(options: &Options, idle: &Sender<()>) -> Result<()> {
     if options.peers {
         return peers::run(&guest.with(peers::files()?), &kernels, timeout, &interrupt);
     }
-    if let Some(line) = &options.exec {
+    if let Some(script) = &options.exec {
         for kernel in &kernels {
-            let output = exec(&guest.run(kernel, line, timeout, &interrupt)?)?;
-            println!("== Linux {}\n{output}", kernel.version);
+            let ended = guest.boot(kernel, &interrupt)?.run(script, timeout, &interrupt)?;
+            println!("== Linux {}\n{}", kernel.version, whole(&ended)?);
         }
         return Ok(());
     }
@@ -103,28 +103,36 @@ pub(crate) fn run_telling(options: &Options, idle: &Sender<()>) -> Result<()> {
         columns.push(column);
         results.extend(outcomes);
     }
-    if options.kernels.is_empty() && options.filter.is_none() {
-        columns.push(Column::of_this_machine(&ready)?);
-        document::compare(&columns, options.write)?;
+    if options.filter.is_none() {
+        let unproven: Vec<String> = columns.iter().flat_map(Column::unproven).collect();
+        if !unproven.is_empty() {
+            let outcome = libtest::Outcome { failures: unproven, ..libtest::Outcome::default() };
+            results.push(("hooks that no test proves".to_owned(), outcome));
+        }
+        if options.kernels.is_empty() {
+            columns.push(Column::of_this_machine(guest.observer(), &ready.privilege)?);
+            document::compare(&columns, options.write)?;
+        }
     }
     test::conclude(&results, true)
 }
 
-/// What a command wrote in the guest.
-fn exec(ended: &Ended) -> Result<String> {
+/// What a script wrote that ended well.
+fn whole(ended: &Ended) -> Result<&str> {
     match ended.status {
-        Some(0) => Ok(ended.output.clone()),
-        Some(status) => bail!("the command ended with {status}: {}", ended.output.trim_end()),
-        None => bail!("the guest ended before the command did: {}", ended.output.trim_end()),
+        Some(0) => Ok(&ended.output),
+        Some(status) => bail!("the script ended with {status}: {}", ended.output.trim_end()),
+        None => bail!("the guest ended before the script did: {}", ended.output.trim_end()),
     }
 }
 
-/// More than the guest has processors: a test that starts or ends an observer mostly waits for grace periods of RCU.
-const TESTS_AT_ONCE: usize = 3;
+type Results = Vec<(String, libtest::Outcome)>;
 
-type Results = Vec<(String, test::libtest::Outcome)>;
+/// More than the guest has CPUs: a test that starts or ends an observer mostly waits for grace periods of RCU, and
+/// others for findings that take their seconds.
+const TESTS_AT_ONCE: usize = 4;
 
-/// The tests on one kernel, with every set of hooks that it can load.
+/// The tests on one kernel, with every set of hooks that it can load, in one machine.
 fn matrix(
     guest: &Guest,
     kernel: &kernels::Kernel,
@@ -132,33 +140,37 @@ fn matrix(
     timeout: Duration,
     interrupt: &Interrupt,
 ) -> Result<(Column, Results)> {
-    eprintln!("vm: Linux {}: which hooks it has", kernel.version);
-    let doctor = Doctor::read(&exec(&guest.run(kernel, "observer doctor --json", timeout, interrupt)?)?)?;
-    let script = hooks::loadable_script(&doctor);
-    let loadable = match script.is_empty() {
-        true => Vec::new(),
-        false => hooks::loadable(&guest.run(kernel, &script, timeout, interrupt)?.output),
-    };
+    let start = Instant::now();
+    let mut machine = guest.boot(kernel, interrupt)?;
+    let doctor = Doctor::read(whole(&machine.run("observer doctor --json", timeout, interrupt)?)?)?;
+    let sets = hooks::sets(&doctor, |set| {
+        let ended = machine.run(&hooks::script(set), timeout, interrupt)?;
+        match ended.status {
+            Some(0) => Ok(None),
+            _ => hooks::refused_signal(&ended.output).map(Some).with_context(|| ended.output.clone()),
+        }
+    })?;
+    let seconds = start.elapsed().as_secs_f64();
+    eprintln!("vm: Linux {}: booted, and every hook tried, in {seconds:.0} s", kernel.version);
     let mut results = Vec::new();
-    for set in hooks::sets(&doctor, &loadable) {
+    for set in &sets {
+        let set = set.join(",");
         let name = match set.is_empty() {
             true => format!("Linux {}", kernel.series),
             false => format!("Linux {} with {set}", kernel.series),
         };
-        eprintln!("vm: {name}: running the kernel tests");
-        let filter = match &options.filter {
-            Some(filter) => format!("'{filter}'"),
-            None if set.is_empty() => String::new(),
-            None => hooks::concerned(),
-        };
+        let filter = options.filter.as_ref().map_or_else(String::new, |filter| format!("'{filter}'"));
         let line = format!(
-            "OBSERVER_TEST_PATIENCE=600 OBSERVER_TEST_HOOKS='{set}' kernel-tests --show-output --format=pretty --color=never \
-             --test-threads={TESTS_AT_ONCE} {filter}"
+            "OBSERVER_TEST_GUEST=1 OBSERVER_TEST_HOOKS='{set}' {timed}=1 kernel-tests {arguments} \
+             --test-threads={TESTS_AT_ONCE} {filter}",
+            timed = libtest::TIMED,
+            arguments = libtest::ARGUMENTS.join(" ")
         );
-        let ended = guest.run(kernel, &line, timeout, interrupt)?;
-        let mut outcome = test::libtest::read(&ended.output, ended.status == Some(0));
+        let ended = machine.run(&line, timeout, interrupt)?;
+        let mut outcome = libtest::read(&ended.output, ended.status == Some(0));
         outcome.seconds = ended.seconds;
-        if ended.status.is_none() {
+        let is_off = ended.status.is_none();
+        if is_off {
             outcome.failures.push(format!(
                 "the guest ended before its tests did, or was ended after {} s",
                 timeout.as_secs()
@@ -166,6 +178,9 @@ fn matrix(
         }
         test::show(&name, &outcome, false);
         results.push((name, outcome));
+        if is_off {
+            break;
+        }
     }
-    Ok((Column::of_guest(kernel, doctor, &loadable, &results), results))
+    Ok((Column::of_guest(kernel, doctor, sets, &results), results))
 }

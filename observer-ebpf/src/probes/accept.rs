@@ -67,25 +67,15 @@ fn accept_returns(ctx: FExitContext) -> i32 {
     0
 }
 
+/// Attached to the exit of accept4(2) too.
 #[tracepoint(category = "syscalls", name = "sys_exit_accept")]
 fn exit_accept(ctx: TracePointContext) -> u32 {
-    returned(&ctx, true)
-}
-
-#[tracepoint(category = "syscalls", name = "sys_exit_accept4")]
-fn exit_accept4(ctx: TracePointContext) -> u32 {
     returned(&ctx, true)
 }
 
 /// Beside `fexit/inet_accept`, for the threads that were in it.
 #[tracepoint(category = "syscalls", name = "sys_exit_accept")]
 fn late_exit_accept(ctx: TracePointContext) -> u32 {
-    returned(&ctx, false)
-}
-
-/// See [`late_exit_accept`].
-#[tracepoint(category = "syscalls", name = "sys_exit_accept4")]
-fn late_exit_accept4(ctx: TracePointContext) -> u32 {
     returned(&ctx, false)
 }
 

@@ -4,7 +4,9 @@
 //! Format: <https://docs.kernel.org/bpf/btf.html>. The data comes from a file, so nothing in it is trusted: every
 //! access is checked, and nesting is bounded.
 
-use std::{collections::HashMap, fmt};
+use std::{fmt, ops::Range};
+
+use memchr::memmem;
 
 /// What is wrong with a BTF blob, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,16 +55,23 @@ struct Type {
     size_or_type: u32,
 }
 
+/// A type with a name: where that is in the table of strings, and its id.
+#[derive(Clone, Copy)]
+struct Named {
+    name: u32,
+    id: u32,
+}
+
 /// Parsed BTF of a kernel.
 pub struct Btf {
     data: Vec<u8>,
     /// Start of each type, by id − 1.
     types: Vec<usize>,
-    strings: usize,
-    structures: HashMap<Vec<u8>, u32>,
+    strings: Range<usize>,
     // Few of these are ever asked for, so they are searched rather than hashed.
-    functions: Vec<u32>,
-    typedefs: Vec<u32>,
+    structures: Vec<Named>,
+    functions: Vec<Named>,
+    typedefs: Vec<Named>,
     enumerations: Vec<u32>,
 }
 
@@ -86,8 +95,8 @@ impl Btf {
         let mut btf = Self {
             data,
             types: Vec::new(),
-            strings,
-            structures: HashMap::new(),
+            strings: strings..strings_end,
+            structures: Vec::new(),
             functions: Vec::new(),
             typedefs: Vec::new(),
             enumerations: Vec::new(),
@@ -107,29 +116,29 @@ impl Btf {
 
     fn remember(&mut self, at: usize, header: &Type) -> Result<(), BtfError> {
         let id = self.types.len() as u32;
+        let named = Named { name: word(&self.data, at)?, id };
         match header.kind {
-            KIND_STRUCT => {
-                let name = self.name(word(&self.data, at)?).to_vec();
-                if !name.is_empty() {
-                    self.structures.entry(name).or_insert(id);
-                }
-            }
+            KIND_STRUCT => self.structures.push(named),
             KIND_ENUM => self.enumerations.push(id),
-            KIND_FUNCTION => self.functions.push(id),
-            KIND_TYPEDEF => self.typedefs.push(id),
+            KIND_FUNCTION => self.functions.push(named),
+            KIND_TYPEDEF => self.typedefs.push(named),
             _ => {}
         }
         Ok(())
     }
 
+    /// Where a string is in the table of strings, in which each stands once, between two zeroes.
+    fn offset_of_string(&self, text: &str) -> Option<u32> {
+        let table = self.data.get(self.strings.clone())?;
+        let at = memmem::find(table, &[b"\0", text.as_bytes(), b"\0"].concat())?;
+        u32::try_from(at + 1).ok()
+    }
+
     /// The first of some types that has this name.
-    fn named(&self, ids: &[u32], name: &str) -> Option<Type> {
-        ids.iter().find_map(|id| {
-            let at = *self.types.get(id.checked_sub(1)? as usize)?;
-            let text = self.data.get(self.strings.saturating_add(word(&self.data, at).ok()? as usize)..)?;
-            let found = text.starts_with(name.as_bytes()) && text.get(name.len()) == Some(&0);
-            found.then(|| self.header(at).ok()).flatten()
-        })
+    fn named(&self, types: &[Named], name: &str) -> Option<Type> {
+        let name = self.offset_of_string(name)?;
+        let found = types.iter().find(|one| one.name == name)?;
+        self.header(*self.types.get(found.id.checked_sub(1)? as usize)?).ok()
     }
 
     /// Number of parameters of a function; `None` if the kernel has none of this name.
@@ -156,11 +165,12 @@ impl Btf {
 
     /// Value of a constant of any enumeration.
     pub fn constant(&self, name: &str) -> Option<u32> {
+        let name = self.offset_of_string(name)?;
         self.enumerations.iter().find_map(|id| {
             let enumeration = self.resolve(*id)?;
             (0..enumeration.members as usize).find_map(|index| {
                 let at = enumeration.at + 12 + 8 * index;
-                let found = self.name(word(&self.data, at).ok()?) == name.as_bytes();
+                let found = word(&self.data, at).ok()? == name;
                 found.then(|| word(&self.data, at + 4).ok()).flatten()
             })
         })
@@ -169,13 +179,12 @@ impl Btf {
     /// Byte offset of a member of a structure, through anonymous unions and structures; `None` if there is no such
     /// structure, no such member, or if it is a bitfield that does not begin at a byte.
     pub fn offset_of(&self, structure: &str, member: &str) -> Option<u32> {
-        let id = *self.structures.get(structure.as_bytes())?;
-        let bits = self.member_bits(id, member.as_bytes(), DEEPEST)?;
+        let structure = self.named(&self.structures, structure)?;
+        let bits = self.member_bits(&structure, member.as_bytes(), DEEPEST)?;
         bits.is_multiple_of(8).then_some(bits / 8)
     }
 
-    fn member_bits(&self, id: u32, member: &[u8], depth: u32) -> Option<u32> {
-        let structure = self.resolve(id)?;
+    fn member_bits(&self, structure: &Type, member: &[u8], depth: u32) -> Option<u32> {
         if depth == 0 || !matches!(structure.kind, KIND_STRUCT | KIND_UNION) {
             return None;
         }
@@ -191,7 +200,7 @@ impl Btf {
                 return Some(offset);
             }
             if name.is_empty()
-                && let Some(inner) = self.member_bits(of, member, depth - 1)
+                && let Some(inner) = self.resolve(of).and_then(|of| self.member_bits(&of, member, depth - 1))
             {
                 return offset.checked_add(inner);
             }
@@ -213,18 +222,20 @@ impl Btf {
     }
 
     fn header(&self, at: usize) -> Result<Type, BtfError> {
-        let info = word(&self.data, at + 4)?;
+        let words = self.data.get(at..).and_then(|rest| rest.first_chunk::<12>());
+        let [_, _, _, _, a, b, c, d, e, f, g, h] = *words.ok_or(BtfError::Truncated(at))?;
+        let info = u32::from_le_bytes([a, b, c, d]);
         Ok(Type {
             at,
             kind: (info >> 24) & 0x1f,
             members: info & 0xffff,
             packed_offsets: info >> 31 == 1,
-            size_or_type: word(&self.data, at + 8)?,
+            size_or_type: u32::from_le_bytes([e, f, g, h]),
         })
     }
 
     fn name(&self, offset: u32) -> &[u8] {
-        let from = self.data.get(self.strings.saturating_add(offset as usize)..).unwrap_or_default();
+        let from = self.data.get(self.strings.start.saturating_add(offset as usize)..).unwrap_or_default();
         from.split(|byte| *byte == 0).next().unwrap_or_default()
     }
 }

@@ -146,7 +146,7 @@ impl Choice<'_> {
         let of = match row.attach {
             Attach::TpBtf(name) => format!("tracepoint {name}"),
             Attach::FEntry(name) | Attach::FExit(name) | Attach::KProbe(name) => format!("function {name}"),
-            Attach::Tracepoint(..) | Attach::OnDemand | Attach::Iterator(_) => return Ok(()),
+            Attach::Tracepoints(..) | Attach::OnDemand | Attach::Iterator(_) => return Ok(()),
         };
         let found = self.layout.takes.get(row.name).copied().flatten();
         match (found, row.takes) {

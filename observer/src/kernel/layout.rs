@@ -35,7 +35,7 @@ impl Layout {
             let takes = match program.attach {
                 Attach::TpBtf(name) => btf.arguments(name),
                 Attach::FEntry(name) | Attach::FExit(name) | Attach::KProbe(name) => btf.parameters(name),
-                Attach::Tracepoint(..) | Attach::OnDemand | Attach::Iterator(_) => continue,
+                Attach::Tracepoints(..) | Attach::OnDemand | Attach::Iterator(_) => continue,
             };
             layout.takes.insert(program.name, takes);
         }

@@ -98,10 +98,12 @@ pub(super) fn start(program: &mut AyaProgram, row: &Program, btf: &AyaBtf) -> Re
             program.load()?;
             program.attach(function, 0)?;
         }
-        Attach::Tracepoint(category, name) => {
+        Attach::Tracepoints(category, names) => {
             let program: &mut TracePoint = program.try_into()?;
             program.load()?;
-            tracefs::visible(|| program.attach(category, name))?;
+            for name in names {
+                tracefs::visible(|| program.attach(category, name))?;
+            }
         }
         Attach::OnDemand => {
             let program: &mut RawTracePoint = program.try_into()?;

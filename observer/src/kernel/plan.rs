@@ -20,8 +20,8 @@ pub enum Attach {
     FExit(&'static str),
     /// Beginning of a kernel function, by a breakpoint; untyped, and dearer than the other way.
     KProbe(&'static str),
-    /// Tracepoint in tracefs: category and name.
-    Tracepoint(&'static str, &'static str),
+    /// Tracepoints in tracefs: category and names.
+    Tracepoints(&'static str, &'static [&'static str]),
     /// Not attached: run on demand with `BPF_PROG_TEST_RUN`.
     OnDemand,
     /// BPF iterator, run once at the start.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, TcpStream};
 use crate::{
     counters::Counters,
     lines::Ledger,
-    namespace::{inode, isolated},
+    namespace::{ALIKE, inode, isolated, natively, proves},
     observed::Observer,
     sock_diag::{SYN_SENT, sockets},
     traffic::{Server, V4, V6, attempt},
@@ -21,9 +21,10 @@ const REFUSED: u32 = 7;
 fn check(ip: IpAddr, backlog: u32) {
     let before = Counters::read();
     let since = || Counters::read() - &before;
-    // No filter: only then does the observer compare its sums with the counters of the namespace.
-    let observer = Observer::start_with(&["--interval", "100ms"]);
+    // It has no filter: only then does the observer compare its sums with the counters of the namespace.
+    let mut observer = Observer::shared();
     let server = Server::listen(ip, backlog);
+    observer.wait_until_it_knows(&server);
     let _queued: Vec<TcpStream> = server.queue(backlog + 1);
     let refused: Vec<_> = (0..REFUSED).map(|_| attempt(server.address)).collect();
     until("all SYNs beyond the queue are refused", || since().of("ListenOverflows") >= i64::from(REFUSED));
@@ -83,17 +84,17 @@ fn backlog_1_ipv4() {
 
 #[test]
 fn backlog_4_ipv4() {
-    isolated(|| check(V4, 4));
+    proves(&["drop", "enqueue", "queue_depth"], || check(V4, 4));
 }
 
 #[test]
 fn backlog_128_ipv4() {
-    isolated(|| check(V4, 128));
+    natively(ALIKE, || check(V4, 128));
 }
 
 #[test]
 fn backlog_0_ipv6() {
-    isolated(|| check(V6, 0));
+    proves(&["drop", "enqueue", "queue_depth"], || check(V6, 0));
 }
 
 #[test]
@@ -108,13 +109,13 @@ fn backlog_4_ipv6() {
 
 #[test]
 fn backlog_128_ipv6() {
-    isolated(|| check(V6, 128));
+    natively(ALIKE, || check(V6, 128));
 }
 
 #[test]
 fn a_second_listen_changes_the_limit() {
     isolated(|| {
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 5);
         observer.wait_for("the first limit", |lines| {
             lines.of("listener").iter().any(|line: &crate::lines::Listener| line.backlog_limit == 5)
@@ -131,7 +132,7 @@ fn a_second_listen_changes_the_limit() {
 fn the_limit_is_clamped_by_somaxconn() {
     isolated(|| {
         crate::namespace::sysctl("core.somaxconn", "11");
-        let observer = Observer::start();
+        let observer = Observer::shared();
         let server = Server::listen(V4, 4096);
         let lines = observer.finish();
         assert_eq!(server.truth().send_queue, 11, "sock_diag: limit");

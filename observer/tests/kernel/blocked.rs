@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::mpsc::channel, thread};
 
 use crate::{
-    namespace::isolated,
+    namespace::proves,
     observed::Observer,
     traffic::{Server, V4, connect},
     waiting::{now_ns, tid, until_blocked},
@@ -68,12 +68,14 @@ fn check(call: libc::c_long, accept: fn(&Server) -> SocketAddr) {
 
 #[test]
 fn blocked_in_accept4() {
-    isolated(|| check(libc::SYS_accept4, |server| server.accept().peer_addr().expect("getpeername")));
+    proves(&["accept"], || {
+        check(libc::SYS_accept4, |server| server.accept().peer_addr().expect("getpeername"))
+    });
 }
 
 #[test]
 fn blocked_in_accept() {
-    isolated(|| {
+    proves(&["accept"], || {
         check(libc::SYS_accept, |server| {
             let (_socket, remote) = server.socket.accept_raw().expect("accept");
             remote.as_socket().expect("an internet address")

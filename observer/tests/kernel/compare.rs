@@ -9,7 +9,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{namespace::isolated, observed::binary, waiting::tid};
+use crate::{
+    namespace::{THE_SAME, natively},
+    observed::binary,
+    waiting::tid,
+};
 
 /// Runs it to its end.
 #[track_caller]
@@ -76,7 +80,7 @@ fn both_sides_agree(repetition: &Value) {
 
 #[test]
 fn both_sides_agree_on_every_repetition() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let page =
             std::env::temp_dir().join(format!("observer-compare-{}-{}.html", std::process::id(), tid()));
         let output = compare(&format!(
@@ -126,7 +130,7 @@ fn both_sides_agree_on_every_repetition() {
 
 #[test]
 fn many_requests_on_a_connection() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let output =
             compare("--pattern acceptor-readers --profile keepalive --duration 500ms --repeat 1 --json");
         let comparison = json(&output);
@@ -140,7 +144,7 @@ fn many_requests_on_a_connection() {
 
 #[test]
 fn threads_that_come_and_go_are_counted_and_their_wakeups_are_not_known() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let output = compare("--pattern thread-per-connection --rate 31 --duration 1s --repeat 1 --json");
         let repetition = &json(&output)["cells"][0]["repetitions"][0];
         let kernel = &repetition["kernel"];
@@ -176,7 +180,7 @@ fn interrupted(arguments: &str, at: &str) -> Output {
 
 #[test]
 fn a_signal_ends_it_with_the_complete_rounds() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let output = interrupted("--pattern 1 --rate 97 --duration 100ms --repeat 30 --json", "3 of 30:");
         assert!(output.status.success(), "{}", output.status);
         let comparison = json(&output);
@@ -188,7 +192,7 @@ fn a_signal_ends_it_with_the_complete_rounds() {
 
 #[test]
 fn a_signal_in_the_first_round_leaves_nothing() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let output = interrupted("--pattern 1 --pattern 2 --duration 60m --repeat 1 --json", "1 of 2:");
         assert_eq!(output.status.code(), Some(1));
         assert!(output.stdout.is_empty());

@@ -34,11 +34,7 @@ use demo_server::{
 use observer::arena::backend;
 use serde_json::Value;
 
-use crate::{
-    lines::Lines,
-    observed::Observer,
-    waiting::{is_emulated, now_ns},
-};
+use crate::{lines::Lines, observed::Observer, waiting::now_ns};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
 
@@ -78,15 +74,6 @@ fn pass_time(observer: &mut Observer) {
     observer.wait_for("four seconds of lines", |lines| {
         lines.0.iter().any(|line| line["type"] == "loss" && line["time_ns"].as_u64() > Some(then))
     });
-}
-
-/// Whether timers, and what shall come all at once, come late here: for tests of what depends on the kernel's own time.
-fn is_late(test: &str) -> bool {
-    let late = is_emulated();
-    if late {
-        println!("SKIPPED: diagnoses::{test}: this machine is emulated, and its timers and bursts come late");
-    }
-    late
 }
 
 /// The bundled backend in the calling thread's namespace.

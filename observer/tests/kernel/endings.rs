@@ -8,7 +8,7 @@ use std::{
 use crate::{
     counters::Counters,
     lines::{Connection, Lines, Listener},
-    namespace::isolated,
+    namespace::{isolated, proves},
     observed::Observer,
     sock_diag::sockets,
     traffic::{Server, V4, own, receive, receive_end, reset, send},
@@ -21,7 +21,7 @@ const OPEN: [u8; 2] = [1, 8];
 /// The line of one connection that was accepted, and ended as `end` makes it end.
 #[track_caller]
 fn ended(end: impl FnOnce(TcpStream, TcpStream)) -> Connection {
-    let mut observer = Observer::start();
+    let mut observer = Observer::shared();
     let server = Server::listen(V4, 4);
     let (client, accepted) = server.pair();
     let remote = own(&client);
@@ -43,7 +43,7 @@ fn balanced(lines: &Lines, server: &Server, accepted: u64, dropped: u64) {
 
 #[test]
 fn fin_by_the_client() {
-    isolated(|| {
+    proves(&["close"], || {
         let connection = ended(|client, accepted| {
             drop(client);
             receive_end(&accepted);
@@ -55,7 +55,7 @@ fn fin_by_the_client() {
 
 #[test]
 fn fin_by_the_server() {
-    isolated(|| {
+    proves(&["close"], || {
         let connection = ended(|client, accepted| {
             drop(accepted);
             receive_end(&client);
@@ -81,7 +81,7 @@ fn fin_by_the_server_half_closed_first() {
 
 #[test]
 fn reset_by_the_client() {
-    isolated(|| {
+    proves(&["reset"], || {
         let before = Counters::read();
         let connection = ended(|client, accepted| {
             reset(client);
@@ -131,7 +131,7 @@ fn reset_by_the_server_that_closes_with_data_unread() {
 
 #[test]
 fn reset_by_the_server_with_linger_0() {
-    isolated(|| {
+    proves(&["reset"], || {
         let connection = ended(|client, accepted| {
             reset(accepted);
             drop(client);
@@ -153,7 +153,7 @@ fn listener_closed_with_a_full_queue() {
 fn listener_closed_with_queued(queued: u32, backlog: u32) {
     isolated(|| {
         let before = Counters::read();
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, backlog);
         let clients = server.queue(queued);
         let cookie = server.cookie;
@@ -185,7 +185,7 @@ fn listener_closed_with_queued(queued: u32, backlog: u32) {
 #[test]
 fn reset_while_queued_and_then_accepted() {
     isolated(|| {
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 4);
         let client = server.queue(1).remove(0);
         let remote = own(&client);
@@ -210,7 +210,7 @@ fn reset_while_queued_and_then_accepted() {
 #[test]
 fn fin_while_queued_and_then_accepted() {
     isolated(|| {
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 4);
         let mut clients = server.queue(2);
         // One says something and leaves, one leaves without a word.
@@ -244,7 +244,7 @@ fn fin_while_queued_and_then_accepted() {
 #[test]
 fn reading_shut_down_by_the_server() {
     isolated(|| {
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 4);
         let (client, accepted) = server.pair();
         send(&client, b"first");
@@ -270,7 +270,7 @@ fn reading_shut_down_by_the_server() {
 #[test]
 fn accepted_in_vain() {
     isolated(|| {
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 4);
         let client = server.queue(1).remove(0);
         let nowhere = std::ptr::without_provenance_mut(1);

@@ -6,7 +6,7 @@ use socket2::{Domain, MsgHdr, Socket, Type};
 
 use crate::{
     counters::Counters,
-    namespace::{isolated, sysctl},
+    namespace::{ALIKE, isolated, natively, sysctl},
     observed::Observer,
     traffic::{Server, V4, V6, connect, own, receive, send, set_tcp},
 };
@@ -31,7 +31,7 @@ fn open(server: &Server, data: &[u8]) -> TcpStream {
 fn check(ip: IpAddr) {
     sysctl("ipv4.tcp_fastopen", WITHOUT_COOKIE);
     let before = Counters::read();
-    let mut observer = Observer::start();
+    let mut observer = Observer::shared();
     let server = Server::prepared(ip, 8, |socket| set_tcp(socket, libc::TCP_FASTOPEN, 16));
     // One that comes the ordinary way first, and one after: neither may be taken for the other kind.
     let first = connect(server.address);
@@ -85,7 +85,7 @@ fn data_in_the_syn_ipv6() {
 
 #[test]
 fn an_unwatched_handshake_is_not_taken_for_a_watched_one() {
-    isolated(|| {
+    natively(ALIKE, || {
         sysctl("ipv4.tcp_fastopen", WITHOUT_COOKIE);
         // The same port on another address, and not watched: another process's.
         let watched = Server::prepared(V4, 8, |socket| set_tcp(socket, libc::TCP_FASTOPEN, 16));

@@ -2,7 +2,7 @@
 
 use crate::{
     lines::Lines,
-    namespace::isolated,
+    namespace::{THE_SAME, natively},
     observed::Observer,
     traffic::{Server, V4, own, receive, send},
 };
@@ -20,7 +20,7 @@ fn lost(lines: &Lines, counter: &str) -> u64 {
 
 #[test]
 fn more_connections_than_fit() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let mut observer = start(&["--max-connections", "4"]);
         let server = Server::listen(V4, 64);
         let clients = server.queue(10);
@@ -53,7 +53,7 @@ fn more_connections_than_fit() {
 
 #[test]
 fn more_listeners_than_fit() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let mut observer = start(&["--max-listeners", "2"]);
         let servers: Vec<_> = (0..5).map(|_| Server::listen(V4, 4)).collect();
         for server in &servers {
@@ -69,7 +69,7 @@ fn more_listeners_than_fit() {
 
 #[test]
 fn more_threads_than_fit() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let mut observer = start(&["--max-threads", "1"]);
         let server = Server::listen(V4, 16);
         let pair = || drop(server.pair());
@@ -87,7 +87,7 @@ fn more_threads_than_fit() {
 fn a_ring_that_nobody_empties_in_time() {
     // The smallest ring holds some sixteen records; far more end before the observer comes to take them.
     const CONNECTIONS: u64 = 400;
-    isolated(|| {
+    natively(THE_SAME, || {
         let mut observer = start(&["--ring-kib", "4"]);
         let server = Server::listen(V4, 512);
         let clients = server.queue(CONNECTIONS as u32);
@@ -115,7 +115,7 @@ fn a_ring_that_nobody_empties_in_time() {
 fn more_listeners_open_and_close_than_the_ring_holds_notices() {
     // The smallest ring holds some 128 notices. Few lines of each listener, because a slow machine keeps them all.
     const LISTENERS: usize = 200;
-    isolated(|| {
+    natively(THE_SAME, || {
         let options = ["--interval", "1s", "--netns", "/proc/self/ns/net", "--ring-kib", "4"];
         let mut observer = Observer::start_with(&[&options[..], &["--only", "listener,loss"]].concat());
         let servers: Vec<_> = (0..LISTENERS).map(|_| Server::listen(V4, 4)).collect();

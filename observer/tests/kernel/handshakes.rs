@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::{
     counters::Counters,
-    namespace::{isolated, sysctl},
+    namespace::{isolated, proves, sysctl},
     observed::Observer,
     traffic::{Server, V4, V6, connect, own, send, set_tcp},
     waiting::{now_ns, until_equal},
@@ -18,7 +18,7 @@ fn cookies(ip: IpAddr, timestamps: &str, forced: bool) {
     sysctl("ipv4.tcp_syncookies", if forced { "2" } else { "1" });
     sysctl("ipv4.tcp_timestamps", timestamps);
     let before = Counters::read();
-    let mut observer = Observer::start();
+    let mut observer = Observer::shared();
     let server = Server::listen(ip, 64);
     let clients = server.queue(CONNECTIONS);
     let accepted: Vec<_> = clients.iter().map(|_| server.accept()).collect();
@@ -41,12 +41,12 @@ fn cookies(ip: IpAddr, timestamps: &str, forced: bool) {
 
 #[test]
 fn cookies_ipv4() {
-    isolated(|| cookies(V4, "1", true));
+    proves(&["cookie", "syn_wait"], || cookies(V4, "1", true));
 }
 
 #[test]
 fn cookies_ipv6() {
-    isolated(|| cookies(V6, "1", true));
+    proves(&["cookie", "syn_wait"], || cookies(V6, "1", true));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn cookies_without_timestamps() {
 
 #[test]
 fn no_cookies_without_timestamps() {
-    isolated(|| cookies(V4, "0", false));
+    proves(&["cookie", "syn_wait"], || cookies(V4, "0", false));
 }
 
 /// With TCP_DEFER_ACCEPT the kernel ignores an ACK without data, and sends its SYN-ACK once more before it gives in.
@@ -64,7 +64,7 @@ fn no_cookies_without_timestamps() {
 fn sent_again(ip: IpAddr, timestamps: &str) {
     sysctl("ipv4.tcp_timestamps", timestamps);
     let before = Counters::read();
-    let mut observer = Observer::start();
+    let mut observer = Observer::shared();
     let server = Server::prepared(ip, 4, |socket| set_tcp(socket, libc::TCP_DEFER_ACCEPT, 1));
     let began_ns = now_ns();
     let client = connect(server.address);
@@ -93,12 +93,12 @@ fn sent_again(ip: IpAddr, timestamps: &str) {
 
 #[test]
 fn synack_sent_again_ipv4() {
-    isolated(|| sent_again(V4, "1"));
+    proves(&["synack_retransmit", "syn_wait"], || sent_again(V4, "1"));
 }
 
 #[test]
 fn synack_sent_again_ipv6() {
-    isolated(|| sent_again(V6, "1"));
+    proves(&["synack_retransmit", "syn_wait"], || sent_again(V6, "1"));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn synack_sent_again_without_timestamps() {
 #[test]
 fn deferred_until_data_comes() {
     isolated(|| {
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = Server::prepared(V4, 4, |socket| set_tcp(socket, libc::TCP_DEFER_ACCEPT, 30));
         let client = connect(server.address);
         assert_eq!(server.truth().receive_queue, 0, "sock_diag: deferred, so not in the accept queue");

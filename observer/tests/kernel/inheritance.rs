@@ -17,7 +17,7 @@ use rustix::net::{
 };
 
 use crate::{
-    namespace::isolated,
+    namespace::{isolated, proves},
     observed::Observer,
     traffic::{Server, V4, connect, own, receive_end},
 };
@@ -85,8 +85,8 @@ fn check(mut observer: Observer, server: &Server, mut heir: Child) {
 
 #[test]
 fn by_exec() {
-    isolated(|| {
-        let observer = Observer::start();
+    proves(&["accept"], || {
+        let observer = Observer::shared();
         let server = Server::listen(V4, 8);
         let shared = server.socket.try_clone().expect("dup").into();
         check(observer, &server, heir(shared, "listener"));
@@ -96,7 +96,7 @@ fn by_exec() {
 #[test]
 fn by_scm_rights() {
     isolated(|| {
-        let observer = Observer::start();
+        let observer = Observer::shared();
         let server = Server::listen(V4, 8);
         let (own, other) = UnixStream::pair().expect("socketpair");
         let heir = heir(other.into(), "message");

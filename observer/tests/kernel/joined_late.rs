@@ -2,7 +2,7 @@
 
 use crate::{
     lines::Connection,
-    namespace::{inode, isolated},
+    namespace::{ALIKE, inode, isolated, natively, proves},
     observed::Observer,
     traffic::{Server, V4, V6, own, receive, send},
 };
@@ -68,17 +68,17 @@ fn check(ip: std::net::IpAddr) {
 
 #[test]
 fn queued_before_the_start_and_accepted_after_ipv4() {
-    isolated(|| check(V4));
+    proves(&["existing_listeners"], || check(V4));
 }
 
 #[test]
 fn queued_before_the_start_and_accepted_after_ipv6() {
-    isolated(|| check(V6));
+    natively(ALIKE, || check(V6));
 }
 
 #[test]
 fn accepted_before_the_start_is_there_with_its_holder() {
-    isolated(|| {
+    proves(&["existing_connections"], || {
         let server = Server::listen(V4, 8);
         let (client, accepted) = server.pair();
         let silent = server.pair();
@@ -123,7 +123,7 @@ fn accepted_before_the_start_is_there_with_its_holder() {
 
 #[test]
 fn a_full_queue_and_its_refusals_of_before() {
-    isolated(|| {
+    natively(ALIKE, || {
         let server = Server::listen(V4, 1);
         let _queued = server.queue(2);
         let refused = crate::traffic::attempt(server.address);
@@ -159,7 +159,7 @@ fn queued_before_and_reset_after() {
 
 #[test]
 fn queued_before_and_dropped_after() {
-    isolated(|| {
+    natively(ALIKE, || {
         let server = Server::listen(V4, 8);
         let clients = server.queue(BEFORE);
         let mut observer = Observer::start();

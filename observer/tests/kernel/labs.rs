@@ -7,7 +7,7 @@ use observer::lab::LABS;
 use serde_json::Value;
 
 use crate::{
-    namespace::isolated,
+    namespace::{THE_SAME, natively},
     observed::binary,
     waiting::{is_emulated, patience, until},
 };
@@ -20,7 +20,7 @@ fn tries() -> usize {
 
 #[test]
 fn every_lab_comes_out_as_expected() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let mut wrong = Vec::new();
         for lab in LABS {
             let complaints: Vec<String> = (0..tries()).map_while(|_| complaint(lab.name)).collect();
@@ -82,7 +82,7 @@ fn children(parent: u32) -> Vec<u32> {
 
 #[test]
 fn a_killed_lab_leaves_no_backend() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let mut lab = binary()
             .args(["lab", "coordinated-omission", "--check"])
             .stdin(Stdio::null())

@@ -67,7 +67,7 @@ impl Objects {
 
 /// How often it is killed; less often where a start takes seconds.
 fn times() -> u32 {
-    if crate::waiting::is_emulated() { 10 } else { 50 }
+    if crate::waiting::is_emulated() { 2 } else { 50 }
 }
 
 /// A moment between nothing and `most`, another one each time: the multiples of the golden ratio fall evenly.

@@ -47,7 +47,7 @@ fn moved(backlog: u32) {
     isolated(|| {
         sysctl("ipv4.tcp_migrate_req", "1");
         let before = Counters::read();
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let (first, second, clients) = two_shards(backlog);
         let connections = clients.len();
         let is_full = first.tcp_info().0 == backlog + 1;
@@ -93,7 +93,7 @@ fn moved_from_a_shard_that_is_shut() {
     isolated(|| {
         sysctl("ipv4.tcp_migrate_req", "1");
         let before = Counters::read();
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let (first, second, clients) = two_shards(64);
         let queued = first.tcp_info().0;
         first.socket.shutdown(Shutdown::Read).expect("shutdown(2) of a listener");
@@ -125,7 +125,7 @@ fn reset(backlog: u32) {
     isolated(|| {
         sysctl("ipv4.tcp_migrate_req", "0");
         let before = Counters::read();
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let (first, second, clients) = two_shards(backlog);
         let connections = clients.len();
         let is_full = first.tcp_info().0 == backlog + 1;

@@ -19,7 +19,7 @@ use demo_server::{
 
 use crate::{
     lines::{Connection, Lines, Listener, Thread},
-    namespace::isolated,
+    namespace::{ALIKE, isolated, natively, proves},
     observed::Observer,
     traffic::{connect, own, send},
     waiting::tid,
@@ -195,22 +195,26 @@ fn sums(lines: &Lines, connections: &[Connection]) {
 
 #[test]
 fn single_thread() {
-    isolated(|| check("single-thread", &["acceptor+reader+writer"]));
+    natively(ALIKE, || check("single-thread", &["acceptor+reader+writer"]));
 }
 
 #[test]
 fn acceptor_readers() {
-    isolated(|| check("acceptor-readers", &["acceptor", "reader+writer"]));
+    natively(ALIKE, || check("acceptor-readers", &["acceptor", "reader+writer"]));
 }
 
 #[test]
 fn acceptor_workers() {
-    isolated(|| check("acceptor-workers", &["acceptor+reader", "worker"]));
+    proves(&["enqueue", "syn_wait", "accept", "data_queued", "read", "write"], || {
+        check("acceptor-workers", &["acceptor+reader", "worker"])
+    });
 }
 
 #[test]
 fn shared_accept() {
-    isolated(|| check("shared-accept", &["acceptor+reader+writer"]));
+    proves(&["enqueue", "syn_wait", "accept", "data_queued", "read", "write"], || {
+        check("shared-accept", &["acceptor+reader+writer"])
+    });
 }
 
 #[test]
@@ -220,7 +224,7 @@ fn sharding() {
 
 #[test]
 fn every_connection_is_on_the_shard_that_accepted_it() {
-    isolated(|| {
+    natively(ALIKE, || {
         let accounts = run("sharding");
         let lines = &accounts.lines;
         let shards: BTreeMap<u64, Listener> = lines

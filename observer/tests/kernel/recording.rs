@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{
     directory::Directory,
     lines::Lines,
-    namespace::isolated,
+    namespace::{THE_SAME, natively},
     observed::{Observer, binary},
     traffic::{Server, V4, receive, receive_end, send},
     waiting::{patience, until},
@@ -94,7 +94,7 @@ impl Drop for Recording {
 
 #[test]
 fn replayed_lines_are_the_lines_of_the_stream() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let file = directory.file("a");
         let record = ["--interval", "50ms", "--open", "--record", &file, HERE[0], HERE[1]];
@@ -129,7 +129,7 @@ fn replayed_lines_are_the_lines_of_the_stream() {
 
 #[test]
 fn an_interrupt_ends_it_with_the_last_frame() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let file = directory.file("a");
         let recording = Recording::start(&file, "50ms", &[]);
@@ -150,7 +150,7 @@ fn an_interrupt_ends_it_with_the_last_frame() {
 
 #[test]
 fn killed_it_leaves_what_can_be_replayed() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let file = directory.file("a");
         let mut recording = Recording::start(&file, "50ms", &[]);
@@ -172,7 +172,7 @@ fn killed_it_leaves_what_can_be_replayed() {
 
 #[test]
 fn without_connections_the_books_balance_all_the_same() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let file = directory.file("a");
         let recording = Recording::start(&file, "50ms", &["--no-connections"]);
@@ -192,7 +192,7 @@ fn without_connections_the_books_balance_all_the_same() {
 
 #[test]
 fn a_full_disk_ends_the_recording_and_nothing_else() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let disk = directory.small_disk("64k");
         let file = disk.file("a");
@@ -218,7 +218,7 @@ fn a_full_disk_ends_the_recording_and_nothing_else() {
 
 #[test]
 fn begun_in_the_middle_it_has_all_that_was_there() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let path = directory.file("a");
         let Some(Asked::Stream(options)) =

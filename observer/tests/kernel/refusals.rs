@@ -4,7 +4,7 @@ use crate::{
     counters::Counters,
     half_open,
     lines::{Host, Lines},
-    namespace::{inode, isolated, sysctl},
+    namespace::{inode, isolated, proves, sysctl},
     observed::Observer,
     traffic::{Server, V4, connect, send, set_tcp},
     waiting::until,
@@ -37,8 +37,9 @@ fn refused_at_the_last_ack(abort: &str) {
     sysctl("ipv4.tcp_abort_on_overflow", abort);
     let before = Counters::read();
     let since = || Counters::read() - &before;
-    let mut observer = Observer::start_with(&["--interval", "100ms"]);
+    let mut observer = Observer::shared();
     let server = Server::prepared(V4, 4, |socket| set_tcp(socket, libc::TCP_DEFER_ACCEPT, 30));
+    observer.wait_until_it_knows(&server);
     // Two rounds, because requests beyond the backlog would be answered with cookies.
     let clients: Vec<_> = [4, 8]
         .into_iter()
@@ -88,7 +89,7 @@ fn refused_at_the_last_ack(abort: &str) {
 
 #[test]
 fn at_the_last_ack() {
-    isolated(|| refused_at_the_last_ack("0"));
+    proves(&["drop"], || refused_at_the_last_ack("0"));
 }
 
 #[test]
@@ -106,8 +107,9 @@ fn flooded(cookies: &str) -> (Lines, Counters, u64, u32) {
     sysctl("ipv4.tcp_syncookies", cookies);
     let before = Counters::read();
     let since = || Counters::read() - &before;
-    let mut observer = Observer::start_with(&["--interval", "100ms"]);
+    let mut observer = Observer::shared();
     let server = Server::listen(V4, BACKLOG);
+    observer.wait_until_it_knows(&server);
     half_open::send(server.address.port(), SYNS);
     until("every SYN is answered, queued or refused", || {
         let counted = since();
@@ -152,7 +154,7 @@ fn cookies_are_the_listeners(lines: &Lines, counted: &Counters, cookie: u64) {
 
 #[test]
 fn a_full_syn_queue_without_cookies() {
-    isolated(|| {
+    proves(&["drop", "request", "queue_depth"], || {
         let (lines, counted, cookie, queued) = flooded("0");
         let refused = counted.of("TCPReqQFullDrop");
         assert_eq!(refused, i64::from(SYNS) - i64::from(queued));
@@ -163,7 +165,7 @@ fn a_full_syn_queue_without_cookies() {
 
 #[test]
 fn a_full_syn_queue_with_cookies() {
-    isolated(|| {
+    proves(&["drop", "cookie"], || {
         let (lines, counted, cookie, queued) = flooded("1");
         assert!(queued >= BACKLOG, "{queued} requests queued");
         assert_eq!(counted.of("SyncookiesSent"), i64::from(SYNS) - i64::from(queued));
@@ -183,14 +185,15 @@ fn only_cookies() {
 #[test]
 fn acks_that_are_no_cookies() {
     const ACKS: u16 = 7;
-    isolated(|| {
+    proves(&["drop", "cookie"], || {
         let _silence = half_open::silence();
         // Each SYN is answered with a cookie, so the listener expects cookies.
         sysctl("ipv4.tcp_syncookies", "2");
         let before = Counters::read();
         let since = |name: &str| (Counters::read() - &before).of(name);
-        let mut observer = Observer::start_with(&["--interval", "100ms"]);
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, BACKLOG);
+        observer.wait_until_it_knows(&server);
         half_open::send(server.address.port(), 3);
         until("three cookies", || since("SyncookiesSent") == 3);
         half_open::send_stray_acks(server.address.port(), ACKS);
@@ -211,13 +214,14 @@ fn listen_drops_check(lines: &Lines) -> i64 {
 
 #[test]
 fn strays_refuse_nobody_and_hide_no_refusal() {
-    isolated(|| {
+    proves(&["drop"], || {
         let _silence = half_open::silence();
         sysctl("ipv4.tcp_syncookies", "0");
         let before = Counters::read();
         let since = |name: &str| (Counters::read() - &before).of(name);
-        let mut observer = Observer::start_with(&["--interval", "100ms"]);
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, BACKLOG);
+        observer.wait_until_it_knows(&server);
         let strays = u32::from(half_open::send_strays(server.address.port(), 10));
         until("the strays are discarded", || server.truth().drops == strays);
         observer.wait_for_next_lines();
@@ -247,8 +251,9 @@ fn strays_of_one_listener_do_not_blur_the_refusals_of_another() {
         let _silence = half_open::silence();
         let before = Counters::read();
         let since = |name: &str| (Counters::read() - &before).of(name);
-        let mut observer = Observer::start_with(&["--interval", "100ms"]);
+        let mut observer = Observer::shared();
         let (calm, full) = (Server::listen(V4, BACKLOG), Server::listen(V4, 4));
+        observer.wait_until_it_knows(&calm);
         let clients = full.queue(5);
         let strays = u32::from(half_open::send_strays(calm.address.port(), REFUSED));
         until("the strays are discarded", || calm.truth().drops == strays);
@@ -275,8 +280,9 @@ fn repeated_syns_refuse_nobody() {
     isolated(|| {
         let _silence = half_open::silence();
         let before = Counters::read();
-        let mut observer = Observer::start_with(&["--interval", "100ms"]);
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, BACKLOG);
+        observer.wait_until_it_knows(&server);
         half_open::send(server.address.port(), 5);
         until("five requests", || server.syn_queue() == 5);
         half_open::send(server.address.port(), 5);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::Shutdown};
 use crate::{
     counters::Counters,
     lines::{Ledger, Lines, Listener},
-    namespace::{inode, isolated},
+    namespace::{THE_SAME, inode, isolated, natively, proves},
     observed::{Observer, outside},
     refusals::causes,
     traffic::{Server, V4, attempt},
@@ -16,7 +16,7 @@ use crate::{
 fn a_listener_that_is_shut_tells_its_refusals_once() {
     isolated(|| {
         let before = Counters::read();
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 0);
         let queued = server.queue(1);
         let refused = attempt(server.address);
@@ -78,7 +78,7 @@ fn all_is_told(lines: &Lines, listeners: &[Refuser], drops: i64) {
 #[test]
 fn what_was_refused_right_before_the_close() {
     const LISTENERS: usize = 40;
-    isolated(|| {
+    proves(&["drop"], || {
         let before = Counters::read();
         let mut observer = Observer::start();
         // All of their lives between two readings.
@@ -98,7 +98,7 @@ fn what_was_refused_right_before_the_close() {
 
 #[test]
 fn refused_before_their_namespace_was_read() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let before = Counters::read();
         // The observer runs elsewhere, and does not know of this namespace.
         let mut observer = outside(&["--interval", "100ms"]);

@@ -7,7 +7,7 @@ use socket2::{Domain, Socket, Type};
 use crate::{
     counters::Counters,
     lines::{Host, Lines},
-    namespace::{inode, isolated},
+    namespace::{THE_SAME, inode, isolated, natively},
     observed::{Observer, outside},
     processes::Acceptor,
     sock_diag,
@@ -55,7 +55,7 @@ fn only_the_selected_namespace() {
 
 #[test]
 fn another_namespace_seen_from_outside() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let path = format!("/proc/{}/task/{}/ns/net", std::process::id(), tid());
         let netns = inode();
         // The observer runs in a namespace of its own, and looks into ours.
@@ -117,12 +117,12 @@ fn only_the_selected_process(before: bool) {
 
 #[test]
 fn a_process_that_listens_already() {
-    isolated(|| only_the_selected_process(true));
+    natively(THE_SAME, || only_the_selected_process(true));
 }
 
 #[test]
 fn a_process_that_listens_later() {
-    isolated(|| only_the_selected_process(false));
+    natively(THE_SAME, || only_the_selected_process(false));
 }
 
 /// A cgroup of threads below the one that this process is in; removed when it is let go of.
@@ -183,7 +183,7 @@ fn only_the_selected_cgroup() {
 
 #[test]
 fn counters_of_the_selected_namespace_when_who_listens_is_gone() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let before = Counters::read();
         let path = format!("/proc/{}/task/{}/ns/net", std::process::id(), tid());
         let mut observer = outside(&["--interval", "100ms", "--netns", &path]);
@@ -205,7 +205,7 @@ fn counters_of_the_selected_namespace_when_who_listens_is_gone() {
 
 #[test]
 fn counters_of_a_namespace_whose_listener_has_left_it() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let before = Counters::read();
         // The observer is elsewhere; who calls listen(2) is gone when it looks; the process that the thread belonged to
         // was never in here. Only the acceptor is.

@@ -1,7 +1,7 @@
 //! A spike shorter than the sampling interval: no sample sees it, the peak does.
 
 use crate::{
-    namespace::isolated,
+    namespace::{ALIKE, isolated, natively, proves},
     observed::Observer,
     traffic::{Server, V4, V6},
 };
@@ -27,18 +27,18 @@ fn check(ip: std::net::IpAddr) {
 
 #[test]
 fn a_spike_between_two_samples_ipv4() {
-    isolated(|| check(V4));
+    proves(&["enqueue"], || check(V4));
 }
 
 #[test]
 fn a_spike_between_two_samples_ipv6() {
-    isolated(|| check(V6));
+    natively(ALIKE, || check(V6));
 }
 
 #[test]
 fn the_peak_is_that_of_the_interval() {
     isolated(|| {
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 64);
         let clients = server.queue(SPIKE);
         observer.wait_for("the spike", |lines| {

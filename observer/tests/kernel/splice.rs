@@ -4,7 +4,7 @@ use std::{fs::File, io::Write as _, net::TcpStream, os::fd::AsRawFd as _};
 
 use crate::{
     lines::Lines,
-    namespace::isolated,
+    namespace::{isolated, proves},
     observed::Observer,
     traffic::{Server, V4, own, receive, send},
 };
@@ -21,8 +21,8 @@ fn file(bytes: &[u8]) -> File {
 
 #[test]
 fn sendfile_is_a_write() {
-    isolated(|| {
-        let mut observer = Observer::start();
+    proves(&["write"], || {
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 4);
         let (client, accepted) = server.pair();
         let file = file(&[7; 5000]);
@@ -68,8 +68,8 @@ fn splice(from: &TcpStream, length: usize) {
 
 #[test]
 fn splice_reads_as_far_as_the_hook_sees_them() {
-    isolated(|| {
-        let mut observer = Observer::start();
+    proves(&["read"], || {
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 4);
         let (client, accepted) = server.pair();
         send(&client, &[7; 3000]);
@@ -96,7 +96,7 @@ fn splice_reads_as_far_as_the_hook_sees_them() {
 #[test]
 fn what_was_spliced_and_answered_is_not_unread() {
     isolated(|| {
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 4);
         let (client, accepted) = server.pair();
         send(&client, &[7; 3000]);

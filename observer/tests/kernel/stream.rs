@@ -9,7 +9,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    namespace::isolated,
+    namespace::{THE_SAME, natively},
     observed::{Observer, binary},
     traffic::{Server, V4, connect, own, receive, receive_end, send},
     waiting::until,
@@ -19,7 +19,7 @@ const CONNECTIONS: usize = 23;
 
 #[test]
 fn the_last_lines_come_after_an_interrupt() {
-    isolated(|| {
+    natively(THE_SAME, || {
         // No lines but the last: what ended before the signal must be in them.
         let observer = Observer::start_with(&["--interval", "1m", "--netns", "/proc/self/ns/net"]);
         let server = Server::listen(V4, 64);
@@ -52,7 +52,7 @@ fn the_last_lines_come_after_an_interrupt() {
 
 #[test]
 fn sigterm_ends_it_as_well() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let mut observer = Observer::start();
         kill_process(observer.pid(), Signal::TERM).expect("cannot send SIGTERM");
         observer.wait_for("the last lines", |lines| lines.0.iter().any(|line| line["type"] == "loss"));
@@ -63,7 +63,7 @@ fn sigterm_ends_it_as_well() {
 
 #[test]
 fn it_ends_when_nobody_reads_any_more() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let mut child = binary()
             .args(["stream", "--interval", "10ms", "--netns", "/proc/self/ns/net"])
             .stdin(Stdio::null())
@@ -87,7 +87,7 @@ fn it_ends_when_nobody_reads_any_more() {
 
 #[test]
 fn with_a_duration_it_ends_by_itself() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let output = binary()
             .args(["stream", "--duration", "10ms", "--netns", "/proc/self/ns/net"])
             .output()
@@ -107,7 +107,7 @@ fn with_a_duration_it_ends_by_itself() {
 
 #[test]
 fn the_first_line_means_that_the_probes_are_attached() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let server = Server::listen(V4, 64);
         for _ in 0..5 {
             let mut observer = Observer::start();
@@ -124,7 +124,7 @@ fn the_first_line_means_that_the_probes_are_attached() {
 
 #[test]
 fn only_lines_of_the_types_asked_for() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let options = ["--interval", "10ms", "--netns", "/proc/self/ns/net", "--only", "listener,connection"];
         let mut observer = Observer::start_with(&options);
         let server = Server::listen(V4, 64);
@@ -141,7 +141,7 @@ fn only_lines_of_the_types_asked_for() {
 
 #[test]
 fn a_signal_ends_it_though_nobody_reads() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let server = Server::listen(V4, 4);
         let child = binary()
             .args(["stream", "--interval", "10ms", "--netns", "/proc/self/ns/net"])

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 
 use crate::{
-    namespace::isolated,
+    namespace::{isolated, proves},
     observed::Observer,
     sock_diag::sockets,
     traffic::{Server, V4, receive, send},
@@ -44,7 +44,7 @@ fn talking(server: &Server, send_first: bool) -> Vec<(TcpStream, TcpStream)> {
 
 #[track_caller]
 fn check(send_first: bool) {
-    let mut observer = Observer::start();
+    let mut observer = Observer::shared();
     let server = Server::listen(V4, 16);
     let silent: Vec<_> = (0..SILENT).map(|_| server.pair()).collect();
     agrees(&mut observer, &server, 0);
@@ -75,13 +75,13 @@ fn data_after_the_accept() {
 
 #[test]
 fn data_before_the_accept() {
-    isolated(|| check(true));
+    proves(&["data_queued", "read"], || check(true));
 }
 
 #[test]
 fn queued_with_data_is_not_unread_until_it_is_accepted() {
     isolated(|| {
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 16);
         let clients = server.queue(3);
         clients.iter().for_each(|client| send(client, b"hello"));

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     lines::{Lines, Thread},
-    namespace::isolated,
+    namespace::proves,
     observed::Observer,
     traffic::{Server, V4, connect},
     waiting::{self, tid, until_blocked, until_equal},
@@ -72,7 +72,11 @@ impl Acceptor {
 
 fn each_sleep_is_counted(hook: Option<&str>) {
     const ACCEPTS: u64 = 23;
-    isolated(|| {
+    let signals: &[&str] = match hook {
+        None => &["wakeups=proc/voluntary_ctxt_switches", "activity"],
+        Some(_) => &["wakeups=tp_btf/sched_switch"],
+    };
+    proves(signals, || {
         let mut options = vec!["--interval", "100ms", "--netns", "/proc/self/ns/net"];
         options.extend(hook);
         let mut observer = Observer::start_with(&options);
@@ -139,7 +143,7 @@ fn counted_at_each_switch() {
 /// /proc never shows such a thread.
 #[test]
 fn of_threads_that_exit_at_once() {
-    isolated(|| {
+    proves(&["wakeups=tp_btf/sched_switch"], || {
         let options = ["--interval", "100ms", "--netns", "/proc/self/ns/net"];
         let mut observer =
             Observer::start_with(&[&options[..], &["--hook=wakeups=tp_btf/sched_switch"]].concat());

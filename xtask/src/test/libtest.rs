@@ -9,13 +9,30 @@ pub(crate) struct Outcome {
     pub(crate) failures: Vec<String>,
     /// Tests that could not run here, or are marked `ignore`.
     pub(crate) skipped: Vec<Skip>,
+    /// Tests that are not for this kernel or these hooks: another run has them.
+    pub(crate) left_out: usize,
+    /// Tests that failed and were run again, and why.
+    pub(crate) again: Vec<Skip>,
+    /// Tests that passed, with the signals that each compares with ground truth.
+    pub(crate) proofs: Vec<Proof>,
+    /// How long each test took, by name.
+    pub(crate) took: Vec<(String, f64)>,
     /// How long it took.
     pub(crate) seconds: f64,
     /// Everything that it wrote.
     pub(crate) output: String,
 }
 
-/// A test that did not run.
+/// What a test compares with ground truth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Proof {
+    /// Its name.
+    pub(crate) test: String,
+    /// Names of signals of the probe plan; `signal=hook` for one that the test gets by a hook of its own choice.
+    pub(crate) signals: Vec<String>,
+}
+
+/// A test that did not run, or not only once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Skip {
     /// Its name.
@@ -50,10 +67,17 @@ impl Outcome {
 /// Characters of a panic that the summary shows.
 const LAST_WORDS: usize = 1500;
 
+/// How a program of tests is to write. With its output, since a test says that it was skipped on one that libtest keeps
+/// to itself otherwise; and with times.
+pub(crate) const ARGUMENTS: [&str; 5] =
+    ["--show-output", "--format=pretty", "--color=never", "-Zunstable-options", "--report-time"];
+/// The variable that has a stable libtest take the last two of [`ARGUMENTS`]: nothing else tells how long a test took.
+pub(crate) const TIMED: &str = "RUSTC_BOOTSTRAP";
+
 /// Reads the lines of a program of tests, or of several in a row, as doc tests are.
 ///
-/// A test that says it was skipped counts as passed in libtest's own account, because it returned; here it does not.
-/// `succeeded` is the program's exit status: a program that fails without naming a failed test has crashed.
+/// A test that says it was skipped, or left out, counts as passed in libtest's own account, because it returned; here it
+/// does not. `succeeded` is the program's exit status: a program that fails without naming a failed test has crashed.
 pub(crate) fn read(output: &str, succeeded: bool) -> Outcome {
     let mut outcome = Outcome { output: output.to_owned(), ..Outcome::default() };
     let mut finished = false;
@@ -61,14 +85,22 @@ pub(crate) fn read(output: &str, succeeded: bool) -> Outcome {
     for line in output.lines() {
         if let Some(rest) = line.strip_prefix("running ").filter(|rest| rest.contains(" test")) {
             started += rest.split(' ').next().and_then(|n| n.parse::<usize>().ok()).unwrap_or(0);
-        } else if let Some(rest) = line.strip_prefix("SKIPPED: ") {
-            let (test, reason) = rest.split_once(": ").unwrap_or((rest, "it does not say why"));
+        } else if let Some(skip) = said(line, "SKIPPED: ") {
             // A loop may say it more than once.
-            if !outcome.skipped.iter().any(|skip| skip.test == test) {
-                outcome.skipped.push(Skip { test: test.to_owned(), reason: reason.to_owned() });
+            if !outcome.skipped.iter().any(|other| other.test == skip.test) {
+                outcome.skipped.push(skip);
                 outcome.passed = outcome.passed.saturating_sub(1);
             }
-        } else if let Some((name, verdict)) = verdict(line) {
+        } else if said(line, "LEFT OUT: ").is_some() {
+            outcome.left_out += 1;
+            outcome.passed = outcome.passed.saturating_sub(1);
+        } else if let Some(again) = said(line, "AGAIN: ") {
+            outcome.again.push(again);
+        } else if let Some(proof) = said(line, "PROVES: ") {
+            let signals = proof.reason.split_whitespace().map(str::to_owned).collect();
+            outcome.proofs.push(Proof { test: proof.test, signals });
+        } else if let Some((name, verdict, seconds)) = verdict(line) {
+            outcome.took.extend(seconds.map(|seconds| (name.to_owned(), seconds)));
             match verdict {
                 "ok" => outcome.passed += 1,
                 "FAILED" => outcome.failures.push(name.to_owned()),
@@ -82,7 +114,7 @@ pub(crate) fn read(output: &str, succeeded: bool) -> Outcome {
             finished = true;
         }
     }
-    let known = outcome.passed + outcome.failed() + outcome.skipped.len();
+    let known = outcome.passed + outcome.failed() + outcome.skipped.len() + outcome.left_out;
     if !succeeded && outcome.failures.is_empty() {
         outcome.failures.push("the program ended with an error, though no test of its failed".to_owned());
     } else if !finished {
@@ -90,14 +122,31 @@ pub(crate) fn read(output: &str, succeeded: bool) -> Outcome {
     } else if known < started {
         outcome.failures.push(format!("{started} tests began, and only {known} said how they ended"));
     }
+    let (failures, skipped) = (&outcome.failures, &outcome.skipped);
+    outcome.proofs.retain(|proof| {
+        !failures.contains(&proof.test) && !skipped.iter().any(|skip| skip.test == proof.test)
+    });
     outcome
 }
 
-/// `test a::b ... ok`, also with `- should panic` or a place after the name; None for any other line.
-fn verdict(line: &str) -> Option<(&str, &str)> {
+/// `PREFIX: test: reason`, as tests say things about themselves.
+fn said(line: &str, prefix: &str) -> Option<Skip> {
+    let rest = line.strip_prefix(prefix)?;
+    let (test, reason) = rest.split_once(": ").unwrap_or((rest, "it does not say why"));
+    Some(Skip { test: test.to_owned(), reason: reason.to_owned() })
+}
+
+/// `test a::b ... ok <0.123s>`, also with `- should panic` or a place after the name, and without the time; `None` for
+/// any other line.
+fn verdict(line: &str) -> Option<(&str, &str, Option<f64>)> {
     let (name, verdict) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    let timed = || {
+        let (verdict, time) = verdict.strip_suffix("s>")?.rsplit_once(" <")?;
+        Some((verdict, time.parse().ok()?))
+    };
+    let (verdict, seconds) = timed().map_or((verdict, None), |(verdict, seconds)| (verdict, Some(seconds)));
     let known = matches!(verdict, "ok" | "FAILED" | "ignored") || verdict.starts_with("ignored, ");
-    known.then_some((name, verdict))
+    known.then_some((name, verdict, seconds))
 }
 
 #[cfg(test)]
@@ -123,6 +172,20 @@ failures:
 
 test result: FAILED. 3 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
 ";
+
+    #[test]
+    fn what_is_left_out_is_neither_passed_nor_skipped() {
+        let text = "running 3 tests\ntest a ... ok <0.001s>\ntest b ... ok <1.500s>\ntest c ... FAILED <0.100s>\n\
+                    LEFT OUT: a: its signals are as before\nPROVES: b: accept read\nPROVES: c: accept\n\
+                    AGAIN: b: the kernel left out runs of programs\ntest result: FAILED.\n";
+        let outcome = read(text, false);
+        assert_eq!((outcome.passed, outcome.failed(), outcome.left_out), (1, 1, 1));
+        let signals = vec!["accept".to_owned(), "read".to_owned()];
+        assert_eq!(outcome.proofs, [Proof { test: "b".to_owned(), signals }]);
+        assert_eq!(outcome.again, [skip("b", "the kernel left out runs of programs")]);
+        let took = [("a", 0.001), ("b", 1.5), ("c", 0.1)];
+        assert_eq!(outcome.took, took.map(|(name, seconds)| (name.to_owned(), seconds)));
+    }
 
     fn skip(test: &str, reason: &str) -> Skip {
         Skip { test: test.into(), reason: reason.into() }

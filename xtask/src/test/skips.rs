@@ -10,8 +10,6 @@ const ALLOWED: &[(&str, &str)] = &[
         "cannot see",
         "the hook that was asked for says so itself; the signal's other hooks see it, and are tested",
     ),
-    ("this machine is emulated", "its timers and bursts come late; the host has them on time"),
-    ("this kernel has no vsock", "the emulated machines load no module for it; the host has it"),
 ];
 
 /// Why this one may be skipped, if it may.

@@ -16,6 +16,10 @@ use super::{
 };
 use crate::{artifacts::Program, child::Running, exec, privilege, privilege::Privilege, workspace};
 
+/// Tests of the kernel that run at once. Most of their time they wait: for grace periods of RCU, and for findings that
+/// take their seconds.
+const TESTS_AT_ONCE: usize = 3;
+
 /// Where the output of each program is kept until its next run.
 pub(super) fn log_dir() -> PathBuf {
     workspace::target_dir().join("xtask").join("tests")
@@ -27,17 +31,28 @@ pub(super) fn run(program: &Program, options: &Options, privilege: &Privilege) -
         true => privilege::tied_as_root(privilege, &program.path),
         false => exec::tied(&program.path),
     };
-    // With --show-output, since a test says that it was skipped on an output that libtest keeps to itself otherwise.
-    command.args(["--show-output", "--format=pretty", "--color=never"]);
+    command.args(libtest::ARGUMENTS).env(libtest::TIMED, "1");
     if is_privileged(program) && std::env::var_os("RUST_TEST_THREADS").is_none() {
-        command.arg("--test-threads=2");
+        command.arg(format!("--test-threads={TESTS_AT_ONCE}"));
     }
     command.args(&options.filter);
     // As cargo runs them.
     command.current_dir(&program.directory).env("CARGO_MANIFEST_DIR", &program.directory);
-    let file =
-        program::name(program).replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_', "-");
-    supervise(&mut command, &file, options.timeout)
+    supervise(&mut command, &file(&program::name(program)), options.timeout)
+}
+
+/// The file in which a suite's output is kept, without its ending.
+fn file(name: &str) -> String {
+    name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_', "-")
+}
+
+/// How a suite went when it last ran here.
+pub(crate) fn last(name: &str) -> Result<Outcome> {
+    let path = log_dir().join(format!("{}.log", file(name)));
+    let bytes = fs::read(&path).with_context(|| {
+        format!("could not read {}, which `cargo xtask test` writes; run that first", path.display())
+    })?;
+    Ok(libtest::read(&String::from_utf8_lossy(&bytes), true))
 }
 
 /// Runs a command that writes as libtest does, for at most so many seconds.

@@ -1,51 +1,101 @@
 //! docs/kernels.md: signal by signal and kernel by kernel.
 
-use std::{fmt::Write as _, fs};
+use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context as _, Result};
 
-use super::{Results, hooks::Doctor, kernels::Kernel};
-use crate::{artifacts, exec, privilege, setup::Ready, workspace};
+use super::{
+    Results,
+    hooks::{Doctor, Hook, Set},
+    kernels::Kernel,
+};
+use crate::{
+    exec,
+    privilege::{self, Privilege},
+    test::{
+        libtest::{Outcome, Proof},
+        suite,
+    },
+    workspace,
+};
 
 const PATH: &str = "docs/kernels.md";
+/// The suite of kernel tests, as `cargo xtask test` names it.
+const KERNEL_TESTS: &str = "observer tests/kernel";
 
 /// One kernel's part.
 pub(super) struct Column {
     name: String,
     doctor: Doctor,
-    loadable: Vec<String>,
-    tests: Vec<Tests>,
-}
-
-/// Outcome of the tests with one set of hooks.
-struct Tests {
-    name: String,
-    passed: usize,
-    failed: usize,
-    skipped: Vec<(String, String)>,
+    /// The sets of hooks that were tried, the observer's own choice first.
+    sets: Vec<Set>,
+    /// Outcome of the tests with each of them.
+    tests: Vec<(String, Outcome)>,
 }
 
 impl Column {
     /// Of a kernel in the emulated machine.
-    pub(super) fn of_guest(kernel: &Kernel, doctor: Doctor, loadable: &[String], results: &Results) -> Self {
-        let tests = results.iter().map(|(name, outcome)| Tests {
-            name: name.clone(),
-            passed: outcome.passed,
-            failed: outcome.failed(),
-            skipped: outcome.skipped.iter().map(|skip| (skip.test.clone(), skip.reason.clone())).collect(),
-        });
-        Self { name: kernel.series.clone(), doctor, loadable: loadable.to_vec(), tests: tests.collect() }
+    pub(super) fn of_guest(kernel: &Kernel, doctor: Doctor, sets: Vec<Set>, results: &Results) -> Self {
+        Self { name: kernel.series.clone(), doctor, sets, tests: results.clone() }
     }
 
-    /// Of the kernel that runs here; its tests are those of `cargo xtask test`.
-    pub(super) fn of_this_machine(ready: &Ready) -> Result<Self> {
-        let built = artifacts::build_release(&ready.toolchain)?;
-        let json =
-            exec::capture(privilege::as_root(&ready.privilege, &built.observer).args(["doctor", "--json"]))?;
+    /// Of the kernel that runs here; its tests are those of the last `cargo xtask test`.
+    pub(super) fn of_this_machine(observer: &Path, privilege: &Privilege) -> Result<Self> {
+        let json = exec::capture(privilege::as_root(privilege, observer).args(["doctor", "--json"]))?;
         let doctor = Doctor::read(&json)?;
         let mut numbers = doctor.kernel.split('.');
         let name = [numbers.next(), numbers.next()].into_iter().flatten().collect::<Vec<_>>().join(".");
-        Ok(Self { name, doctor, loadable: Vec::new(), tests: Vec::new() })
+        let outcome = suite::last(KERNEL_TESTS)?;
+        Ok(Self {
+            name: name.clone(),
+            doctor,
+            sets: vec![Vec::new()],
+            tests: vec![(format!("Linux {name}"), outcome)],
+        })
+    }
+
+    /// Whether a hook behind the one in use loads.
+    fn loads(&self, hook: &str) -> bool {
+        self.sets.iter().flatten().any(|one| one == hook)
+    }
+
+    /// The tests that compare a signal by this hook with ground truth, and passed.
+    fn proofs(&self, signal: &str, hook: &str) -> Vec<&str> {
+        let chosen = format!("{signal}={hook}");
+        let mut tests = Vec::new();
+        for (number, (set, (_, outcome))) in self.sets.iter().zip(&self.tests).enumerate() {
+            let by_set = match number {
+                0 => self.doctor.in_use(signal) == Some(hook),
+                _ => set.contains(&chosen),
+            };
+            let proves =
+                |proof: &&Proof| proof.signals.iter().any(|one| *one == chosen || by_set && one == signal);
+            tests.extend(outcome.proofs.iter().filter(proves).map(|proof| proof.test.as_str()));
+        }
+        tests.sort_unstable();
+        tests.dedup();
+        tests
+    }
+
+    /// What loads here and no test compared with ground truth.
+    pub(super) fn unproven(&self) -> Vec<String> {
+        let mut unproven = Vec::new();
+        for (signal, hook) in self.hooks() {
+            if self.proofs(signal, hook).is_empty() {
+                unproven.push(format!("Linux {}: {signal} by {hook}", self.name));
+            }
+        }
+        unproven
+    }
+
+    /// Every signal with each hook that loads here.
+    fn hooks(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.doctor.signals.iter().flat_map(|signal| {
+            let loads = |hook: &&Hook| {
+                hook.state == "in_use" || self.loads(&format!("{}={}", signal.signal, hook.hook))
+            };
+            signal.hooks.iter().filter(loads).map(|hook| (signal.signal.as_str(), hook.hook.as_str()))
+        })
     }
 }
 
@@ -86,10 +136,38 @@ fn text(columns: &[Column]) -> String {
         let _ =
             writeln!(text, "| {} | {} | {} |", row.signal, row.what, cells.collect::<Vec<_>>().join(" | "));
     }
+    proofs(&mut text, columns, &names);
     for column in columns {
         section(&mut text, column);
     }
     text
+}
+
+/// Which test compares which signal with ground truth, by hook and kernel. `cargo xtask lint` reads it.
+fn proofs(text: &mut String, columns: &[Column], names: &[&str]) {
+    let _ = writeln!(
+        text,
+        "\n## Proofs\n\nFor each signal and each hook, by kernel: a test that compares its figures with ground truth, and \
+         how many more do; `-` where the hook does not load.\n"
+    );
+    let _ = writeln!(text, "| signal | hook | {} |", names.join(" | "));
+    let _ = writeln!(text, "|---|---|{}", "---|".repeat(columns.len()));
+    let rows = columns.first().map_or(&[][..], |column| &column.doctor.signals);
+    for signal in rows {
+        for hook in &signal.hooks {
+            let cells = columns.iter().map(|column| {
+                let loads = column.hooks().any(|(name, one)| name == signal.signal && one == hook.hook);
+                match column.proofs(&signal.signal, &hook.hook).as_slice() {
+                    [] if loads => "none".to_owned(),
+                    [] => "-".to_owned(),
+                    [one] => format!("`{one}`"),
+                    [one, more @ ..] => format!("`{one}` and {}", more.len()),
+                }
+            });
+            let cells: Vec<String> = cells.collect();
+            let _ = writeln!(text, "| {} | `{}` | {} |", signal.signal, hook.hook, cells.join(" | "));
+        }
+    }
 }
 
 fn section(text: &mut String, column: &Column) {
@@ -106,34 +184,34 @@ fn section(text: &mut String, column: &Column) {
             let name = format!("{}={}", signal.signal, hook.hook);
             let note = match (hook.state.as_str(), &hook.reason) {
                 ("refused", Some(reason)) => format!("refused: {reason}"),
-                ("untried", _) if column.loadable.contains(&name) => "works too".to_owned(),
-                ("untried", _) if !column.tests.is_empty() => "does not work".to_owned(),
+                ("untried", _) if column.loads(&name) => "works too".to_owned(),
+                // On this machine nothing but the observer's own choice is tried.
+                ("untried", _) if column.sets.len() > 1 => "does not work".to_owned(),
                 _ => continue,
             };
             let _ = writeln!(text, "  - `{}` {note}", hook.hook);
         }
     }
-    if !column.tests.is_empty() {
-        let _ = writeln!(text, "\n| kernel tests | passed | failed | skipped |\n|---|---|---|---|");
+    let _ = writeln!(text, "\n| kernel tests | passed | failed | skipped |\n|---|---|---|---|");
+    for (name, outcome) in &column.tests {
+        let (passed, failed, skipped) = (outcome.passed, outcome.failed(), outcome.skipped.len());
+        let _ = writeln!(text, "| {} | {passed} | {failed} | {skipped} |", name.replace(',', ", "));
     }
-    for tests in &column.tests {
-        let name = tests.name.replace(',', ", ");
-        let _ = writeln!(text, "| {name} | {} | {} | {} |", tests.passed, tests.failed, tests.skipped.len());
-    }
-    let mut skipped: Vec<_> = column.tests.iter().flat_map(|tests| &tests.skipped).collect();
-    skipped.sort();
+    let mut skipped: Vec<_> = column.tests.iter().flat_map(|(_, outcome)| &outcome.skipped).collect();
+    skipped.sort_by_key(|skip| (&skip.test, &skip.reason));
     skipped.dedup();
     if !skipped.is_empty() {
         let _ = writeln!(text, "\nSkipped somewhere:\n");
     }
-    for (test, reason) in skipped {
-        let _ = writeln!(text, "- `{test}`: {reason}");
+    for skip in skipped {
+        let _ = writeln!(text, "- `{}`: {}", skip.test, skip.reason);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test::libtest::Skip;
 
     #[test]
     fn a_signal_is_a_row_and_a_kernel_a_column() {
@@ -143,14 +221,20 @@ mod tests {
                 {"hook":"y","state":"untried"}]}]}"#,
         )
         .unwrap();
-        let tests = Tests {
-            name: "Linux 6.1".into(),
-            passed: 3,
-            failed: 0,
-            skipped: vec![("t".into(), "why".into())],
+        let proof = Proof { test: "t::reads".into(), signals: vec!["read".into()] };
+        let skip = Skip { test: "t".into(), reason: "why".into() };
+        let own =
+            Outcome { passed: 3, skipped: vec![skip], proofs: vec![proof.clone()], ..Outcome::default() };
+        let other = Outcome { passed: 1, ..Outcome::default() };
+        let mut column = Column {
+            name: "6.1".into(),
+            doctor,
+            sets: vec![vec![], vec!["read=y".into()]],
+            tests: vec![("Linux 6.1".into(), own), ("Linux 6.1 with read=y".into(), other)],
         };
-        let column =
-            Column { name: "6.1".into(), doctor, loadable: vec!["read=y".into()], tests: vec![tests] };
+        assert_eq!(column.unproven(), ["Linux 6.1: read by y"]);
+        column.tests[1].1.proofs.push(proof);
+        assert_eq!(column.unproven(), [""; 0]);
         let text = text(&[column]);
         for line in [
             "| signal | what it tells | 6.1 |",
@@ -160,6 +244,9 @@ mod tests {
             "  - `y` works too",
             "| Linux 6.1 | 3 | 0 | 1 |",
             "- `t`: why",
+            "| read | `w` | - |",
+            "| read | `x` | `t::reads` |",
+            "| read | `y` | `t::reads` |",
         ] {
             assert!(text.lines().any(|found| found == line), "no line `{line}` in:\n{text}");
         }

@@ -1,19 +1,18 @@
-//! What runs in the guest: a file system in memory with busybox, the observer, the backend and the program of kernel
-//! tests, all linked statically; and the tools that tests compare with.
+//! What runs in the guest: a file system in memory with busybox, the observer, the backend, the program of kernel tests
+//! and the tools that tests compare with, all as they are on this machine, with their libraries.
 
 use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::Duration,
+    process::Stdio,
 };
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{
     kernels::Kernel,
-    machine::{self, Ended},
+    machine::{self, Machine},
 };
 use crate::{
     artifacts::{self, Program},
@@ -21,11 +20,8 @@ use crate::{
     interrupt::Interrupt,
     toolchain::BpfToolchain,
     workdir::WorkDir,
-    workspace,
 };
 
-/// With it the standard library's own target directory is left alone.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// What tests compare with.
 const COMPARED_WITH: [&str; 2] = ["ss", "nstat"];
 
@@ -39,25 +35,35 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// Builds them.
+    /// Takes them from what the tests of this machine are built of, so that nothing is built for the guest alone.
     pub(super) fn build(toolchain: &BpfToolchain) -> Result<Self> {
-        eprintln!("vm: building the observer and its kernel tests, linked statically");
-        let mut cargo = static_cargo(toolchain);
-        cargo.args(["--package", "observer", "--package", "demo-server", "--bins", "--test", "kernel"]);
-        let programs = artifacts::parse(&exec::capture(&mut cargo)?)?;
+        let programs = artifacts::build_tests(toolchain, &[])?;
         let find =
             |what: &str, is_it: fn(&Program) -> bool| match programs.iter().find(|program| is_it(program)) {
                 Some(program) => Ok(program.path.clone()),
                 None => bail!("cargo built no {what}"),
             };
+        let observer = find("program observer", |program| program.target == "observer" && !program.test)?;
         let backend =
             find("program demo-server", |program| program.target == "demo-server" && !program.test)?;
-        Ok(Self {
-            observer: find("program observer", |program| program.target == "observer" && !program.test)?,
-            tests: find("kernel tests", |program| program.target == "kernel" && program.test)?,
-            backend,
-            more: with_libraries(&COMPARED_WITH)?,
-        })
+        let tests = find("kernel tests", |program| program.target == "kernel" && program.test)?;
+        let mut more = Vec::new();
+        for name in COMPARED_WITH {
+            let path = PathBuf::from(exec::capture(exec::command("which").arg(name))?.trim());
+            more.extend(libraries(&path)?);
+            more.push((path, Path::new("/bin").join(name)));
+        }
+        for program in [&observer, &backend, &tests] {
+            more.extend(libraries(program)?);
+        }
+        more.sort();
+        more.dedup();
+        Ok(Self { observer, tests, backend, more })
+    }
+
+    /// The observer, as it runs on this machine.
+    pub(super) fn observer(&self) -> &Path {
+        &self.observer
     }
 
     /// The same with other files.
@@ -66,21 +72,15 @@ impl Guest {
         self
     }
 
-    /// Boots a kernel with them, and runs a line of shell.
-    pub(super) fn run(
-        &self,
-        kernel: &Kernel,
-        line: &str,
-        timeout: Duration,
-        interrupt: &Interrupt,
-    ) -> Result<Ended> {
+    /// Boots a kernel with them.
+    pub(super) fn boot(&self, kernel: &Kernel, interrupt: &Interrupt) -> Result<Machine> {
         let directory = WorkDir::new()?;
         let image = directory.join("initramfs");
-        self.pack(kernel, &directory.join("root"), &image, line)?;
-        machine::boot(kernel, &image, &directory, timeout, interrupt)
+        self.pack(kernel, &directory.join("root"), &image)?;
+        Machine::boot(kernel, &image, directory, interrupt)
     }
 
-    fn pack(&self, kernel: &Kernel, root: &Path, image: &Path, line: &str) -> Result<()> {
+    fn pack(&self, kernel: &Kernel, root: &Path, image: &Path) -> Result<()> {
         let context = || format!("could not lay out the guest's file system in {}", root.display());
         for directory in ["bin", "proc", "sys", "dev", "tmp", "run"] {
             fs::create_dir_all(root.join(directory)).with_context(context)?;
@@ -88,12 +88,12 @@ impl Guest {
         let busybox = ["/bin/busybox", "/usr/bin/busybox"].iter().find(|path| Path::new(path).exists());
         let busybox = busybox.context("there is no busybox; the package busybox-static has it")?;
         fs::copy(busybox, root.join("bin/busybox")).with_context(context)?;
-        fs::copy(&self.tests, root.join("bin/kernel-tests")).with_context(context)?;
+        stripped(&self.tests, &root.join("bin/kernel-tests"))?;
         // The tests start the observer by the path that was compiled into them, and it starts the backend beside it.
         for program in [&self.observer, &self.backend] {
             let inside = root.join(program.strip_prefix("/").unwrap_or(program));
             fs::create_dir_all(inside.parent().unwrap_or(root)).with_context(context)?;
-            fs::copy(program, &inside).with_context(context)?;
+            stripped(program, &inside)?;
             let name = program.file_name().with_context(context)?;
             std::os::unix::fs::symlink(program, root.join("bin").join(name)).with_context(context)?;
         }
@@ -112,40 +112,27 @@ impl Guest {
             fs::create_dir_all(inside.parent().unwrap_or(root)).with_context(context)?;
             exec::run(exec::command("cp").args(["-rL", "--no-target-directory"]).arg(here).arg(&inside))?;
         }
-        fs::write(root.join("init"), init(line)).with_context(context)?;
+        fs::write(root.join("init"), init()).with_context(context)?;
         exec::run(exec::command("chmod").arg("755").arg(root.join("init")))?;
         archive(root, image)
     }
 }
 
-/// Programs of this machine with their libraries: where they are here, and in the guest.
-pub(super) fn with_libraries(names: &[&str]) -> Result<Vec<(PathBuf, PathBuf)>> {
-    let mut files = Vec::new();
-    for name in names {
-        let path = PathBuf::from(exec::capture(exec::command("which").arg(name))?.trim());
-        let libraries = exec::capture(exec::command("ldd").arg(&path))?;
-        files.push((path, Path::new("/bin").join(name)));
-        let absolute = libraries.split_whitespace().filter(|word| word.starts_with('/'));
-        files.extend(absolute.map(|library| (PathBuf::from(library), PathBuf::from(library))));
-    }
-    Ok(files)
+/// Copies a program without its debug information, of which a guest's memory would be full.
+fn stripped(program: &Path, inside: &Path) -> Result<()> {
+    exec::run(exec::command("strip").args(["--strip-debug", "-o"]).arg(inside).arg(program))
 }
 
-/// Cargo for programs that need no libraries, in a directory of their own: other flags would make it build everything
-/// anew each time.
-fn static_cargo(toolchain: &BpfToolchain) -> Command {
-    let mut cargo = workspace::cargo_with_bpf(toolchain);
-    cargo
-        .args(["build", "--profile", "guest", "--message-format=json-render-diagnostics", "--target", TARGET])
-        .arg("--target-dir")
-        .arg(workspace::target_dir().join("guest"))
-        .env("RUSTFLAGS", "-C target-feature=+crt-static");
-    cargo
+/// The libraries of a program of this machine, and the loader: where they are here, and in the guest.
+pub(super) fn libraries(program: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let list = exec::capture(exec::command("ldd").arg(program))?;
+    let absolute = list.split_whitespace().filter(|word| word.starts_with('/'));
+    Ok(absolute.map(|library| (PathBuf::from(library), PathBuf::from(library))).collect())
 }
 
 /// The first process. All of the file system is in memory already, and nothing may be mounted over where the programs
-/// lie. What the line writes goes to the second serial port, alone; the first belongs to the kernel.
-fn init(line: &str) -> String {
+/// lie. Scripts come by the second serial port, and what they write goes there, alone; the first belongs to the kernel.
+fn init() -> String {
     format!(
         "#!/bin/busybox sh\n\
          /bin/busybox --install -s /bin\n\
@@ -159,14 +146,20 @@ fn init(line: &str) -> String {
          mount -t cgroup2 cgroup /sys/fs/cgroup\n\
          for module in /module-*; do insmod $module; done\n\
          ip link set lo up\n\
-         stty -F /dev/ttyS1 raw\n\
-         exec > /dev/ttyS1 2>&1\n\
-         echo {begun}\n\
+         stty -F /dev/ttyS1 raw -echo\n\
+         exec < /dev/ttyS1 > /dev/ttyS1 2>&1\n\
          cd /tmp\n\
-         {line}\n\
-         echo \"{ended} $?\"\n\
+         echo {begun}\n\
+         while IFS= read -r line; do\n\
+           if [ \"$line\" = \"{run}\" ]; then\n\
+             sh /script < /dev/null; echo \"{ended} $?\"; rm /script\n\
+           else\n\
+             printf '%s\\n' \"$line\" >> /script\n\
+           fi\n\
+         done\n\
          poweroff -f\n",
         begun = machine::BEGUN,
+        run = machine::RUN,
         ended = machine::ENDED
     )
 }

@@ -1,5 +1,7 @@
 //! Which hooks a kernel has, by what `observer doctor` says there; and the sets of them that the tests are run with.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
@@ -44,82 +46,71 @@ impl Doctor {
         serde_json::from_str(json).with_context(|| format!("`observer doctor --json` wrote `{json}`"))
     }
 
-    /// The hooks behind the one in use, as `--hook` takes them.
-    fn untried(&self) -> impl Iterator<Item = String> {
-        self.signals.iter().flat_map(|signal| {
-            let untried = signal.hooks.iter().filter(|hook| hook.state == "untried");
-            untried.map(|hook| format!("{}={}", signal.signal, hook.hook))
-        })
+    /// The hooks behind the one in use, for each signal in the order of the plan, as `--hook` takes them.
+    fn untried(&self) -> BTreeMap<&str, VecDeque<String>> {
+        let untried = self.signals.iter().map(|signal| {
+            let hooks = signal.hooks.iter().filter(|hook| hook.state == "untried");
+            let hooks = hooks.map(|hook| format!("{}={}", signal.signal, hook.hook)).collect();
+            (signal.signal.as_str(), hooks)
+        });
+        untried.collect()
+    }
+
+    /// The hook in use for a signal.
+    pub(super) fn in_use(&self, signal: &str) -> Option<&str> {
+        self.signals.iter().find(|one| one.signal == signal)?.hook.as_deref()
     }
 }
 
-/// Parts of the names of the tests that depend on which hook a signal comes from. With another hook than the observer's
-/// own choice only these are run: under emulation each takes seconds.
-const CONCERNED: &[&str] = &[
-    "backlog",
-    "blocked",
-    "endings",
-    "families",
-    "fast_open",
-    "handshakes",
-    "inheritance",
-    "io_uring",
-    "migration",
-    "mptcp",
-    "reads",
-    "refusals",
-    "refusers",
-    "splice",
-    "unread",
-];
-
-/// Tests whose names hold such a part, and which start the observer without the hooks of the set: they would be the same
-/// once more.
-const UNCONCERNED: &[&str] = &["compare::", "screen::", "stream::"];
-
-/// Arguments of the test program that have it run those that are concerned.
-pub(super) fn concerned() -> String {
-    let skipped = UNCONCERNED.iter().map(|name| format!("--skip {name}"));
-    CONCERNED.iter().map(|name| (*name).to_owned()).chain(skipped).collect::<Vec<_>>().join(" ")
-}
-
-const LOADABLE: &str = "loadable: ";
-
-/// A script that names those of the untried hooks that load and attach.
-pub(super) fn loadable_script(doctor: &Doctor) -> String {
-    doctor
-        .untried()
-        .map(|hook| {
-            format!("observer doctor --json '--hook={hook}' > /dev/null 2>&1 && echo '{LOADABLE}{hook}'")
-        })
-        .chain(["true".to_owned()])
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-/// What the script named.
-pub(super) fn loadable(output: &str) -> Vec<String> {
-    output.lines().filter_map(|line| line.strip_prefix(LOADABLE)).map(str::to_owned).collect()
-}
+/// Hooks, at most one for a signal, `signal=hook` each.
+pub(super) type Set = Vec<String>;
 
 /// Sets of hooks that together hold every one that loads, each signal at most once in a set. The first is the observer's
-/// own choice.
-pub(super) fn sets(doctor: &Doctor, loadable: &[String]) -> Vec<String> {
+/// own choice, which is empty. `refused` has the observer load a set, and returns the signal whose hook does not load.
+pub(super) fn sets(
+    doctor: &Doctor,
+    mut refused: impl FnMut(&[String]) -> Result<Option<String>>,
+) -> Result<Vec<Set>> {
+    let mut untried = doctor.untried();
     let mut sets = vec![Vec::new()];
-    for signal in &doctor.signals {
-        let own = loadable
-            .iter()
-            .filter(|hook| hook.split_once('=').is_some_and(|(name, _)| name == signal.signal));
-        for (index, hook) in own.enumerate() {
-            if sets.len() <= index + 1 {
-                sets.push(Vec::new());
-            }
-            if let Some(set) = sets.get_mut(index + 1) {
-                set.push(hook.clone());
-            }
+    loop {
+        let mut set: BTreeMap<&str, String> = BTreeMap::new();
+        for (signal, hooks) in &mut untried {
+            set.extend(hooks.pop_front().map(|hook| (*signal, hook)));
+        }
+        while !set.is_empty() {
+            let hooks: Set = set.values().cloned().collect();
+            let Some(signal) = refused(&hooks)? else {
+                sets.push(hooks);
+                break;
+            };
+            let (signal, hooks) = untried
+                .iter_mut()
+                .find(|(name, _)| **name == signal && set.contains_key(**name))
+                .with_context(|| {
+                    format!("the observer refuses a hook of `{signal}`, which is not asked for")
+                })?;
+            match hooks.pop_front() {
+                Some(next) => set.insert(*signal, next),
+                None => set.remove(signal),
+            };
+        }
+        if untried.values().all(VecDeque::is_empty) {
+            return Ok(sets);
         }
     }
-    sets.into_iter().map(|set| set.join(",")).collect()
+}
+
+/// The script that has the observer load a set.
+pub(super) fn script(set: &[String]) -> String {
+    let hooks: Vec<String> = set.iter().map(|hook| format!("'--hook={hook}'")).collect();
+    format!("observer doctor --json {}", hooks.join(" "))
+}
+
+/// The signal whose hook the script was refused for: "no hook for the signal `drop` works here: ...".
+pub(super) fn refused_signal(output: &str) -> Option<String> {
+    let (_, rest) = output.split_once("no hook for the signal `")?;
+    rest.split_once('`').map(|(signal, _)| signal.to_owned())
 }
 
 #[cfg(test)]
@@ -133,16 +124,32 @@ mod tests {
         {"signal":"b","what":"w","hook":"x","blind":"much","refused":[],"hooks":[
             {"hook":"x","state":"in_use"},{"hook":"y","state":"untried"}]}]}"#;
 
+    /// The sets on a kernel that loads all hooks but these.
+    fn sets_without(bad: &[&str]) -> Vec<Set> {
+        let doctor = Doctor::read(REPORT).unwrap();
+        let refused = |set: &[String]| {
+            let one = set.iter().find(|hook| bad.contains(&hook.as_str()));
+            Ok(one.map(|hook| hook.split('=').next().unwrap().to_owned()))
+        };
+        sets(&doctor, refused).unwrap()
+    }
+
     #[test]
     fn every_loadable_hook_is_in_a_set() {
-        let doctor = Doctor::read(REPORT).unwrap();
-        let script = loadable_script(&doctor);
-        for hook in ["a=y", "a=z", "b=y"] {
-            assert!(script.contains(&format!("'--hook={hook}'")), "{script}");
-        }
-        let loadable = loadable("loadable: a=y\nloadable: a=z\nnoise\nloadable: b=y\n");
-        assert_eq!(sets(&doctor, &loadable), ["", "a=y,b=y", "a=z"]);
-        assert_eq!(sets(&doctor, &[]), [""]);
+        assert_eq!(
+            sets_without(&[]),
+            [vec![], vec!["a=y".to_owned(), "b=y".to_owned()], vec!["a=z".to_owned()]]
+        );
+        assert_eq!(sets_without(&["a=y"]), [vec![], vec!["a=z".to_owned(), "b=y".to_owned()]]);
+        assert_eq!(sets_without(&["b=y"]), [vec![], vec!["a=y".to_owned()], vec!["a=z".to_owned()]]);
+        assert_eq!(sets_without(&["a=y", "a=z", "b=y"]), [vec![]; 1] as [Set; 1]);
+    }
+
+    #[test]
+    fn a_refusal_names_its_signal() {
+        let said = "observer: no hook for the signal `drop` works here: tp_btf/kfree_skb: no (do: nothing)";
+        assert_eq!(refused_signal(said).as_deref(), Some("drop"));
+        assert_eq!(refused_signal("observer: no BTF"), None);
     }
 
     #[test]

@@ -12,10 +12,10 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{
-    guest::{Guest, with_libraries},
+    guest::{Guest, libraries},
     kernels::Kernel,
 };
-use crate::{interrupt::Interrupt, table::Table};
+use crate::{exec, interrupt::Interrupt, table::Table};
 
 /// The tools of bpftrace, by their file names in Debian's package.
 const SCRIPTS: [&str; 3] = ["tcpaccept.bt", "tcplife.bt", "tcpsynbl.bt"];
@@ -24,7 +24,9 @@ const HEADERS: [&str; 2] = ["/usr/include", "/usr/lib/llvm-14/lib/clang"];
 
 /// Everything that the guest needs beside its own: where it is here, and there.
 pub(super) fn files() -> Result<Vec<(PathBuf, PathBuf)>> {
-    let mut files = with_libraries(&["bpftrace"])?;
+    let bpftrace = PathBuf::from(exec::capture(exec::command("which").arg("bpftrace"))?.trim());
+    let mut files = libraries(&bpftrace)?;
+    files.push((bpftrace, "/bin/bpftrace".into()));
     for script in SCRIPTS {
         files.push((Path::new("/usr/sbin").join(script), Path::new("/bin").join(script)));
     }
@@ -74,7 +76,7 @@ true
 /// Runs it on each kernel, and prints what each tool has counted.
 pub(super) fn run(guest: &Guest, kernels: &[Kernel], timeout: Duration, interrupt: &Interrupt) -> Result<()> {
     for kernel in kernels {
-        let ended = guest.run(kernel, SCRIPT, timeout, interrupt)?;
+        let ended = guest.boot(kernel, interrupt)?.run(SCRIPT, timeout, interrupt)?;
         let figures = figures(&ended.output);
         let mut table = Table::new(["counted by", "figure"]);
         for (name, value) in &figures {

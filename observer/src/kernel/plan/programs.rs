@@ -5,6 +5,9 @@ use super::{Attach, Fields, Program};
 /// A listener has a connection more, or a connection has data.
 const READABLE: &str = "sk_data_ready";
 
+/// One program for both calls: the verifier takes longer over it than over any other.
+const ACCEPT_RETURNS: Attach = Attach::Tracepoints("syscalls", &["sys_exit_accept", "sys_exit_accept4"]);
+
 const IS_TCP: &[&str] = &["SKC_FAMILY", "SKC_STATE", "SK_PROTOCOL"];
 const ADDRESSES: &[&str] =
     &["SKC_FAMILY", "SKC_NUM", "SKC_DPORT", "SKC_DADDR", "SKC_RCV_SADDR", "SKC_V6_DADDR", "SKC_V6_RCV_SADDR"];
@@ -138,10 +141,8 @@ pub static PROGRAMS: &[Program] = &[
         Attach::FExit("inet_accept"),
         &[ADDRESSES, &["SOCKET_SK", "SK_PROTOCOL", "SKC_COOKIE", "TASK_START"]],
     ),
-    row("exit_accept", Attach::Tracepoint("syscalls", "sys_exit_accept"), ACCEPT_CALL),
-    row("exit_accept4", Attach::Tracepoint("syscalls", "sys_exit_accept4"), ACCEPT_CALL),
-    row("late_exit_accept", Attach::Tracepoint("syscalls", "sys_exit_accept"), ACCEPT_CALL),
-    row("late_exit_accept4", Attach::Tracepoint("syscalls", "sys_exit_accept4"), ACCEPT_CALL),
+    row("exit_accept", ACCEPT_RETURNS, ACCEPT_CALL),
+    row("late_exit_accept", ACCEPT_RETURNS, ACCEPT_CALL),
     taking(
         3,
         row(

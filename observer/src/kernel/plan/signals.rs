@@ -99,7 +99,7 @@ pub static SIGNALS: &[Signal] = &[
         hooks: &[
             Hook {
                 name: "tracepoint/sys_exit_accept+tp_btf/io_uring_complete",
-                programs: &["exit_accept", "exit_accept4", "ring_completes"],
+                programs: &["exit_accept", "ring_completes"],
                 blind: Some(
                     "accepts by the kernel itself, by 32-bit programs, and into fixed files of an io_uring: those show at \
                      their first read or write",
@@ -107,7 +107,7 @@ pub static SIGNALS: &[Signal] = &[
             },
             Hook {
                 name: "fexit/inet_accept+tracepoint/sys_exit_accept",
-                programs: &["accept_returns", "late_exit_accept", "late_exit_accept4"],
+                programs: &["accept_returns", "late_exit_accept"],
                 blind: Some("an accept through io_uring, or by the kernel, that had begun before the start"),
             },
             Hook {
@@ -120,7 +120,7 @@ pub static SIGNALS: &[Signal] = &[
             },
             Hook {
                 name: "tracepoint/sys_exit_accept",
-                programs: &["exit_accept", "exit_accept4"],
+                programs: &["exit_accept"],
                 blind: Some(
                     "accepts through io_uring, by 32-bit programs or by the kernel: those show at their first read or write",
                 ),

@@ -4,11 +4,11 @@ use std::net::TcpStream;
 
 use demo_server::namespace::Silence;
 
-use super::{found, is_late, lines_of, pass_time, wait_for};
+use super::{found, lines_of, pass_time, wait_for};
 use crate::{
     counters::Counters,
     half_open,
-    namespace::{inode, isolated, sysctl},
+    namespace::{LATE, SILENT, THE_SAME, inode, natively, sysctl},
     observed::Observer,
     traffic::{Server, V4, attempt, connect},
     waiting::until,
@@ -24,9 +24,7 @@ fn flood(cookies: &str) -> (Observer, Server, Counters, Silence) {
     let before = Counters::read();
     let mut observer = Observer::start_with(&["--interval", "100ms"]);
     let server = Server::listen(V4, 16);
-    // The namespace's counters are known from the first reading on.
-    observer.wait_for("the listener", |lines| lines.cookies().contains(&server.cookie));
-    observer.wait_for_next_lines();
+    observer.wait_until_it_knows(&server);
     half_open::send(server.address.port(), SYNS);
     (observer, server, before, silence)
 }
@@ -41,7 +39,7 @@ fn wait_here(observer: &mut Observer, rule: &str) -> serde_json::Value {
 
 #[test]
 fn cookies_hold_the_door_open() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let (mut observer, server, before, _silence) = flood("1");
         let line = wait_here(&mut observer, "syn-flood-cookies");
         let sent = (Counters::read() - &before).of("SyncookiesSent");
@@ -55,7 +53,7 @@ fn cookies_hold_the_door_open() {
 
 #[test]
 fn without_cookies_clients_are_refused() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let (mut observer, server, before, _silence) = flood("0");
         let line = wait_here(&mut observer, "syn-flood-refused");
         let refused = (Counters::read() - &before).of("TCPReqQFullDrop");
@@ -67,10 +65,10 @@ fn without_cookies_clients_are_refused() {
 
 #[test]
 fn clients_that_answer_their_cookies_are_no_flood() {
-    isolated(|| {
+    natively(SILENT, || {
         sysctl("ipv4.tcp_syncookies", "2");
         let before = Counters::read();
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 64);
         for _ in 0..150 {
             drop((connect(server.address), server.accept()));
@@ -85,10 +83,9 @@ fn clients_that_answer_their_cookies_are_no_flood() {
 #[track_caller]
 fn come_again_at_once(backlog: u32) -> (Observer, Server, Vec<socket2::Socket>, Vec<TcpStream>) {
     let before = Counters::read();
-    let mut observer = Observer::start();
+    let mut observer = Observer::shared();
     let server = Server::listen(V4, backlog);
-    observer.wait_for("the listener", |lines| lines.cookies().contains(&server.cookie));
-    observer.wait_for_next_lines();
+    observer.wait_until_it_knows(&server);
     let clients: Vec<_> = (0..backlog + 22).map(|_| attempt(server.address)).collect();
     until("21 are refused", || (Counters::read() - &before).of("ListenOverflows") >= 21);
     let accepted = (0..=backlog).map(|_| server.accept()).collect();
@@ -97,10 +94,7 @@ fn come_again_at_once(backlog: u32) -> (Observer, Server, Vec<socket2::Socket>, 
 
 #[test]
 fn cookies_that_meet_a_full_queue_leave_ghosts() {
-    if is_late("floods::cookies_that_meet_a_full_queue_leave_ghosts") {
-        return;
-    }
-    isolated(|| {
+    natively(LATE, || {
         let before = Counters::read();
         let (mut observer, _server, clients, _accepted) = come_again_at_once(8);
         let line = wait_for(&mut observer, "cookie-ghosts");
@@ -114,10 +108,7 @@ fn cookies_that_meet_a_full_queue_leave_ghosts() {
 
 #[test]
 fn who_comes_again_to_a_queue_with_room_is_no_ghost() {
-    if is_late("floods::who_comes_again_to_a_queue_with_room_is_no_ghost") {
-        return;
-    }
-    isolated(|| {
+    natively(LATE, || {
         let (mut observer, server, clients, _accepted) = come_again_at_once(32);
         until("they get in", || server.truth().receive_queue == 21);
         pass_time(&mut observer);

@@ -16,7 +16,7 @@ use demo_server::{
 
 use super::{Clients, lines_of, pass_time, serve, wait_for};
 use crate::{
-    namespace::isolated,
+    namespace::{THE_SAME, natively},
     observed::Observer,
     waiting::{tid, until},
 };
@@ -81,7 +81,7 @@ fn wanted(rate: f64, test: impl FnOnce(&mut Observer)) {
 
 #[test]
 fn less_comes_than_is_wanted() {
-    isolated(|| {
+    natively(THE_SAME, || {
         wanted(1_000.0, |observer| {
             let line = wait_for(observer, "load-generator-limit");
             assert_eq!(line["evidence"]["wanted_per_s"], 1_000.0, "{line}");
@@ -92,7 +92,7 @@ fn less_comes_than_is_wanted() {
 
 #[test]
 fn as_much_comes_as_is_wanted() {
-    isolated(|| {
+    natively(THE_SAME, || {
         // So little that every machine makes it.
         wanted(2.0, |observer| {
             pass_time(observer);

@@ -6,7 +6,7 @@ use demo_server::{pattern::PATTERNS, server::Server, settings::Settings};
 
 use super::{Clients, pass_time, serve};
 use crate::{
-    namespace::isolated,
+    namespace::{SILENT, natively},
     observed::Observer,
     waiting::{is_emulated, until},
 };
@@ -15,7 +15,7 @@ use crate::{
 #[track_caller]
 fn check(patterns: &[&str]) {
     let pause = Duration::from_millis(if is_emulated() { 100 } else { 10 });
-    let mut observer = Observer::start();
+    let mut observer = Observer::shared();
     let servers: Vec<(&str, Arc<Server>)> =
         patterns.iter().map(|pattern| (*pattern, serve(pattern, Settings::default()))).collect();
     let mut clients: Vec<_> =
@@ -45,22 +45,22 @@ const SHARDS: [&str; 3] = ["sharding", "sharding-cpu", "sharding-incoming-cpu"];
 
 #[test]
 fn few_threads() {
-    isolated(|| check(&FEW_THREADS));
+    natively(SILENT, || check(&FEW_THREADS));
 }
 
 #[test]
 fn one_listener_for_many() {
-    isolated(|| check(&ONE_LISTENER));
+    natively(SILENT, || check(&ONE_LISTENER));
 }
 
 #[test]
 fn processes() {
-    isolated(|| check(&PROCESSES));
+    natively(SILENT, || check(&PROCESSES));
 }
 
 #[test]
 fn shards() {
-    isolated(|| check(&SHARDS));
+    natively(SILENT, || check(&SHARDS));
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::{io::BufReader, time::Duration};
 
 use demo_server::settings::Settings;
 
-use super::{Clients, found, is_late, lines_of, pass_time, serve, wait_for, wait_for_end};
+use super::{Clients, found, lines_of, pass_time, serve, wait_for, wait_for_end};
 use crate::{
     counters::Counters,
-    namespace::isolated,
+    namespace::{LATE, SILENT, THE_SAME, natively},
     observed::Observer,
     patterns::answer,
     traffic::{connect, send},
@@ -21,9 +21,9 @@ fn slow() -> Settings {
 
 #[test]
 fn the_only_acceptor_works_instead() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let before = Counters::read();
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = serve("single-thread", slow());
         let mut clients = Clients::start(24, server.local(), Duration::ZERO);
         let line = wait_for(&mut observer, "acceptor-busy");
@@ -44,8 +44,8 @@ fn the_only_acceptor_works_instead() {
 
 #[test]
 fn an_acceptor_that_works_and_keeps_up_is_not_blamed() {
-    isolated(|| {
-        let mut observer = Observer::start();
+    natively(SILENT, || {
+        let mut observer = Observer::shared();
         let server = serve("single-thread", slow());
         let mut clients = Clients::start(4, server.local(), Duration::ZERO);
         until("the server answers", || clients.answered() > 50);
@@ -58,9 +58,9 @@ fn an_acceptor_that_works_and_keeps_up_is_not_blamed() {
 
 #[test]
 fn one_shard_is_stuck() {
-    isolated(|| {
+    natively(THE_SAME, || {
         const STUCK: usize = 2;
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = serve("sharding", Settings { backlog: 8, ..Settings::default() });
         server.fault("stuck-shard", true, Some(STUCK as u32), None).expect("the fault is there");
         // Seldom enough for an emulated machine when all shards answer again.
@@ -82,8 +82,8 @@ const UNREAD: usize = 11;
 
 #[test]
 fn accepted_and_never_read() {
-    isolated(|| {
-        let mut observer = Observer::start();
+    natively(THE_SAME, || {
+        let mut observer = Observer::shared();
         let server = serve("acceptor-readers", Settings::default());
         server.fault("no-read", true, None, None).expect("the fault is there");
         let clients: Vec<_> = (0..UNREAD).map(|_| connect(server.local())).collect();
@@ -98,8 +98,8 @@ fn accepted_and_never_read() {
 
 #[test]
 fn connections_that_say_nothing_are_not_unread() {
-    isolated(|| {
-        let mut observer = Observer::start();
+    natively(SILENT, || {
+        let mut observer = Observer::shared();
         let server = serve("acceptor-readers", Settings::default());
         let clients: Vec<_> = (0..UNREAD).map(|_| connect(server.local())).collect();
         until("they are accepted", || server.state().counters.accepted == UNREAD as u64);
@@ -112,11 +112,8 @@ fn connections_that_say_nothing_are_not_unread() {
 
 #[test]
 fn the_queue_is_in_a_completion_ring() {
-    if is_late("overload::the_queue_is_in_a_completion_ring") {
-        return;
-    }
-    isolated(|| {
-        let mut observer = Observer::start();
+    natively(LATE, || {
+        let mut observer = Observer::shared();
         let told =
             observer.meta()["signals"]["accept"].as_str().is_some_and(|hook| hook.contains("io_uring"));
         let server = serve("uring-accept", Settings { sleep_us: 20_000, ..Settings::default() });
@@ -136,7 +133,7 @@ fn the_queue_is_in_a_completion_ring() {
 /// One client that asks again and again on one connection, each time in two parts, with Nagle or without.
 #[track_caller]
 fn in_two_parts(nodelay: bool) -> Observer {
-    let observer = Observer::start();
+    let observer = Observer::shared();
     let server = serve("single-thread", Settings::default());
     let client = connect(server.local());
     client.set_nodelay(nodelay).expect("TCP_NODELAY");
@@ -154,10 +151,7 @@ fn in_two_parts(nodelay: bool) -> Observer {
 
 #[test]
 fn nagle_waits_for_a_delayed_ack() {
-    if is_late("overload::nagle_waits_for_a_delayed_ack") {
-        return;
-    }
-    isolated(|| {
+    natively(LATE, || {
         let mut observer = in_two_parts(false);
         let line = wait_for(&mut observer, "delayed-ack-stall");
         assert!(line["evidence"]["pauses_as_delayed_ack"].as_u64() >= Some(10), "{line}");
@@ -166,7 +160,7 @@ fn nagle_waits_for_a_delayed_ack() {
 
 #[test]
 fn without_nagle_nobody_waits() {
-    isolated(|| {
+    natively(SILENT, || {
         let mut observer = in_two_parts(true);
         pass_time(&mut observer);
         assert_eq!(found(&observer.finish()), [""; 0]);

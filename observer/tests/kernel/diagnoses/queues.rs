@@ -5,7 +5,7 @@ use std::thread;
 use super::{found, lines_of, pass_time, wait_for, wait_for_end};
 use crate::{
     counters::Counters,
-    namespace::{isolated, sysctl},
+    namespace::{SILENT, THE_SAME, natively, sysctl},
     observed::Observer,
     traffic::{Server, V4, attempt, reset},
     waiting::{tid, until},
@@ -13,8 +13,8 @@ use crate::{
 
 #[test]
 fn nobody_comes_for_those_who_wait() {
-    isolated(|| {
-        let mut observer = Observer::start();
+    natively(THE_SAME, || {
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 16);
         drop(server.queue(1));
         drop(server.accept());
@@ -31,8 +31,8 @@ fn nobody_comes_for_those_who_wait() {
 
 #[test]
 fn a_queue_from_which_one_is_taken_now_and_then_is_not_stranded() {
-    isolated(|| {
-        let mut observer = Observer::start();
+    natively(SILENT, || {
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 16);
         let clients = server.queue(12);
         thread::scope(|scope| {
@@ -57,7 +57,7 @@ fn a_queue_from_which_one_is_taken_now_and_then_is_not_stranded() {
 #[track_caller]
 fn refused_at(limit: u32, backlog: u32) -> Observer {
     let before = Counters::read();
-    let observer = Observer::start();
+    let observer = Observer::shared();
     let server = Server::listen(V4, backlog);
     let queued = server.queue(limit + 1);
     let refused: Vec<_> = (0..7).map(|_| attempt(server.address)).collect();
@@ -70,7 +70,7 @@ fn refused_at(limit: u32, backlog: u32) -> Observer {
 
 #[test]
 fn the_default_backlog_overflows() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let mut observer = refused_at(128, 128);
         if observer.meta()["signals"]["drop"] == "sample/sk_drops" {
             println!("here overflows are known by bounds only");
@@ -82,12 +82,12 @@ fn the_default_backlog_overflows() {
 
 #[test]
 fn a_backlog_that_somebody_chose_is_no_default() {
-    isolated(|| assert_eq!(lines_of(&refused_at(127, 127), "backlog-default").len(), 0));
+    natively(SILENT, || assert_eq!(lines_of(&refused_at(127, 127), "backlog-default").len(), 0));
 }
 
 #[test]
 fn a_backlog_that_is_cut_to_somaxconn_overflows() {
-    isolated(|| {
+    natively(THE_SAME, || {
         sysctl("core.somaxconn", "64");
         let mut observer = refused_at(64, 1000);
         let line = wait_for(&mut observer, "backlog-clamped");
@@ -100,7 +100,7 @@ fn a_backlog_that_is_cut_to_somaxconn_overflows() {
 
 #[test]
 fn a_backlog_that_is_not_cut_is_not_clamped() {
-    isolated(|| {
+    natively(SILENT, || {
         sysctl("core.somaxconn", "64");
         assert_eq!(lines_of(&refused_at(63, 63), "backlog-clamped").len(), 0);
     });
@@ -109,7 +109,7 @@ fn a_backlog_that_is_not_cut_is_not_clamped() {
 /// So many of ten clients reset their connection while it is queued.
 #[track_caller]
 fn left(count: usize) -> (Observer, Server) {
-    let mut observer = Observer::start();
+    let mut observer = Observer::shared();
     let server = Server::listen(V4, 16);
     let mut clients = server.queue(10);
     // Seen as queued before they leave.
@@ -124,7 +124,7 @@ fn left(count: usize) -> (Observer, Server) {
 
 #[test]
 fn clients_that_gave_up_are_counted() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let (mut observer, server) = left(7);
         let line = wait_for(&mut observer, "clients-gave-up");
         assert_eq!(line["evidence"]["aborted_queued"], 7, "{line}");
@@ -134,7 +134,7 @@ fn clients_that_gave_up_are_counted() {
 
 #[test]
 fn a_few_that_left_are_no_finding() {
-    isolated(|| {
+    natively(SILENT, || {
         let (mut observer, _server) = left(4);
         pass_time(&mut observer);
         assert_eq!(found(&observer.finish()), [""; 0]);

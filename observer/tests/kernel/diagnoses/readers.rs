@@ -12,7 +12,7 @@ use super::{found, lines_of, pass_time, wait_for, wait_for_end};
 use crate::{
     counters::Counters,
     lines::Lines,
-    namespace::isolated,
+    namespace::{SILENT, natively, proves},
     observed::Observer,
     sock_diag,
     traffic::{Server, V4},
@@ -69,9 +69,9 @@ fn listener(lines: &Lines) -> &Value {
 
 #[test]
 fn peers_do_not_read() {
-    isolated(|| {
+    proves(&["closed_window"], || {
         let before = Counters::read();
-        let mut observer = Observer::start();
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 8);
         let pairs: Vec<_> = (0..UNREAD).map(|_| pair(&server)).collect();
         let (reader, accepted) = pair(&server);
@@ -113,8 +113,8 @@ fn pass(accepted: &TcpStream, client: &TcpStream) {
 
 #[test]
 fn who_reads_is_no_slow_reader() {
-    isolated(|| {
-        let mut observer = Observer::start();
+    natively(SILENT, || {
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, 8);
         let pairs: Vec<_> = (0..UNREAD).map(|_| pair(&server)).collect();
         pairs.iter().for_each(|(client, accepted)| pass(accepted, client));

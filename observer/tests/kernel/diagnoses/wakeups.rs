@@ -17,9 +17,9 @@ use demo_server::{
 };
 use observer::kernel::tasks;
 
-use super::{Clients, found, is_late, lines_of, pass_time, serve, wait_for};
+use super::{Clients, found, lines_of, pass_time, serve, wait_for};
 use crate::{
-    namespace::isolated,
+    namespace::{LATE, SILENT, natively},
     observed::Observer,
     patterns::answer,
     traffic::{connect, send},
@@ -34,7 +34,7 @@ fn many() -> Settings {
 
 #[test]
 fn a_herd_is_woken_for_each_connection() {
-    isolated(|| {
+    natively(LATE, || {
         let mut observer = Observer::start();
         let server = serve("epoll-herd", many());
         let mut clients = Clients::start(1, server.local(), Duration::from_millis(1));
@@ -51,7 +51,7 @@ fn a_herd_is_woken_for_each_connection() {
 
 #[test]
 fn those_who_block_in_accept_are_woken_one_by_one() {
-    isolated(|| {
+    natively(SILENT, || {
         let mut observer = Observer::start();
         let server = serve("shared-accept", many());
         let mut clients = Clients::start(1, server.local(), Duration::from_millis(5));
@@ -127,7 +127,7 @@ fn come_alive(server: &Server, connections: Vec<BufReader<TcpStream>>, done: imp
 
 #[test]
 fn what_came_while_the_server_idled_is_all_on_one_thread() {
-    isolated(|| {
+    natively(LATE, || {
         let mut observer = Observer::start();
         let (server, connections) = come_while_idle("epoll-exclusive");
         pass_time(&mut observer);
@@ -148,7 +148,7 @@ fn what_came_while_the_server_idled_is_all_on_one_thread() {
 
 #[test]
 fn who_goes_to_the_end_of_the_line_shares() {
-    isolated(|| {
+    natively(SILENT, || {
         let mut observer = Observer::start();
         let (server, connections) = come_while_idle("epoll-exclusive-readd");
         come_alive(&server, connections, || pass_time(&mut observer));
@@ -160,10 +160,7 @@ fn who_goes_to_the_end_of_the_line_shares() {
 /// A burst fills the queue, for the threads wake once for many arrivals and take one each; the next meets it full.
 #[test]
 fn what_an_edge_has_stranded_is_named_although_each_burst_frees_some() {
-    if is_late("wakeups::what_an_edge_has_stranded_is_named_although_each_burst_frees_some") {
-        return;
-    }
-    isolated(|| {
+    natively(LATE, || {
         let mut observer = Observer::start();
         let server = serve("edge-once", Settings { work_us: 1_000, ..Settings::default() });
         let minute = Overrides { duration: Some("1m".to_owned()), ..Overrides::default() };

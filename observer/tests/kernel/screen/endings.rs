@@ -4,14 +4,14 @@ use rustix::process::Signal;
 
 use crate::{
     directory::Directory,
-    namespace::isolated,
+    namespace::{THE_SAME, natively},
     observed::binary,
     pty::{Window, in_shell, live},
 };
 
 #[test]
 fn signals_end_it() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
             let window = Window::open(live(&directory.0));
@@ -27,7 +27,7 @@ fn signals_end_it() {
 
 #[test]
 fn keys_end_it() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         for keys in [&b"q"[..], b"\x03", b"mq", b"/q\x03", b"?\x03"] {
             let window = Window::open(live(&directory.0));
@@ -40,7 +40,7 @@ fn keys_end_it() {
 
 #[test]
 fn it_ends_with_its_window() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         for keys in [&b""[..], b"m", b"6", b" "] {
             let window = Window::open(live(&directory.0));
@@ -53,7 +53,7 @@ fn it_ends_with_its_window() {
 
 #[test]
 fn it_ends_with_its_window_also_when_nobody_says_so() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         // SIGHUP is for the leader of the session, a shell that does not pass it on.
         let script = "trap '' HUP; \"$0\" \"$@\"; exit $?";
@@ -65,7 +65,7 @@ fn it_ends_with_its_window_also_when_nobody_says_so() {
 
 #[test]
 fn a_recording_ends_with_the_window_too() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let window = Window::open(live(&directory.0));
         window.shows(" 1 Queues ");

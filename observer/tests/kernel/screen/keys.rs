@@ -3,7 +3,7 @@
 use super::under_load;
 use crate::{
     directory::Directory,
-    namespace::isolated,
+    namespace::{THE_SAME, natively},
     pty::{SIZE, Window, live},
     waiting::is_emulated,
 };
@@ -68,7 +68,7 @@ fn letters() -> Vec<u8> {
 
 #[test]
 fn every_key_on_every_screen() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         under_load(|| {
             let window = Window::open(live(&directory.0));
@@ -100,7 +100,7 @@ fn every_key_on_every_screen() {
 
 #[test]
 fn clicks_everywhere() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         under_load(|| {
             let window = Window::open(live(&directory.0));
@@ -135,7 +135,7 @@ fn clicks_everywhere() {
 
 #[test]
 fn every_size_on_every_screen() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         under_load(|| {
             let window = Window::open(live(&directory.0));

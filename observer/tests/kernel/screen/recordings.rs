@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::under_load;
 use crate::{
     directory::Directory,
-    namespace::isolated,
+    namespace::{THE_SAME, natively},
     observed::binary,
     pty::{Window, live},
     traffic::{Server, V4},
@@ -45,7 +45,7 @@ fn replay(file: &Path, options: &[&str]) -> Window {
 
 #[test]
 fn a_replay_says_where_it_is_and_takes_keys_and_clicks() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let file = record(&directory);
         let window = replay(&file, &["--paused"]);
@@ -75,7 +75,7 @@ fn a_replay_says_where_it_is_and_takes_keys_and_clicks() {
 
 #[test]
 fn a_replay_ends_with_its_window() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let file = record(&directory);
         // Standing still it draws nothing.
@@ -89,7 +89,7 @@ fn a_replay_ends_with_its_window() {
 
 #[test]
 fn where_nothing_can_be_written_the_screen_says_so_and_goes_on() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let window = Window::open(live(Path::new("/sys")));
         window.shows(" 1 Queues ");
         window.presses(b"R");
@@ -107,7 +107,7 @@ fn where_nothing_can_be_written_the_screen_says_so_and_goes_on() {
 
 #[test]
 fn a_full_disk_ends_the_recording_and_the_screen_goes_on() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let disk = directory.small_disk("32k");
         let window = Window::open(live(&disk.0));

@@ -4,13 +4,13 @@ use std::process::Stdio;
 
 use crate::{
     directory::Directory,
-    namespace::isolated,
+    namespace::{THE_SAME, natively},
     pty::{SIZE, Window, in_shell, live},
 };
 
 #[test]
 fn without_stdin_the_keys_come_from_the_terminal() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         for script in ["exec \"$0\" \"$@\" < /dev/null", "exec \"$0\" \"$@\" <&-"] {
             let window = Window::open(in_shell(script, &live(&directory.0)));
@@ -25,7 +25,7 @@ fn without_stdin_the_keys_come_from_the_terminal() {
 
 #[test]
 fn without_a_terminal_to_type_at_it_says_so() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let window = Window::open_for_nobody(live(&directory.0), |command| {
             command.stdin(Stdio::null());
@@ -37,7 +37,7 @@ fn without_a_terminal_to_type_at_it_says_so() {
 
 #[test]
 fn without_a_terminal_to_draw_on_it_says_so() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let window = Window::open_with(live(&directory.0), |command| {
             command.stdout(Stdio::piped());
@@ -49,7 +49,7 @@ fn without_a_terminal_to_draw_on_it_says_so() {
 
 #[test]
 fn what_a_terminal_cannot_show_is_not_drawn() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         for (term, locale, colours) in [
             ("dumb", "C.UTF-8", false),
@@ -78,7 +78,7 @@ fn what_a_terminal_cannot_show_is_not_drawn() {
 
 #[test]
 fn a_terminal_that_does_not_know_its_size_yet() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let window = Window::open(in_shell("stty rows 0 cols 0; exec \"$0\" \"$@\"", &live(&directory.0)));
         window.takes_over();

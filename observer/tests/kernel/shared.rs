@@ -1,0 +1,132 @@
+//! One observer for all tests that choose neither hooks nor sizes, because to start one is most of what a test costs.
+//!
+//! It watches every network namespace. Each test gets the lines of its own: of its listeners, of their connections, and
+//! of its counters. It ends when this process does: nobody reads its lines any more.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    process::Stdio,
+    sync::{
+        Mutex, MutexGuard, OnceLock,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde_json::Value;
+
+use crate::observed::{self, Line};
+
+/// Who gets which lines.
+#[derive(Default)]
+struct Router {
+    /// The first line of all.
+    meta: Option<Value>,
+    /// Network namespace → the test in it.
+    tests: HashMap<u64, Sender<Line>>,
+    /// Cookie of a listener → its network namespace.
+    listeners: HashMap<u64, u64>,
+    /// Lines of listeners that no line has named yet, by cookie.
+    early: HashMap<u64, Vec<Value>>,
+    /// Why there are no more lines.
+    over: Option<String>,
+}
+
+/// The lines of this network namespace from now on, after the very first one.
+pub(crate) fn subscribe(netns: u32) -> Receiver<Line> {
+    static ROUTER: OnceLock<&'static Mutex<Router>> = OnceLock::new();
+    let router = ROUTER.get_or_init(start);
+    let (sender, receiver) = channel();
+    let mut router = lock(router);
+    match &router.over {
+        Some(why) => drop(sender.send(Err(why.clone()))),
+        None => {
+            drop(sender.send(Ok(router.meta.clone().unwrap_or_default())));
+            router.tests.insert(netns.into(), sender);
+        }
+    }
+    receiver
+}
+
+fn lock(router: &Mutex<Router>) -> MutexGuard<'_, Router> {
+    router.lock().expect("the thread that routes lines does not panic")
+}
+
+fn start() -> &'static Mutex<Router> {
+    let router: &'static Mutex<Router> = Box::leak(Box::default());
+    let (child, lines) = thread::scope(|scope| {
+        let started = scope.spawn(|| {
+            // The calling thread is in the namespace of its test. The link is that of the process's first thread.
+            let outside = File::open("/proc/self/ns/net").expect("this process's network namespace");
+            move_into_link_name_space(std::os::fd::AsFd::as_fd(&outside), Some(LinkNameSpaceType::Network))
+                .expect("cannot enter this process's network namespace");
+            observed::spawn(&["--interval", "100ms"], Stdio::inherit())
+        });
+        started.join().expect("the shared observer starts")
+    });
+    let first = lines.recv().ok().and_then(Result::ok).expect("the shared observer's first line");
+    assert_eq!(first["type"], "meta", "{first}");
+    lock(router).meta = Some(first);
+    thread::spawn(move || {
+        let mut child = child;
+        for line in lines {
+            lock(router).route(line);
+        }
+        let status = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+        let mut router = lock(router);
+        router.over = Some(format!("the shared observer ended with {status}"));
+        router.tests.clear();
+    });
+    router
+}
+
+impl Router {
+    fn route(&mut self, line: Line) {
+        let line = match line {
+            Ok(line) => line,
+            Err(error) => {
+                self.tests.retain(|_, test| test.send(Err(error.clone())).is_ok());
+                return;
+            }
+        };
+        let number = |of: &Value| of.as_u64();
+        match line["type"].as_str().unwrap_or_default() {
+            "listener" => {
+                let (Some(cookie), Some(netns)) = (number(&line["cookie"]), number(&line["netns"])) else {
+                    return;
+                };
+                self.send(netns, line);
+                if self.listeners.insert(cookie, netns).is_none() {
+                    let early = self.early.remove(&cookie).unwrap_or_default();
+                    early.into_iter().for_each(|line| self.send(netns, line));
+                }
+            }
+            "host" | "ledger" | "diagnosis" => {
+                if let Some(netns) = number(&line["netns"]) {
+                    self.send(netns, line);
+                }
+            }
+            "connection" | "drop" => self.send_of_listener(number(&line["listener"]), line),
+            // Of threads and losses nothing says whose they are.
+            _ => self.tests.retain(|_, test| test.send(Ok(line.clone())).is_ok()),
+        }
+    }
+
+    fn send_of_listener(&mut self, cookie: Option<u64>, line: Value) {
+        let Some(cookie) = cookie else { return };
+        match self.listeners.get(&cookie) {
+            Some(netns) => self.send(*netns, line),
+            None => self.early.entry(cookie).or_default().push(line),
+        }
+    }
+
+    fn send(&mut self, netns: u64, line: Value) {
+        if let Some(test) = self.tests.get(&netns)
+            && test.send(Ok(line)).is_err()
+        {
+            self.tests.remove(&netns);
+        }
+    }
+}
