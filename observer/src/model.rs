@@ -4,6 +4,7 @@
 //! # Layout
 //! - [`event`]: what the model is told
 //! - [`snapshot`]: the value that every output renders
+//! - [`name`]: how names of threads and processes are spelled
 //! - [`connection`]: from the kernel's record to the one that outputs show
 //! - [`histogram`]: durations and their quantiles
 //! - [`drops`]: what a listener refused, and why
@@ -21,6 +22,7 @@ pub mod histogram;
 mod host;
 mod ledger;
 mod listener;
+pub mod name;
 pub mod snapshot;
 mod thread;
 

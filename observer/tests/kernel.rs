@@ -77,6 +77,8 @@ mod leftovers;
 mod migration;
 #[path = "kernel/mptcp.rs"]
 mod mptcp;
+#[path = "kernel/names.rs"]
+mod names;
 #[path = "kernel/offsets.rs"]
 mod offsets;
 #[path = "kernel/patterns.rs"]

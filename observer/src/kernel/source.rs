@@ -285,7 +285,12 @@ impl Source {
         let (mut looked_up, mut alive) = (BTreeSet::new(), BTreeSet::new());
         for (key, entry) in counted {
             sink(Event::Thread(key, entry));
-            let task = tasks::read(key.pid, key.tid);
+            looked_up.insert((key.pid, key.tid));
+            let Ok(task) = tasks::read(key.pid, key.tid) else {
+                // It may be alive: nothing is told of it, and nothing forgotten.
+                alive.extend(self.alive.get(&(key.pid, key.tid)));
+                continue;
+            };
             match &task {
                 None => {
                     self.maps.forget_thread(key);
@@ -297,7 +302,6 @@ impl Source {
                     alive.insert((key.pid, key.tid));
                 }
             }
-            looked_up.insert((key.pid, key.tid));
             let is_new = key.started_ns > self.began_ns && !self.alive.contains(&(key.pid, key.tid));
             self.tell((key.pid, key.tid), task, is_new, sink);
         }
@@ -309,7 +313,10 @@ impl Source {
         let idle =
             self.holders.iter().flat_map(|pid| tasks::threads_of(*pid).into_iter().map(|tid| (*pid, tid)));
         for (pid, tid) in idle.filter(|ids| !looked_up.contains(ids)).take(MOST_TASKS) {
-            let task = tasks::read(pid, tid);
+            let Ok(task) = tasks::read(pid, tid) else {
+                alive.extend(self.alive.get(&(pid, tid)));
+                continue;
+            };
             if task.is_some() {
                 alive.insert((pid, tid));
             }

@@ -10,6 +10,7 @@ use super::{
     event::ClosedWindows,
     histogram::Histogram,
     host::Host,
+    name,
     snapshot::{Listener, Meta, Rates, State},
 };
 
@@ -267,7 +268,7 @@ impl Watched {
             port: identity.port,
             netns: identity.netns,
             pid: identity.pid,
-            comm: connection::name(&identity.comm),
+            comm: name::spelled(&identity.comm),
             group: self.shard.map(|_| self.place().1.to_string()),
             shard: self.shard,
             opened_ns: (identity.opened_ns != 0).then_some(identity.opened_ns),

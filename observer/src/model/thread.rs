@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use observer_ebpf::record::{ThreadEntry, ThreadKey, UNCOUNTED};
 
 use super::{
-    connection,
+    name,
     snapshot::{Thread, ThreadRates},
 };
 
@@ -84,7 +84,7 @@ impl Threads {
         let known = self.known.entry(ids).or_default();
         // What /proc said before its first deed may be the name of whoever made it.
         if known.comm.is_empty() || known.accepts + known.reads + known.writes == 0 {
-            known.comm = connection::name(&entry.comm);
+            known.comm = name::spelled(&entry.comm);
         }
         known.accepts = entry.accepts;
         known.reads = entry.reads;
@@ -104,7 +104,8 @@ impl Threads {
             }
             Some((comm, switches)) => {
                 let known = self.known.entry((pid, tid)).or_default();
-                known.comm = comm;
+                // Live it is a spelling already; a recording can hold anything.
+                known.comm = name::visible(&comm);
                 known.switches = switches.map(|now| (known.switches.map_or(now, |(first, _)| first), now));
             }
         }
