@@ -88,6 +88,9 @@ pub struct Stream {
     /// Also record to this file, so that --replay gives the same lines again.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Replace that recording if it is there.
+    #[arg(long, requires = "record")]
+    pub force: bool,
     /// Lines from this recording instead of the kernel; needs no privilege.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "interval", "duration", "demo", "ports", "pid", "netns", "cgroup"])]
     pub replay: Option<PathBuf>,
@@ -157,6 +160,9 @@ pub struct Report {
     /// Where to; otherwise to stdout.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Replace that file if it is there.
+    #[arg(long, requires = "output")]
+    pub force: bool,
 }
 
 /// Options of `doctor`.
@@ -210,6 +216,9 @@ pub struct Compare {
     /// Also write a page with plots, in one file that needs no other.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Replace that page if it is there.
+    #[arg(long, requires = "html")]
+    pub force: bool,
     /// Requests per second, in place of the profiles' own; for open loops.
     #[arg(long, value_name = "R")]
     pub rate: Option<f64>,

@@ -14,6 +14,7 @@
 //! - [`compare`]: patterns under the same load, and what really differs
 //! - [`html`]: pages that need no other file
 //! - [`cli`], [`selection`]: what was typed, and what follows from it
+//! - [`output_file`]: files that outputs are written to
 //! - `figures`: quantities as text
 //! - [`failure`]: errors that have an exit code of their own
 //! - [`stderr`]: what is said beside the output
@@ -28,6 +29,7 @@ pub mod html;
 pub mod kernel;
 pub mod lab;
 pub mod model;
+pub mod output_file;
 pub mod outputs;
 pub mod recording;
 pub mod run;

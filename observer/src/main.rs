@@ -2,14 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
-use demo_server::command_line::with_negative_numbers;
+use demo_server::command_line;
 use observer::{cli::Cli, failure, run, stderr::say};
 
 fn main() -> ExitCode {
-    let words = with_negative_numbers(Cli::command()).get_matches();
-    let cli = Cli::from_arg_matches(&words).unwrap_or_else(|error| error.exit());
-    match run::run(cli) {
+    match run::run(command_line::read::<Cli>()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if failure::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use demo_server::visible::{Shown, visible};
+
 use crate::{
     cli::{Selection, Tuning},
     failure::Failure,
@@ -68,7 +70,7 @@ fn netns(text: &str) -> Result<u32, Failure> {
             Failure::Usage(format!("--netns {pid}: there is no such process, or it may not be read"))
         });
     }
-    let usage = |why: &str| Failure::Usage(format!("--netns {text}: {why}; see /run/netns"));
+    let usage = |why: &str| Failure::Usage(format!("--netns {}: {why}; see /run/netns", visible(text)));
     let file = fs::File::open(text).map_err(|error| usage(&error.to_string()))?;
     let metadata = file.metadata().map_err(|error| usage(&error.to_string()))?;
     match u32::try_from(metadata.ino()) {
@@ -93,12 +95,12 @@ fn is_netns(file: &fs::File) -> bool {
 
 /// The cgroup's id is the inode number of its directory.
 fn cgroup(path: &Path) -> Result<u64, Failure> {
-    let metadata = fs::metadata(path)
-        .map_err(|error| Failure::Usage(format!("--cgroup {}: {error}", path.display())))?;
+    let metadata =
+        fs::metadata(path).map_err(|error| Failure::Usage(format!("--cgroup {}: {error}", Shown(path))))?;
     if !path.join("cgroup.procs").exists() {
         return Err(Failure::Usage(format!(
             "--cgroup {}: that is no directory of a cgroup2 file system",
-            path.display()
+            Shown(path)
         )));
     }
     Ok(metadata.ino())

@@ -17,6 +17,8 @@
 
 #[path = "cli/hooks.rs"]
 mod hooks;
+#[path = "cli/outputs.rs"]
+mod outputs;
 #[path = "cli/privilege.rs"]
 mod privilege;
 #[path = "cli/recordings.rs"]

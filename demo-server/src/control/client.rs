@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::protocol::{Reply, Request, State, Update};
+use crate::visible::Shown;
 
 /// How long a reply may take: longer than the longest request in hand that a switch waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,7 +24,7 @@ impl Client {
     pub fn connect(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let stream = UnixStream::connect(path).with_context(|| {
-            format!("cannot reach demo-server at {}, where one should be running", path.display())
+            format!("cannot reach demo-server at {}, where one should be running", Shown(path))
         })?;
         stream.set_read_timeout(Some(PATIENCE)).context("cannot set a timeout on the control socket")?;
         Ok(Self { stream: BufReader::new(stream) })

@@ -10,6 +10,7 @@ use aya::{
         TracePoint,
     },
 };
+use demo_server::visible::Shown;
 
 use super::{
     btf::Btf,
@@ -38,11 +39,11 @@ pub(super) fn types(path: &Path) -> Result<Btf> {
     let data = read().map_err(|error: std::io::Error| {
         Failure::Kernel(format!(
             "cannot read the kernel's BTF from {}: {error}; it needs a kernel built with CONFIG_DEBUG_INFO_BTF",
-            path.display()
+            Shown(path)
         ))
     })?;
     Ok(Btf::parse(data)
-        .map_err(|error| Failure::Kernel(format!("cannot use BTF of {}: {error}", path.display())))?)
+        .map_err(|error| Failure::Kernel(format!("cannot use BTF of {}: {error}", Shown(path))))?)
 }
 
 /// Loads the object's maps; its programs are loaded one by one.

@@ -11,6 +11,7 @@ use aya::{
     Btf as AyaBtf, Ebpf, Endianness,
     programs::{Iter, RawTracePoint, RawTracePointRunOptions, TestRun as _},
 };
+use demo_server::visible::Shown;
 
 use super::{
     choice::{Choice, Chosen, Outcome, unusable},
@@ -86,7 +87,7 @@ impl Probes {
         privilege::check()?;
         let layout = Layout::of(&loading::types(&options.btf)?);
         let btf = AyaBtf::parse_file(&options.btf, Endianness::default()).map_err(|error| {
-            Failure::Kernel(format!("cannot use BTF of {}: {error}", options.btf.display()))
+            Failure::Kernel(format!("cannot use BTF of {}: {error}", Shown(&options.btf)))
         })?;
         let mut probes = Self { ebpf: loading::load(options, &layout, &btf)?, outcomes: Vec::new() };
         probes.select_ports(&options.filters.ports)?;

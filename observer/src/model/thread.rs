@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use demo_server::visible::visible;
 use observer_ebpf::record::{ThreadEntry, ThreadKey, UNCOUNTED};
 
 use super::{
@@ -105,7 +106,7 @@ impl Threads {
             Some((comm, switches)) => {
                 let known = self.known.entry((pid, tid)).or_default();
                 // Live it is a spelling already; a recording can hold anything.
-                known.comm = name::visible(&comm);
+                known.comm = visible(&comm);
                 known.switches = switches.map(|now| (known.switches.map_or(now, |(first, _)| first), now));
             }
         }

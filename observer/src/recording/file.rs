@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use demo_server::visible::Shown;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
 use super::{
@@ -54,7 +55,7 @@ impl Recording {
     /// # Errors
     /// It cannot be read, or it is none that this observer knows: what is wrong, and at which byte.
     pub fn open(path: &Path) -> Result<Self> {
-        let context = || format!("cannot replay {}", path.display());
+        let context = || format!("cannot replay {}", Shown(path));
         let file = File::open(path).with_context(context)?;
         Self::read(file).with_context(context)
     }

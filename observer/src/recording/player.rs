@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Result, anyhow, bail};
+use demo_server::visible::Shown;
 
 use super::{
     file::{End, Indexed, Recording},
@@ -38,12 +39,11 @@ impl Player {
         let mut snapshots = recording.frames().iter().filter_map(|indexed| indexed.frame.snapshot_ns());
         let Some(first) = snapshots.next() else {
             match recording.end() {
-                End::Damaged(at, why) => bail!("cannot replay {}: byte {at}: {why}", path.display()),
-                End::Cut(at) => bail!(
-                    "cannot replay {}: it is cut at byte {at}, before the first snapshot",
-                    path.display()
-                ),
-                _ => bail!("cannot replay {}: nothing was recorded in it", path.display()),
+                End::Damaged(at, why) => bail!("cannot replay {}: byte {at}: {why}", Shown(path)),
+                End::Cut(at) => {
+                    bail!("cannot replay {}: it is cut at byte {at}, before the first snapshot", Shown(path))
+                }
+                _ => bail!("cannot replay {}: nothing was recorded in it", Shown(path)),
             }
         };
         let span_ns = (first, snapshots.next_back().unwrap_or(first));

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use demo_server::visible::Shown;
 use ratatui::crossterm::event::{Event, KeyEventKind};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -180,11 +181,11 @@ impl Live {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let path = PathBuf::from(format!("observer-{since}.rec"));
         self.session.record(Target::create(&path, true, false)?)?;
-        Ok(format!("recording into {}; R ends it", path.display()))
+        Ok(format!("recording into {}; R ends it", Shown(&path)))
     }
 
     fn end_recording(&mut self) -> Result<(String, u64)> {
-        let path = self.session.recorder().map(|recorder| recorder.path().display().to_string());
+        let path = self.session.recorder().map(|recorder| Shown(recorder.path()).to_string());
         self.session.drain(&mut |_| Ok(()))?;
         self.session.snapshot(true)?;
         // After the last snapshot, in the file as well: nothing in it is older than what stands before.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
+use demo_server::visible::Shown;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::{
@@ -25,13 +26,13 @@ use crate::{
 /// Records until the duration is over, or SIGINT or SIGTERM comes; then the last frame.
 pub(super) async fn run(options: cli::Record) -> Result<()> {
     let probes = selection::options(&options.selection, &options.tuning)?;
+    let mut signals = Signals::new()?;
     // Before the probes: a file that cannot be written is known at once.
     let target = Target::create(&options.file, !options.no_connections, options.force)?;
-    let mut signals = Signals::new()?;
     let mut session = Session::start_with(&probes, Some(target))?;
     let mut link = options.demo.map(Link::open).transpose()?;
     let shows = stderr().is_terminal();
-    say(format_args!("observer: recording to {}; Ctrl-C ends it", options.file.display()));
+    say(format_args!("observer: recording to {}; Ctrl-C ends it", Shown(&options.file)));
 
     let start = Instant::now();
     let mut readings = interval_at(start, options.interval);
@@ -68,7 +69,7 @@ pub(super) async fn run(options: cli::Record) -> Result<()> {
     }
     say(format_args!(
         "observer: {} has {size} bytes, {:.0} s",
-        options.file.display(),
+        Shown(&options.file),
         start.elapsed().as_secs_f64()
     ));
     Ok(())

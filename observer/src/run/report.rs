@@ -1,11 +1,14 @@
 //! `observer report`: a recording as one page.
 
-use std::{fs, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use anyhow::{Context as _, Result};
+use demo_server::visible::Shown;
 
 use crate::{
     cli,
+    failure::Failure,
+    output_file::{self, OutputFile},
     outputs::{Output as _, report::Report},
     recording::player::Player,
     stderr::say,
@@ -13,6 +16,14 @@ use crate::{
 
 /// Reads the recording to its end, or to where it is damaged, and writes the page.
 pub(super) fn run(options: &cli::Report) -> Result<()> {
+    if let Some(output) = &options.output {
+        if output_file::is_same(output, &options.file) {
+            let text = format!("{} is the recording itself; choose another name for -o", Shown(output));
+            return Err(Failure::Usage(text).into());
+        }
+        // Known before a long recording is read.
+        OutputFile::create(output, options.force)?;
+    }
     let mut player = Player::open(&options.file)?;
     let mut remarks = player.remarks();
     let description = player.description();
@@ -32,7 +43,7 @@ pub(super) fn run(options: &cli::Report) -> Result<()> {
     remarks.iter().for_each(|remark| say(format_args!("observer: {remark}")));
     let page = report.draw(&remarks);
     match &options.output {
-        Some(path) => fs::write(path, page).with_context(|| format!("cannot write {}", path.display())),
+        Some(path) => OutputFile::write(path, options.force, page.as_bytes()),
         None => {
             io::Write::write_all(&mut io::stdout().lock(), page.as_bytes()).context("cannot write to stdout")
         }

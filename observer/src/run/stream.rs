@@ -31,9 +31,10 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
         return replay(path, &options);
     }
     let probes = selection::options(&options.selection, &options.tuning)?;
-    let target = options.record.as_deref().map(|path| Target::create(path, true, false)).transpose()?;
     // Asked for before the probes are attached, so that a signal in between is not lost.
     let mut signals = Signals::new()?;
+    let target =
+        options.record.as_deref().map(|path| Target::create(path, true, options.force)).transpose()?;
     let mut session = Session::start_with(&probes, target)?;
     let mut output = Stream::new(options.only);
     let mut pipe = Pipe::to_stdout()?;

@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::{run, run_with_only};
 
 /// The recording that comes with the repository.
-const BUNDLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../xtask/recordings/five-patterns.rec");
+pub(crate) const BUNDLED: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../xtask/recordings/five-patterns.rec");
 
 /// A file of this test alone, gone with it.
 struct TestFile(PathBuf);
@@ -131,9 +132,9 @@ fn what_makes_no_sense() {
 #[test]
 fn a_recording_that_cannot_be_written_is_known_before_the_privileges_are() {
     let taken = TestFile::holding("taken", b"a letter");
-    for (file, says) in [("/nowhere/at/all", "No such file"), (taken.name(), "--force")] {
+    for (code, file, says) in [(1, "/nowhere/at/all", "No such file"), (2, taken.name(), "--force")] {
         let run = run_with_only(CapabilitySet::empty(), &["record", file]);
-        run.refused(1, &[file, says]);
+        run.refused(code, &[file, says]);
     }
     assert_eq!(fs::read(&taken.0).unwrap(), b"a letter");
 }
