@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow};
 use demo_server::control::{Client, Request, State};
 use tokio::sync::mpsc;
 
-use crate::{kernel::source::now_ns, model::snapshot::Demo};
+use crate::{kernel::clock::now_ns, model::snapshot::Demo};
 
 /// Between two attempts to reach a backend that is not there.
 const RETRY: Duration = Duration::from_secs(1);

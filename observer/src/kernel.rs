@@ -13,12 +13,14 @@
 //! - [`privilege`]: which capabilities there are, and which are missing
 //! - `windows`: connections whose peer takes nothing
 //! - [`host`], [`namespaces`]: the kernel's own counters, per network namespace, and through whom they are read
+//! - [`clock`]: the clocks of the kernel's programs
 //! - [`tasks`], [`processor`]: threads in /proc, and the processor time of processes
 //! - [`log`]: what the programs log, when asked for
 //! - [`source`]: all of it as a source of events
 
 pub mod btf;
 pub mod choice;
+pub mod clock;
 pub mod ground;
 pub mod host;
 pub mod layout;

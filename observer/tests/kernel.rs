@@ -107,6 +107,8 @@ mod spike;
 mod splice;
 #[path = "kernel/stream.rs"]
 mod stream;
+#[path = "kernel/time_namespace.rs"]
+mod time_namespace;
 #[path = "kernel/undisturbed.rs"]
 mod undisturbed;
 #[path = "kernel/unread.rs"]

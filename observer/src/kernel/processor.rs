@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs};
 
-use super::{source::clock_ns, tasks};
+use super::{clock::clock_ns, tasks};
 
 /// A tick of /proc, `USER_HZ`: a hundredth of a second wherever this program runs.
 const TICK_NS: u64 = 10_000_000;

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use observer_ebpf::loss;
 use observer_ebpf::plain::decode;
 use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample, UNCOUNTED, kind};
 
 use super::{
     choice::Outcome,
+    clock,
     log::ProbeLog,
     maps::{self, Maps},
     namespaces::{self, Namespaces},
@@ -57,7 +58,7 @@ pub struct Source {
     holders: BTreeSet<u32>,
     /// Threads that were alive at the last look, by process and thread id.
     alive: BTreeSet<(u32, u32)>,
-    /// Threads that began later than this, in nanoseconds of CLOCK_BOOTTIME, have done all that they did since the start.
+    /// Threads that began later than this, in nanoseconds of the host's CLOCK_BOOTTIME, have done all that they did since the start.
     began_ns: u64,
     ports: Vec<u16>,
     log: Option<ProbeLog>,
@@ -75,7 +76,7 @@ impl Source {
     /// # Errors
     /// As [`Probes::attach`].
     pub fn start(options: &Options, sink: &mut impl FnMut(Event)) -> Result<Self> {
-        let began_ns = clock_ns(libc::CLOCK_BOOTTIME).context("cannot read CLOCK_BOOTTIME")?;
+        let began_ns = clock::boot_ns()?;
         let mut probes = Probes::attach(options)?;
         // Before the maps are taken: aya-log takes its own out of the same object.
         let log = options.log.then(|| ProbeLog::open(&mut probes.ebpf)).transpose()?;
@@ -366,21 +367,4 @@ impl Source {
     fn costs(&self) -> Vec<ProbeCost> {
         PROGRAMS.iter().filter_map(|row| self.probes.cost(row.name)).collect()
     }
-}
-
-/// Nanoseconds of CLOCK_MONOTONIC, the clock of all times here.
-pub fn now_ns() -> Result<u64> {
-    clock_ns(libc::CLOCK_MONOTONIC).context("cannot read CLOCK_MONOTONIC")
-}
-
-/// Nanoseconds of a clock.
-pub(super) fn clock_ns(clock: libc::clockid_t) -> std::io::Result<u64> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec that lives through the call.
-    #[expect(unsafe_code, reason = "std does not give the value of a clock")]
-    let result = unsafe { libc::clock_gettime(clock, &mut time) };
-    if result != 0 {
-        return Err(std::io::Error::last_os_error());
-    }
-    Ok(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }

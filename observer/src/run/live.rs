@@ -22,7 +22,7 @@ use crate::{
     demo::{self, Link, News},
     failure::Failure,
     figures,
-    kernel::source::now_ns,
+    kernel::clock::now_ns,
     model::event::Event as Told,
     recording::recorder::Target,
     run::picture,

@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use crate::{
     cli,
     demo::{self, Link},
-    kernel::source::now_ns,
+    kernel::clock::now_ns,
     model::event::Event,
     recording::recorder::Target,
     run::{

@@ -6,11 +6,7 @@ use anyhow::Result;
 use observer_ebpf::record;
 
 use crate::{
-    kernel::{
-        choice::Outcome,
-        probes::Options,
-        source::{Source, now_ns},
-    },
+    kernel::{choice::Outcome, clock::now_ns, probes::Options, source::Source},
     model::{
         Model, connection,
         event::Event,

@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     cli,
     demo::{self, Link},
-    kernel::source::now_ns,
+    kernel::clock::now_ns,
     model::{connection, event::Event},
     outputs::{Output as _, pipe::Pipe, stream::Stream},
     recording::{player::Player, recorder::Target},
