@@ -270,12 +270,14 @@ impl Model {
 
     fn ledger(&self) -> Vec<snapshot::LedgerCheck> {
         let mut checks: Vec<_> = self.listeners.values().filter_map(ledger::listener).collect();
+        let mut never_queued = self.counters.map_or(0, |counters| counters[loss::NEVER_QUEUED as usize]);
         checks.extend(self.counters.map(|counters| ledger::ring(counters, self.delivered)));
         for (netns, host) in &self.hosts {
             let here = self.of_namespace(*netns);
             let gone = self.gone.get(netns).copied().unwrap_or_default();
             let before = self.before.get(netns).copied().unwrap_or_default();
-            checks.extend(ledger::host(*netns, host, gone.with(here).since(before), &self.meta));
+            let sum = gone.with(here).since(before);
+            checks.extend(ledger::host(*netns, host, sum, &self.meta, &mut never_queued));
         }
         checks
     }
@@ -302,8 +304,9 @@ impl Model {
         let counters: BTreeMap<String, u64> = loss::TABLE
             .iter()
             .zip(read)
-            .skip(loss::PRODUCED as usize + 1)
-            .map(|(loss, count)| (loss.name.to_owned(), count))
+            .zip(0..)
+            .filter(|(_, index)| loss::is_loss(*index))
+            .map(|((loss, count), _)| (loss.name.to_owned(), count))
             .chain([(
                 "recursion_misses".to_owned(),
                 self.probes.iter().map(|probe| probe.recursion_misses).sum(),

@@ -83,6 +83,8 @@ mod names;
 mod offsets;
 #[path = "kernel/patterns.rs"]
 mod patterns;
+#[path = "kernel/raced.rs"]
+mod raced;
 #[path = "kernel/reads.rs"]
 mod reads;
 #[path = "kernel/recording.rs"]

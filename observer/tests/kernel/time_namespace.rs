@@ -30,6 +30,8 @@ fn displaced(command: &mut Command) {
                 -1 => return Err(std::io::Error::last_os_error()),
                 0 => {}
                 child => {
+                    // The pipes are the observer's alone, and so is the one by which std learns of the exec.
+                    libc::close_range(0, u32::MAX, 0);
                     let mut status = 0;
                     libc::waitpid(child, &raw mut status, 0);
                     libc::_exit(libc::WEXITSTATUS(status));
