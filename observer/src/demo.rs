@@ -4,7 +4,10 @@
 use std::{path::PathBuf, sync::mpsc as blocking, thread, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
-use demo_server::control::{Client, Request, State};
+use demo_server::{
+    control::{Client, Request, State},
+    visible::visible,
+};
 use tokio::sync::mpsc;
 
 use crate::{kernel::clock::now_ns, model::snapshot::Demo};
@@ -77,7 +80,7 @@ impl Link {
                     if self.demo.changes.len() == CHANGES {
                         self.demo.changes.remove(0);
                     }
-                    self.demo.changes.push((now_ns().unwrap_or(0), reason.clone()));
+                    self.demo.changes.push((now_ns().unwrap_or(0), visible(reason)));
                 }
                 self.demo.error = None;
                 self.demo.state = Some(state.clone());

@@ -39,7 +39,7 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
-    /// Makes the file. With `force`, a file or link that is there will be replaced; an empty file will be in any case.
+    /// Makes the file. With `force`, a file that is there will be replaced; an empty one will be in any case.
     ///
     /// # Errors
     /// [`Failure::Usage`] when something is there that must not be replaced; otherwise it cannot be made.
@@ -120,8 +120,14 @@ fn is_empty(there: &Metadata) -> bool {
 /// An error when what is there must not be replaced.
 fn refuse(path: &Path, there: &Metadata, force: bool) -> Result<(), Failure> {
     let kind = there.file_type();
-    if !kind.is_file() && !kind.is_symlink() {
-        let what = if kind.is_dir() { "a directory" } else { "no regular file" };
+    let what = match () {
+        () if kind.is_file() => None,
+        // Nor is the link itself replaced: it may be one that the machine needs, such as /dev/stdout.
+        () if kind.is_symlink() => Some("a symbolic link, which is not followed"),
+        () if kind.is_dir() => Some("a directory"),
+        () => Some("not a regular file"),
+    };
+    if let Some(what) = what {
         return Err(Failure::Usage(format!("{} is {what}; choose another name", Shown(path))));
     }
     if force || is_empty(there) {
@@ -233,11 +239,9 @@ mod tests {
         let directory = PrivateDirectory::new().unwrap();
         let (path, victim) = (directory.join("page"), directory.join("victim"));
         fs::write(&victim, "precious").unwrap();
-        for target in [&victim, &directory.join("not-there")] {
+        for (target, force) in [(&victim, true), (&directory.join("not-there"), false)] {
             symlink(target, &path).unwrap();
-            refused(OutputFile::write(&path, false, b"1"), "--force");
-            OutputFile::write(&path, true, b"1").unwrap();
-            assert!(fs::symlink_metadata(&path).unwrap().is_file(), "the link is what was replaced");
+            refused(OutputFile::write(&path, force, b"1"), "a symbolic link");
             fs::remove_file(&path).unwrap();
         }
         assert_eq!(content(&victim), "precious");
@@ -260,7 +264,7 @@ mod tests {
         refused(OutputFile::write(directory.path(), true, b"1"), "is a directory");
         let socket = directory.join("socket");
         let _bound = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-        refused(OutputFile::write(&socket, true, b"1"), "no regular file");
+        refused(OutputFile::write(&socket, true, b"1"), "not a regular file");
         OutputFile::write(Path::new("/dev/null"), true, b"1").unwrap();
         assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device(), "a device stays one");
     }

@@ -11,7 +11,7 @@ use demo_server::visible::{Shown, visible};
 use crate::{
     cli::{Selection, Tuning},
     failure::Failure,
-    kernel::{namespaces, probes::Options, tasks},
+    kernel::{namespaces, netns_cookie, probes::Options, tasks},
     model::snapshot::Filters,
 };
 
@@ -32,10 +32,14 @@ pub fn options(selection: &Selection, tuning: &Tuning) -> Result<Options, Failur
             )));
         }
     }
+    let filters = filters(selection)?;
+    let entrance = selection.netns.as_deref().map(entrance);
+    let selected = entrance.as_deref().zip(filters.netns);
     Ok(Options {
         btf: tuning.btf.clone(),
-        filters: filters(selection)?,
-        entrance: selection.netns.as_deref().map(entrance),
+        netns_cookie: selected.and_then(|(path, netns)| netns_cookie::through(path, netns)),
+        filters,
+        entrance,
         max_listeners: tuning.max_listeners,
         max_connections: tuning.max_connections,
         max_threads: tuning.max_threads,

@@ -79,6 +79,8 @@ mod migration;
 mod mptcp;
 #[path = "kernel/names.rs"]
 mod names;
+#[path = "kernel/namespace_gone.rs"]
+mod namespace_gone;
 #[path = "kernel/offsets.rs"]
 mod offsets;
 #[path = "kernel/patterns.rs"]

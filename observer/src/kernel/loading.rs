@@ -57,12 +57,14 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &AyaBtf) -> Result<E
     let ports = filters.ports.len() as u32;
     let pid = filters.pid.unwrap_or(0);
     let netns = filters.netns.unwrap_or(0);
+    let netns_cookie = options.netns_cookie.unwrap_or(0);
     let cgroup = filters.cgroup.unwrap_or(0);
     let log_level = if options.log { LOG_ALL } else { 0u8 };
     loader
         .override_global("FILTER_PORTS", &ports, true)
         .override_global("FILTER_PID", &pid, true)
         .override_global("FILTER_NETNS", &netns, true)
+        .override_global("FILTER_NETNS_COOKIE", &netns_cookie, true)
         .override_global("FILTER_CGROUP", &cgroup, true)
         .override_global(aya_log::LEVEL, &log_level, true)
         .map_max_entries("LISTENERS", options.max_listeners)

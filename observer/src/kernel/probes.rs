@@ -35,6 +35,8 @@ pub struct Options {
     pub filters: Filters,
     /// A file through which the selected network namespace can be entered.
     pub entrance: Option<PathBuf>,
+    /// What tells it from another one that is given its number later; none where that cannot be known.
+    pub netns_cookie: Option<u64>,
     /// Most listeners that can be watched.
     pub max_listeners: u32,
     /// Most open connections that can be followed.
@@ -57,6 +59,7 @@ impl Default for Options {
             btf: KERNEL_BTF.into(),
             filters: Filters::default(),
             entrance: None,
+            netns_cookie: None,
             max_listeners: 1024,
             max_connections: 65_536,
             max_threads: 8192,

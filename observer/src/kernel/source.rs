@@ -12,13 +12,15 @@ use super::{
     clock,
     log::ProbeLog,
     maps::{self, Maps},
-    namespaces::{self, Namespaces},
+    namespaces::{self, Namespaces, Selected},
     plan::PROGRAMS,
     probes::{Options, Probes},
     tasks,
     windows::Windows,
 };
 use crate::model::{event::Event, snapshot::ProbeCost};
+
+pub use super::clock::now_ns;
 
 /// What one run on demand takes: a raw tracepoint has at most twelve arguments.
 pub(super) const PER_RUN: usize = 12;
@@ -83,12 +85,14 @@ impl Source {
         let maps = Maps::take(&mut probes.ebpf)?;
         probes.find_existing()?;
         let counts_sleeps = probes.has_programs("wakeups");
+        let selected = options.filters.netns.zip(options.entrance.clone());
+        let selected = selected.map(|(netns, path)| Selected { netns, path, cookie: options.netns_cookie });
         let mut source = Self {
             probes,
             maps,
             listeners: BTreeMap::new(),
             early: BTreeMap::new(),
-            namespaces: Namespaces::new(options.filters.netns.zip(options.entrance.clone())),
+            namespaces: Namespaces::new(selected),
             windows: Windows::default(),
             holders: BTreeSet::new(),
             alive: BTreeSet::new(),
@@ -211,8 +215,16 @@ impl Source {
             self.lost_notices = counters[loss::RING_LISTENER as usize];
             self.recover(sink);
         }
+        if counters[loss::OTHER_NAMESPACE as usize] > 0 {
+            self.namespaces.found_other();
+        }
         sink(Event::Loss(counters));
         Ok(())
+    }
+
+    /// Whether the selected network namespace is gone, and its number another one's.
+    pub fn namespace_is_gone(&self) -> bool {
+        self.namespaces.is_gone()
     }
 
     /// Looks at every listener in the map, because notices of some were lost.

@@ -126,6 +126,7 @@ impl Live {
     fn frame(&mut self) -> Result<()> {
         self.session.drain(&mut |_| Ok(()))?;
         let snapshot = self.session.snapshot(false)?;
+        self.session.check()?;
         if let Some(error) = self.session.recording_failed() {
             self.app.tell(Err(format!("no recording any more: {error:#}")));
         }

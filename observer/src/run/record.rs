@@ -48,6 +48,9 @@ pub(super) async fn run(options: cli::Record) -> Result<()> {
             _ = readings.tick() => {
                 session.drain(&mut |_| Ok(()))?;
                 session.snapshot(true)?;
+                if session.check().is_err() {
+                    break;
+                }
                 if shows {
                     show(&session, start.elapsed());
                 }
@@ -72,7 +75,7 @@ pub(super) async fn run(options: cli::Record) -> Result<()> {
         Shown(&options.file),
         start.elapsed().as_secs_f64()
     ));
-    Ok(())
+    session.check()
 }
 
 async fn until(end: Option<Instant>) {

@@ -67,6 +67,9 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
             _ = lines.tick() => {
                 session.drain(&mut |connection| output.connection(connection))?;
                 output.snapshot(&Arc::new(session.snapshot(true)?))?;
+                if session.check().is_err() {
+                    break false;
+                }
             }
             news = demo::news(&mut link) => {
                 if let Some(demo) = link.as_mut().and_then(|link| link.learn(&news)) {
@@ -97,9 +100,10 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
     }
     tokio::select! {
         biased;
-        () = signals.any() => Ok(()),
-        finished = pipe.finish(last) => finished,
+        () = signals.any() => {}
+        finished = pipe.finish(last) => finished?,
     }
+    session.check()
 }
 
 /// Writes the lines that the stream of the same data would have, as fast as they are read.

@@ -36,24 +36,25 @@ fn a_report_is_not_written_over_its_recording() {
 #[test]
 fn what_is_there_is_replaced_only_by_force() {
     let (_directory, file) = place();
-    let (page, link, other) = (file("page.html"), file("link"), file("other"));
-    fs::write(&page, "precious").unwrap();
-    fs::write(&other, "precious").unwrap();
-    symlink(&other, &link).unwrap();
-    for taken in [&page, &link] {
-        run(&["report", BUNDLED, "-o", taken]).refused(2, &[taken, "--force"]);
-        run(&["compare", "--html", taken]).refused(2, &["--html", taken, "--force"]);
+    let (page, link) = (&*file("page.html"), &*file("link"));
+    fs::write(page, "precious").unwrap();
+    symlink(page, link).unwrap();
+    for (taken, says) in [(page, "--force"), (link, "a symbolic link")] {
+        run(&["report", BUNDLED, "-o", taken]).refused(2, &[taken, says]);
+        run(&["compare", "--html", taken]).refused(2, &["--html", taken, says]);
         for command in [&["record", taken][..], &["stream", "--record", taken]] {
-            run_with_only(CapabilitySet::empty(), command).refused(2, &[taken, "--force"]);
-            // With it, the file is still there after a run that could not begin.
-            let forced = [command, &["--force"]].concat();
-            run_with_only(CapabilitySet::empty(), &forced).refused(3, &["CAP_BPF"]);
+            run_with_only(CapabilitySet::empty(), command).refused(2, &[taken, says]);
         }
-        assert_eq!(fs::read_to_string(taken).unwrap(), "precious");
-        assert_eq!(run(&["report", BUNDLED, "-o", taken, "--force"]).code, Some(0));
-        assert!(fs::read_to_string(taken).unwrap().starts_with("<!DOCTYPE html>"));
+        assert_eq!(fs::read_to_string(page).unwrap(), "precious");
     }
-    assert_eq!(fs::read_to_string(&other).unwrap(), "precious", "nothing is written through a link");
+    run(&["report", BUNDLED, "-o", link, "--force"]).refused(2, &[link, "a symbolic link"]);
+    for command in [&["record", page, "--force"][..], &["stream", "--record", page, "--force"]] {
+        // A run that could not begin has replaced nothing.
+        run_with_only(CapabilitySet::empty(), command).refused(3, &["CAP_BPF"]);
+    }
+    assert_eq!(fs::read_to_string(page).unwrap(), "precious");
+    assert_eq!(run(&["report", BUNDLED, "-o", page, "--force"]).code, Some(0));
+    assert!(fs::read_to_string(page).unwrap().starts_with("<!DOCTYPE html>"));
     for alone in [&["report", BUNDLED, "--force"][..], &["compare", "--force"], &["stream", "--force"]] {
         run(alone).refused(2, &["--force"]);
     }
