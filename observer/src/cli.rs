@@ -1,6 +1,10 @@
 //! The command line: what can be typed. What follows from it is decided elsewhere.
 
+mod sizes;
+
 use std::{path::PathBuf, time::Duration};
+
+pub use sizes::Sizes;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use demo_server::command_line::setting;
@@ -146,6 +150,9 @@ pub struct Replay {
     /// Colours: terminal, dark, light, contrast or colour-blind; NO_COLOR in the environment asks for none.
     #[arg(long, value_name = "NAME", value_parser = theme)]
     pub theme: Option<Theme>,
+    /// How much of it is held.
+    #[command(flatten)]
+    pub sizes: Sizes,
 }
 
 /// Options of `report`.
@@ -157,6 +164,9 @@ pub struct Report {
     /// Where to; otherwise to stdout.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// How much of it is held.
+    #[command(flatten)]
+    pub sizes: Sizes,
 }
 
 /// Options of `doctor`.
@@ -250,15 +260,9 @@ pub struct Tuning {
     /// Read the kernel's BTF from this file.
     #[arg(long, value_name = "FILE", default_value = crate::kernel::probes::KERNEL_BTF, hide_short_help = true)]
     pub btf: PathBuf,
-    /// Most listeners that can be watched.
-    #[arg(long, value_name = "N", default_value_t = 1024, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1 << 16))]
-    pub max_listeners: u32,
-    /// Most open connections that can be followed.
-    #[arg(long, value_name = "N", default_value_t = 65_536, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
-    pub max_connections: u32,
-    /// Most threads that can be counted.
-    #[arg(long, value_name = "N", default_value_t = 8192, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
-    pub max_threads: u32,
+    /// How much is followed at one time.
+    #[command(flatten)]
+    pub sizes: Sizes,
     /// Size of the event ring in KiB, a power of two.
     #[arg(long, value_name = "KIB", default_value_t = 4096, hide_short_help = true, value_parser = ring_kib)]
     pub ring_kib: u32,

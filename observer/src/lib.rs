@@ -16,6 +16,7 @@
 //! - [`cli`], [`selection`]: what was typed, and what follows from it
 //! - `figures`: quantities as text
 //! - [`failure`]: errors that have an exit code of their own
+//! - [`input`], [`file_size`]: files to read, and how large files may get
 //! - [`stderr`]: what is said beside the output
 
 pub mod arena;
@@ -24,7 +25,9 @@ pub mod compare;
 pub mod demo;
 pub mod failure;
 mod figures;
+pub mod file_size;
 pub mod html;
+pub mod input;
 pub mod kernel;
 pub mod lab;
 pub mod model;

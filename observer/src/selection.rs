@@ -9,6 +9,7 @@ use std::{
 use crate::{
     cli::{Selection, Tuning},
     failure::Failure,
+    input,
     kernel::{namespaces, probes::Options, tasks},
     model::snapshot::Filters,
 };
@@ -34,9 +35,9 @@ pub fn options(selection: &Selection, tuning: &Tuning) -> Result<Options, Failur
         btf: tuning.btf.clone(),
         filters: filters(selection)?,
         entrance: selection.netns.as_deref().map(entrance),
-        max_listeners: tuning.max_listeners,
-        max_connections: tuning.max_connections,
-        max_threads: tuning.max_threads,
+        max_listeners: tuning.sizes.max_listeners,
+        max_connections: tuning.sizes.max_connections,
+        max_threads: tuning.sizes.max_threads,
         ring_bytes: tuning.ring_kib * 1024,
         log: tuning.log_probes,
         hooks: tuning.hooks.clone(),
@@ -69,7 +70,7 @@ fn netns(text: &str) -> Result<u32, Failure> {
         });
     }
     let usage = |why: &str| Failure::Usage(format!("--netns {text}: {why}; see /run/netns"));
-    let file = fs::File::open(text).map_err(|error| usage(&error.to_string()))?;
+    let file = input::open(Path::new(text)).map_err(|error| usage(&error.to_string()))?;
     let metadata = file.metadata().map_err(|error| usage(&error.to_string()))?;
     match u32::try_from(metadata.ino()) {
         Ok(inode) if is_netns(&file) => Ok(inode),

@@ -15,6 +15,8 @@
     reason = "a test that fails does so with a panic, helpers included"
 )]
 
+#[path = "cli/bombs.rs"]
+mod bombs;
 #[path = "cli/hooks.rs"]
 mod hooks;
 #[path = "cli/privilege.rs"]

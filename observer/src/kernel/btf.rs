@@ -2,9 +2,14 @@
 //! function has, and what a constant of an enumeration is.
 //!
 //! Format: <https://docs.kernel.org/bpf/btf.html>. The data comes from a file, so nothing in it is trusted: every
-//! access is checked, and nesting is bounded.
+//! access is checked, and the work of each look-up is bounded. What aya takes for granted when it reads the same file is
+//! checked here too: names lie within their section and are short (aya 0.14 panics at a name that begins behind it, and
+//! measures each name anew).
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 /// What is wrong with a BTF blob, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +20,10 @@ pub enum BtfError {
     Truncated(usize),
     /// At this byte is a type of a kind that this reader does not know the size of.
     UnknownKind(usize, u32),
+    /// At this byte is a type whose name is not within the strings, or has no end there soon.
+    Name(usize),
+    /// It has more types than any kernel.
+    TooManyTypes,
 }
 
 impl fmt::Display for BtfError {
@@ -23,6 +32,10 @@ impl fmt::Display for BtfError {
             Self::NotBtf => write!(f, "not BTF: the magic number is missing"),
             Self::Truncated(at) => write!(f, "BTF is truncated: it ends within the item at byte {at}"),
             Self::UnknownKind(at, kind) => write!(f, "BTF has a type of unknown kind {kind} at byte {at}"),
+            Self::Name(at) => {
+                write!(f, "BTF has a type at byte {at} without a name of at most {LONGEST_NAME} bytes")
+            }
+            Self::TooManyTypes => write!(f, "BTF has more than {MOST_TYPES} types"),
         }
     }
 }
@@ -41,6 +54,10 @@ const KIND_FUNCTION: u32 = 12;
 const KIND_PROTOTYPE: u32 = 13;
 /// Unions and structures without a name nest two or three deep in the kernel.
 const DEEPEST: u32 = 16;
+/// Bytes of a name; the kernel's have at most 512 (`KSYM_NAME_LEN`).
+const LONGEST_NAME: usize = 1024;
+/// Types; kernels have some 150,000.
+const MOST_TYPES: usize = 1 << 20;
 
 /// One type: its words after the common three, and those.
 #[derive(Clone, Copy)]
@@ -59,6 +76,7 @@ pub struct Btf {
     /// Start of each type, by id − 1.
     types: Vec<usize>,
     strings: usize,
+    strings_end: usize,
     structures: HashMap<Vec<u8>, u32>,
     // Few of these are ever asked for, so they are searched rather than hashed.
     functions: Vec<u32>,
@@ -87,6 +105,7 @@ impl Btf {
             data,
             types: Vec::new(),
             strings,
+            strings_end,
             structures: HashMap::new(),
             functions: Vec::new(),
             typedefs: Vec::new(),
@@ -95,6 +114,12 @@ impl Btf {
         let mut at = start;
         while at < end {
             let header = btf.header(at)?;
+            if btf.types.len() == MOST_TYPES {
+                return Err(BtfError::TooManyTypes);
+            }
+            if btf.name(word(&btf.data, at)?).is_none() {
+                return Err(BtfError::Name(at));
+            }
             btf.types.push(at);
             btf.remember(at, &header)?;
             at = at.saturating_add(12).saturating_add(tail(at, &header)?);
@@ -109,7 +134,7 @@ impl Btf {
         let id = self.types.len() as u32;
         match header.kind {
             KIND_STRUCT => {
-                let name = self.name(word(&self.data, at)?).to_vec();
+                let name = self.name(word(&self.data, at)?).unwrap_or_default().to_vec();
                 if !name.is_empty() {
                     self.structures.entry(name).or_insert(id);
                 }
@@ -122,13 +147,18 @@ impl Btf {
         Ok(())
     }
 
+    /// The blob.
+    pub fn bytes(&self) -> &[u8] {
+        &self.data
+    }
+
     /// The first of some types that has this name.
     fn named(&self, ids: &[u32], name: &str) -> Option<Type> {
         ids.iter().find_map(|id| {
             let at = *self.types.get(id.checked_sub(1)? as usize)?;
-            let text = self.data.get(self.strings.saturating_add(word(&self.data, at).ok()? as usize)..)?;
-            let found = text.starts_with(name.as_bytes()) && text.get(name.len()) == Some(&0);
-            found.then(|| self.header(at).ok()).flatten()
+            self.is_called(word(&self.data, at).ok()?, name.as_bytes())
+                .then(|| self.header(at).ok())
+                .flatten()
         })
     }
 
@@ -160,7 +190,7 @@ impl Btf {
             let enumeration = self.resolve(*id)?;
             (0..enumeration.members as usize).find_map(|index| {
                 let at = enumeration.at + 12 + 8 * index;
-                let found = self.name(word(&self.data, at).ok()?) == name.as_bytes();
+                let found = self.is_called(word(&self.data, at).ok()?, name.as_bytes());
                 found.then(|| word(&self.data, at + 4).ok()).flatten()
             })
         })
@@ -170,13 +200,14 @@ impl Btf {
     /// structure, no such member, or if it is a bitfield that does not begin at a byte.
     pub fn offset_of(&self, structure: &str, member: &str) -> Option<u32> {
         let id = *self.structures.get(structure.as_bytes())?;
-        let bits = self.member_bits(id, member.as_bytes(), DEEPEST)?;
+        let bits = self.member_bits(id, member.as_bytes(), DEEPEST, &mut HashSet::new())?;
         bits.is_multiple_of(8).then_some(bits / 8)
     }
 
-    fn member_bits(&self, id: u32, member: &[u8], depth: u32) -> Option<u32> {
+    /// A type in which it is not is not looked at again: a made-up structure can be the type of each of its own members.
+    fn member_bits(&self, id: u32, member: &[u8], depth: u32, seen: &mut HashSet<usize>) -> Option<u32> {
         let structure = self.resolve(id)?;
-        if depth == 0 || !matches!(structure.kind, KIND_STRUCT | KIND_UNION) {
+        if depth == 0 || !matches!(structure.kind, KIND_STRUCT | KIND_UNION) || !seen.insert(structure.at) {
             return None;
         }
         let words = |index: u32| -> Option<(u32, u32, u32)> {
@@ -186,12 +217,11 @@ impl Btf {
         for index in 0..structure.members {
             let (name, of, packed) = words(index)?;
             let offset = if structure.packed_offsets { packed & 0xff_ffff } else { packed };
-            let name = self.name(name);
-            if name == member {
+            if self.is_called(name, member) {
                 return Some(offset);
             }
-            if name.is_empty()
-                && let Some(inner) = self.member_bits(of, member, depth - 1)
+            if self.is_called(name, b"")
+                && let Some(inner) = self.member_bits(of, member, depth - 1, seen)
             {
                 return offset.checked_add(inner);
             }
@@ -223,9 +253,23 @@ impl Btf {
         })
     }
 
-    fn name(&self, offset: u32) -> &[u8] {
-        let from = self.data.get(self.strings.saturating_add(offset as usize)..).unwrap_or_default();
-        from.split(|byte| *byte == 0).next().unwrap_or_default()
+    /// Whether the name at this place of the strings is this one.
+    fn is_called(&self, offset: u32, name: &[u8]) -> bool {
+        let text = self.string(offset).unwrap_or_default();
+        text.starts_with(name) && text.get(name.len()) == Some(&0)
+    }
+
+    /// The strings from this place on.
+    fn string(&self, offset: u32) -> Option<&[u8]> {
+        let from = self.strings.saturating_add(offset as usize);
+        self.data.get(from..self.strings_end).filter(|text| !text.is_empty())
+    }
+
+    /// A name, without the zero that ends it; none if it has no end soon.
+    fn name(&self, offset: u32) -> Option<&[u8]> {
+        let text = self.string(offset)?;
+        let end = text.iter().take(LONGEST_NAME + 1).position(|byte| *byte == 0)?;
+        text.get(..end)
     }
 }
 

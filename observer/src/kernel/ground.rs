@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use crate::input;
+
 /// What was looked at, and what came of it.
 pub fn look(btf: &Path) -> Vec<(&'static str, String)> {
     vec![
@@ -13,7 +15,7 @@ pub fn look(btf: &Path) -> Vec<(&'static str, String)> {
 }
 
 fn readable(path: &Path) -> String {
-    let outcome = if path.is_dir() { fs::read_dir(path).map(drop) } else { fs::File::open(path).map(drop) };
+    let outcome = if path.is_dir() { fs::read_dir(path).map(drop) } else { input::open(path).map(drop) };
     match outcome {
         Ok(()) => format!("{} can be read", path.display()),
         Err(error) => format!("{} cannot be read: {error}", path.display()),

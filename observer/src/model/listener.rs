@@ -5,7 +5,7 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use observer_ebpf::record::{ListenerEntry, ListenerIdentity, Sample, stage};
 
 use super::{
-    connection,
+    bounds, connection,
     drops::{Certain, Refused, Telling},
     event::ClosedWindows,
     histogram::Histogram,
@@ -159,7 +159,7 @@ impl Watched {
         } else {
             self.shut_ns.get_or_insert(sample.time_ns);
         }
-        self.past.push_back(totals);
+        bounds::keep(&mut self.past, totals);
         // Keeps one that is a whole window old, if there is one.
         while self
             .past

@@ -51,12 +51,13 @@ pub(super) async fn run(options: cli::Record) -> Result<()> {
                     show(&session, start.elapsed());
                 }
             }
+            _ = drain.tick() => session.drain(&mut |_| Ok(()))?,
+            // Last: a backend that never stops talking must not keep the rest from its turn.
             news = demo::news(&mut link) => {
                 if let Some(demo) = link.as_mut().and_then(|link| link.learn(&news)) {
                     session.tell(Event::Demo(Box::new(demo)));
                 }
             }
-            _ = drain.tick() => session.drain(&mut |_| Ok(()))?,
         }
     }
     session.drain(&mut |_| Ok(()))?;

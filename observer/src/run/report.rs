@@ -13,12 +13,12 @@ use crate::{
 
 /// Reads the recording to its end, or to where it is damaged, and writes the page.
 pub(super) fn run(options: &cli::Report) -> Result<()> {
-    let mut player = Player::open(&options.file)?;
+    let mut player = Player::open_within(&options.file, options.sizes.into())?;
     let mut remarks = player.remarks();
     let description = player.description();
     let since_ns = description.observed_since_ns;
     let ran_before_ns = since_ns.map(|since_ns| description.begun_ns.saturating_sub(since_ns));
-    let mut report = Report::of_recording(ran_before_ns);
+    let mut report = Report::of_recording(ran_before_ns, options.sizes.into());
     loop {
         match player.advance(&mut |connection| report.connection(connection)) {
             Ok(Some(snapshot)) => report.snapshot(&Arc::new(snapshot))?,
@@ -27,6 +27,11 @@ pub(super) fn run(options: &cli::Report) -> Result<()> {
                 remarks.push(format!("{error:#}; what follows ends there"));
                 break;
             }
+        }
+    }
+    for left_out in player.left_out().into_iter().chain(report.left_out()) {
+        if !remarks.contains(&left_out) {
+            remarks.push(left_out);
         }
     }
     remarks.iter().for_each(|remark| say(format_args!("observer: {remark}")));
