@@ -11,10 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use ratatui::crossterm::event::{Event, KeyEventKind};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{MissedTickBehavior, interval},
-};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     cli,
@@ -26,13 +23,14 @@ use crate::{
     recording::recorder::Target,
     run::picture,
     run::session::{DRAIN, Session},
+    run::signals::{Signals, Wanted, end_though_the_terminal_is_stuck},
     selection,
     stderr::say,
-    terminal::{Keys, Terminal},
+    terminal::{Keys, Terminal, writes::writing},
     view::{App, Effect, Options, Origin, Theme},
 };
 
-/// Draws frames until the user quits, or SIGINT, SIGTERM or SIGHUP comes.
+/// Draws frames until the user quits, or SIGINT, SIGTERM, SIGHUP or SIGQUIT comes.
 pub(super) async fn run(options: cli::Live) -> Result<()> {
     require_terminal()?;
     if options.tuning.log_probes && stderr().is_terminal() {
@@ -43,6 +41,7 @@ pub(super) async fn run(options: cli::Live) -> Result<()> {
     }
     let probes = selection::options(&options.selection, &options.tuning)?;
     let mut signals = Signals::new()?;
+    end_though_the_terminal_is_stuck()?;
     // Before the terminal is taken, so that what is wrong can be read.
     let session = Session::start(&probes)?;
     let demo = options.demo.clone().map(Link::open).transpose()?;
@@ -61,7 +60,7 @@ pub(super) async fn run(options: cli::Live) -> Result<()> {
         // The terminal is as it was before, or its end is the reason.
         drop(screen);
         let (path, bytes) = recorded?;
-        say(format_args!("observer: {path} has {bytes} bytes"));
+        writing(|| say(format_args!("observer: {path} has {bytes} bytes")));
     }
     outcome
 }
@@ -106,7 +105,10 @@ impl Live {
         loop {
             tokio::select! {
                 biased;
-                () = signals.any() => return Ok(()),
+                wanted = signals.next() => match wanted {
+                    Wanted::End => return Ok(()),
+                    Wanted::Stop => self.terminal.stop()?,
+                },
                 event = self.keys.next() => match event {
                     None => return Ok(()),
                     Some(event) => {
@@ -115,9 +117,10 @@ impl Live {
                         }
                     }
                 },
-                news = demo::news(&mut self.demo) => self.heard(&news)?,
                 _ = frames.tick() => self.frame()?,
                 _ = drain.tick() => self.session.drain(&mut |_| Ok(()))?,
+                // Last: a backend that never stops talking must not keep the rest from its turn.
+                news = demo::news(&mut self.demo) => self.heard(&news)?,
             }
         }
     }
@@ -202,31 +205,5 @@ impl Live {
             self.draw()?;
         }
         Ok(())
-    }
-}
-
-/// The signals that end the screen.
-pub(super) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    pub(super) fn new() -> Result<Self> {
-        let wait = |kind| signal(kind).context("cannot wait for signals");
-        Ok(Self {
-            interrupt: wait(SignalKind::interrupt())?,
-            terminate: wait(SignalKind::terminate())?,
-            hang_up: wait(SignalKind::hangup())?,
-        })
-    }
-
-    pub(super) async fn any(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
-        }
     }
 }
