@@ -3,9 +3,24 @@
 use std::ops::RangeInclusive;
 
 use clap::builder::RangedI64ValueParser;
-use clap::{Arg, Command};
+use clap::{Arg, Command, Parser};
 
 use crate::settings::LIMITS;
+use crate::visible;
+
+/// Reads the command line. What is wrong with it is said as clap says it, and ends the process; but what was typed, which
+/// may be the name of a file that somebody else made, is not obeyed by the terminal.
+pub fn read<T: Parser>() -> T {
+    let words = with_negative_numbers(T::command()).try_get_matches();
+    words.and_then(|words| T::from_arg_matches(&words)).unwrap_or_else(|error| {
+        if std::env::args_os().any(|word| word.to_string_lossy().contains(visible::is_obeyed)) {
+            // Without colours, which would not be told from what was typed.
+            visible::say(error.to_string().trim_end());
+            std::process::exit(error.exit_code());
+        }
+        error.exit()
+    })
+}
 
 /// Takes what follows an option and begins with a dash for a value where it can be meant as one: the error is then about
 /// the number, and not about an option `-1` that there is not.

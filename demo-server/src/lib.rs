@@ -23,6 +23,8 @@
 //! - [`load`]: the load generator
 //! - [`namespace`]: a place for floods, from which nothing can leave; [`segment`]: what floods are made of
 //! - [`journal`]: one line for each ended connection, for tests
+//! - [`private`]: directories of our own
+//! - [`visible`]: text that others chose, made safe to look at
 //! - [`wake`], [`signals`], [`socket_option`], [`descriptors`], [`duration`], [`command_line`]: the small things
 //!   underneath
 
@@ -42,6 +44,7 @@ pub mod load;
 pub mod namespace;
 mod netlink;
 pub mod pattern;
+pub mod private;
 pub mod process;
 pub mod segment;
 pub mod server;
@@ -50,4 +53,5 @@ pub mod settings;
 pub mod signals;
 pub mod socket_option;
 pub mod stage;
+pub mod visible;
 pub mod wake;

@@ -9,8 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use clap::{CommandFactory as _, FromArgMatches as _};
-use demo_server::command_line::with_negative_numbers;
+use demo_server::command_line;
 use demo_server::control::{self, LoadRequest};
 use demo_server::descriptors;
 use demo_server::load::{self, Manner, Plan, Report};
@@ -19,6 +18,7 @@ use demo_server::pattern::PATTERNS;
 use demo_server::process;
 use demo_server::server::{Config, Server};
 use demo_server::signals::StopSignals;
+use demo_server::visible::say;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
@@ -43,8 +43,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 }
 
 fn main() -> ExitCode {
-    let words = with_negative_numbers(Cli::command()).get_matches();
-    let cli = Cli::from_arg_matches(&words).unwrap_or_else(|error| error.exit());
+    let cli: Cli = command_line::read();
     let done = match cli.command {
         Command::Serve(arguments) => serve(&arguments),
         Command::Load(arguments) => load(&arguments),
@@ -54,16 +53,16 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => {
-            eprintln!("demo-server: {message}");
+            say(format_args!("demo-server: {message}"));
             ExitCode::from(2)
         }
         Err(Failure::Privilege(message)) => {
-            eprintln!("demo-server: {message}");
+            say(format_args!("demo-server: {message}"));
             ExitCode::from(3)
         }
         Err(Failure::Failed(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(Failure::Failed(error)) => {
-            eprintln!("demo-server: {error:#}");
+            say(format_args!("demo-server: {error:#}"));
             ExitCode::FAILURE
         }
     }

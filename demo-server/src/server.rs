@@ -22,6 +22,7 @@ use crate::load::Plan;
 use crate::pattern::{self, Pattern};
 use crate::service::Service;
 use crate::settings::{Change, Settings};
+use crate::visible::Shown;
 use crate::wake::Wake;
 
 mod drain;
@@ -110,7 +111,7 @@ impl Server {
     pub fn start(config: &Config) -> Result<Arc<Self>> {
         config.check().map_err(anyhow::Error::msg)?;
         let journal = config.journal.as_deref().map(|path| {
-            Journal::create(path).with_context(|| format!("cannot write the journal {}", path.display()))
+            Journal::create(path).with_context(|| format!("cannot write the journal {}", Shown(path)))
         });
         let board = SharedBoard::new().context("cannot make shared memory")?;
         let service = Arc::new(Service::new(board, journal.transpose()?, config.program.clone()));

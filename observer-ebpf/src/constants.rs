@@ -32,6 +32,9 @@ pub(crate) static FILTER_PID: u32 = 0;
 /// Inode number of the network namespace that is selected; 0 selects all.
 #[unsafe(no_mangle)]
 pub(crate) static FILTER_NETNS: u32 = 0;
+/// Cookie of that namespace; 0 where it is not known.
+#[unsafe(no_mangle)]
+pub(crate) static FILTER_NETNS_COOKIE: u64 = 0;
 /// Inode number of the cgroup whose sockets are selected; 0 selects all.
 #[unsafe(no_mangle)]
 pub(crate) static FILTER_CGROUP: u64 = 0;

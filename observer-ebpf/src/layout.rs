@@ -36,12 +36,14 @@ macro_rules! kernel_fields {
             SK_MAX_ACK_BACKLOG = sock.sk_max_ack_backlog;
             SK_DROPS = sock.sk_drops;
             SK_ERR = sock.sk_err;
+            SK_SOCKET = sock.sk_socket;
             SK_CGRP_DATA = sock.sk_cgrp_data;
             CGRP_DATA_CGROUP = sock_cgroup_data.cgroup;
             CGROUP_KN = cgroup.kn;
             KN_ID = kernfs_node.id;
             NET_NS = net.ns;
             NS_INUM = ns_common.inum;
+            NET_COOKIE = net.net_cookie;
             ICSK_ACCEPT_QUEUE = inet_connection_sock.icsk_accept_queue;
             ICSK_ULP_OPS = inet_connection_sock.icsk_ulp_ops;
             RSKQ_QLEN = request_sock_queue.qlen;

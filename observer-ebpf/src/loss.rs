@@ -38,10 +38,19 @@ pub const WINDOWS_FULL: u32 = 11;
 pub const ARRIVAL_MISSED: u32 = 12;
 /// The place of a connection was taken by another whose socket lies where its own did.
 pub const END_MISSED: u32 = 13;
+/// A connection was made and never queued. Not a loss, as [`PRODUCED`] is none: the kernel counts it in `PassiveOpens`.
+pub const NEVER_QUEUED: u32 = 14;
+/// A listener of a namespace that has the number of the selected one, and is another: that one is gone. No loss either.
+pub const OTHER_NAMESPACE: u32 = 15;
 /// Number of counters.
-pub const COUNTERS: u32 = 14;
+pub const COUNTERS: u32 = 16;
 
-/// Name and meaning of every loss, at its index. Index 0 is not a loss but what the losses are measured against.
+/// Whether a counter tells of something that is missing from the figures.
+pub fn is_loss(counter: u32) -> bool {
+    !matches!(counter, PRODUCED | NEVER_QUEUED | OTHER_NAMESPACE)
+}
+
+/// Name and meaning of every counter, at its index; see [`is_loss`].
 pub const TABLE: [Loss; COUNTERS as usize] = [
     Loss { name: "produced", meaning: "connection records that the kernel side produced" },
     Loss {
@@ -101,6 +110,14 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
         name: "end_missed",
         meaning: "connections whose end the kernel showed to no probe, and so without a record: known by the next socket at \
                   its address, which has another peer",
+    },
+    Loss {
+        name: "never_queued",
+        meaning: "connections that the kernel made, counted and dropped before any queue held them",
+    },
+    Loss {
+        name: "other_namespace",
+        meaning: "listeners of a namespace that was given the number of the selected one",
     },
 ];
 

@@ -1,8 +1,11 @@
 //! Which listeners are watched. Everything else follows from that: a connection is followed only if it came out of a
 //! watched listener, so what is not selected costs one lookup.
 
+use observer_ebpf::loss;
+
 use crate::{
-    constants::{self as at, value},
+    books::lost,
+    constants::{self as at, exists, value},
     kernel::Address,
     maps::PORTS,
 };
@@ -18,6 +21,14 @@ pub(crate) fn selected(sock: Address, port: u16, netns: u32, holder: u32) -> boo
     let wanted = value(&at::FILTER_NETNS);
     if wanted != 0 && wanted != netns {
         return false;
+    }
+    let cookie = value(&at::FILTER_NETNS_COOKIE);
+    if cookie != 0 && exists(&at::NET_COOKIE) {
+        let found = sock.follow(&at::SKC_NET).and_then(|net| net.read::<u64>(&at::NET_COOKIE));
+        if found.is_some_and(|found| found != cookie) {
+            lost(loss::OTHER_NAMESPACE);
+            return false;
+        }
     }
     if value(&at::FILTER_PORTS) != 0 && port != 0 && PORTS.get_ptr(port).is_none() {
         return false;

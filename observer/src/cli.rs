@@ -1,6 +1,10 @@
 //! The command line: what can be typed. What follows from it is decided elsewhere.
 
+mod sizes;
+
 use std::{path::PathBuf, time::Duration};
+
+pub use sizes::Sizes;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use demo_server::command_line::setting;
@@ -88,6 +92,9 @@ pub struct Stream {
     /// Also record to this file, so that --replay gives the same lines again.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Replace that recording if it is there.
+    #[arg(long, requires = "record")]
+    pub force: bool,
     /// Lines from this recording instead of the kernel; needs no privilege.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "interval", "duration", "demo", "ports", "pid", "netns", "cgroup"])]
     pub replay: Option<PathBuf>,
@@ -146,6 +153,9 @@ pub struct Replay {
     /// Colours: terminal, dark, light, contrast or colour-blind; NO_COLOR in the environment asks for none.
     #[arg(long, value_name = "NAME", value_parser = theme)]
     pub theme: Option<Theme>,
+    /// How much of it is held.
+    #[command(flatten)]
+    pub sizes: Sizes,
 }
 
 /// Options of `report`.
@@ -157,6 +167,12 @@ pub struct Report {
     /// Where to; otherwise to stdout.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Replace that file if it is there.
+    #[arg(long, requires = "output")]
+    pub force: bool,
+    /// How much of it is held.
+    #[command(flatten)]
+    pub sizes: Sizes,
 }
 
 /// Options of `doctor`.
@@ -210,6 +226,9 @@ pub struct Compare {
     /// Also write a page with plots, in one file that needs no other.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Replace that page if it is there.
+    #[arg(long, requires = "html")]
+    pub force: bool,
     /// Requests per second, in place of the profiles' own; for open loops.
     #[arg(long, value_name = "R")]
     pub rate: Option<f64>,
@@ -250,15 +269,9 @@ pub struct Tuning {
     /// Read the kernel's BTF from this file.
     #[arg(long, value_name = "FILE", default_value = crate::kernel::probes::KERNEL_BTF, hide_short_help = true)]
     pub btf: PathBuf,
-    /// Most listeners that can be watched.
-    #[arg(long, value_name = "N", default_value_t = 1024, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1 << 16))]
-    pub max_listeners: u32,
-    /// Most open connections that can be followed.
-    #[arg(long, value_name = "N", default_value_t = 65_536, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
-    pub max_connections: u32,
-    /// Most threads that can be counted.
-    #[arg(long, value_name = "N", default_value_t = 8192, hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
-    pub max_threads: u32,
+    /// How much is followed at one time.
+    #[command(flatten)]
+    pub sizes: Sizes,
     /// Size of the event ring in KiB, a power of two.
     #[arg(long, value_name = "KIB", default_value_t = 4096, hide_short_help = true, value_parser = ring_kib)]
     pub ring_kib: u32,

@@ -9,6 +9,8 @@ pub mod plot;
 
 use std::fmt;
 
+use demo_server::visible;
+
 /// A whole page.
 #[derive(Debug)]
 pub struct Page<'a> {
@@ -44,9 +46,9 @@ pub fn escape(text: &str) -> String {
             '<' => escaped += "&lt;",
             '>' => escaped += "&gt;",
             '"' => escaped += "&quot;",
-            // Not allowed in XML, and of no use in a page.
-            c if c.is_control() && c != '\n' => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
+            '\n' => escaped.push(c),
+            // Controls are not allowed in XML, and a change of direction goes on beyond what it came with.
+            c => visible::push(&mut escaped, c),
         }
     }
     escaped
@@ -124,7 +126,8 @@ pub(crate) mod tests {
 
     #[test]
     fn markup_in_text_is_only_text() {
-        assert_eq!(escape("<b a=\"1\">&\u{1b}</b>"), "&lt;b a=&quot;1&quot;&gt;&amp;\u{fffd}&lt;/b&gt;");
+        assert_eq!(escape("<b a=\"1\">&\u{1b}</b>"), "&lt;b a=&quot;1&quot;&gt;&amp;\\x1b&lt;/b&gt;");
+        assert_eq!(escape("\u{202e}gpj\n"), "\\u{202e}gpj\n");
         let page = Page { title: "<script>", body: "<p>x</p>" }.to_string();
         check(&page);
     }

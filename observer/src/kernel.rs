@@ -13,12 +13,15 @@
 //! - [`privilege`]: which capabilities there are, and which are missing
 //! - `windows`: connections whose peer takes nothing
 //! - [`host`], [`namespaces`]: the kernel's own counters, per network namespace, and through whom they are read
+//! - [`clock`]: the clocks of the kernel's programs
+//! - [`netns_cookie`]: by what a namespace is told from the next one with its number
 //! - [`tasks`], [`processor`]: threads in /proc, and the processor time of processes
 //! - [`log`]: what the programs log, when asked for
 //! - [`source`]: all of it as a source of events
 
 pub mod btf;
 pub mod choice;
+pub mod clock;
 pub mod ground;
 pub mod host;
 pub mod layout;
@@ -26,6 +29,7 @@ mod loading;
 pub mod log;
 pub mod maps;
 pub mod namespaces;
+pub mod netns_cookie;
 pub mod plan;
 pub mod privilege;
 pub mod probes;

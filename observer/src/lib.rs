@@ -14,8 +14,10 @@
 //! - [`compare`]: patterns under the same load, and what really differs
 //! - [`html`]: pages that need no other file
 //! - [`cli`], [`selection`]: what was typed, and what follows from it
+//! - [`output_file`]: files that outputs are written to
 //! - `figures`: quantities as text
 //! - [`failure`]: errors that have an exit code of their own
+//! - [`input`], [`file_size`]: files to read, and how large files may get
 //! - [`stderr`]: what is said beside the output
 
 pub mod arena;
@@ -24,10 +26,13 @@ pub mod compare;
 pub mod demo;
 pub mod failure;
 mod figures;
+pub mod file_size;
 pub mod html;
+pub mod input;
 pub mod kernel;
 pub mod lab;
 pub mod model;
+pub mod output_file;
 pub mod outputs;
 pub mod recording;
 pub mod run;

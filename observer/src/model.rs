@@ -2,15 +2,17 @@
 //! [`Model::snapshot`] gives what is known; neither can fail.
 //!
 //! # Layout
-//! - [`event`]: what the model is told
+//! - [`event`]: what the model is told; [`bounds`]: how much of a recording is held; [`plausible`]: figures that can be
 //! - [`snapshot`]: the value that every output renders
+//! - [`name`]: how names of threads and processes are spelled
 //! - [`connection`]: from the kernel's record to the one that outputs show
 //! - [`histogram`]: durations and their quantiles
 //! - [`drops`]: what a listener refused, and why
 //! - [`chance`]: how far chance takes shares
 //! - [`diagnosis`]: what is wrong, by rules; `evidence`: what the rules judge by
-//! - `listener`, `thread`, `host`, `ledger`: one subject each
+//! - `listener`, `thread`, `host`, `ledger`: one subject each; `register`: listeners come and go
 
+pub mod bounds;
 pub mod chance;
 pub mod connection;
 pub mod diagnosis;
@@ -21,6 +23,9 @@ pub mod histogram;
 mod host;
 mod ledger;
 mod listener;
+pub mod name;
+pub mod plausible;
+mod register;
 pub mod snapshot;
 mod thread;
 
@@ -30,6 +35,7 @@ use std::{
     sync::Arc,
 };
 
+use bounds::{Bounds, LeftOut};
 use diagnosis::Diagnoses;
 use event::Event;
 use host::Host;
@@ -66,6 +72,11 @@ pub struct Model {
     last_ns: Option<u64>,
     /// Highest number given in each group.
     last_shard: HashMap<(u32, SocketAddr), u32>,
+    /// None live, where the kernel half is bounded.
+    bounds: Option<Bounds>,
+    left_out: LeftOut,
+    /// Closed listeners that are in no snapshot yet.
+    closed: usize,
 }
 
 impl Model {
@@ -74,18 +85,28 @@ impl Model {
         Self { meta, ..Self::default() }
     }
 
+    /// The same for events that nobody vouches for: what exceeds the bounds is left out and counted.
+    pub fn bounded(meta: Arc<Meta>, bounds: Bounds) -> Self {
+        let threads = Threads::bounded(bounds.most_threads());
+        Self { meta, threads, bounds: Some(bounds), ..Self::default() }
+    }
+
+    /// What was left out so far.
+    pub fn left_out(&self) -> LeftOut {
+        let mut left_out = self.left_out.clone();
+        left_out.threads = self.threads.left_out();
+        left_out
+    }
+
     /// Takes over what happened. For an ended connection, it is returned as outputs show it.
-    pub fn apply(&mut self, event: Event) -> Option<Arc<Connection>> {
+    pub fn apply(&mut self, mut event: Event) -> Option<Arc<Connection>> {
+        if self.bounds.is_some() {
+            bounds::cut(&mut event);
+            plausible::limit(&mut event);
+        }
         match event {
             Event::Listener(entry) => self.listener(&entry),
-            Event::ListenerClosed(entry) => {
-                self.listener(&entry);
-                let host = self.hosts.get(&entry.identity.netns);
-                let migrations = host.is_none_or(Host::has_migrated);
-                if let Some(watched) = self.listeners.get_mut(&entry.identity.cookie) {
-                    watched.closed(&entry, self.last_ns.unwrap_or(0), migrations);
-                }
-            }
+            Event::ListenerClosed(entry) => self.listener_closed(&entry),
             Event::Sample(sample) => {
                 if let Some(watched) = self.listeners.get_mut(&sample.cookie) {
                     watched.sampled(&sample, self.meta.telling);
@@ -103,6 +124,9 @@ impl Model {
                     self.begin_anew(netns);
                 }
                 if !self.hosts.contains_key(&netns) {
+                    if !self.has_room_for_namespace(self.hosts.len()) {
+                        return None;
+                    }
                     self.before.insert(netns, Gone::of(self.of_namespace(netns)));
                 }
                 self.hosts.entry(netns).or_default().read(counters);
@@ -113,7 +137,9 @@ impl Model {
                 }
             }
             Event::HostGone { netns } => {
-                self.hosts_gone.insert(netns);
+                if self.hosts.contains_key(&netns) {
+                    self.hosts_gone.insert(netns);
+                }
             }
             Event::ClosedWindows(closed) => {
                 for (cookie, watched) in &mut self.listeners {
@@ -121,7 +147,9 @@ impl Model {
                     watched.windows(here.copied().unwrap_or_default());
                 }
             }
-            Event::Unrecorded(count) => self.delivered = self.delivered.saturating_add(count),
+            Event::Unrecorded(count) => {
+                self.delivered = self.delivered.saturating_add(count).min(plausible::LATEST_NS);
+            }
             Event::Loss(counters) => self.counters = Some(counters),
             Event::Probes(probes) => self.probes = probes,
             Event::Demo(demo) => self.demo = Some(*demo),
@@ -151,14 +179,6 @@ impl Model {
         for watched in self.listeners.values_mut().filter(|watched| watched.identity().netns == netns) {
             watched.disown();
         }
-    }
-
-    fn listener(&mut self, entry: &observer_ebpf::record::ListenerEntry) {
-        let host_known = self.hosts.contains_key(&entry.identity.netns);
-        self.listeners
-            .entry(entry.identity.cookie)
-            .and_modify(|watched| watched.histograms(entry))
-            .or_insert_with(|| Watched::new(entry, host_known));
     }
 
     fn ended(&mut self, connection: Connection) -> Arc<Connection> {
@@ -225,7 +245,8 @@ impl Model {
         let mut sums: HashMap<u32, u64> =
             self.gone.iter().map(|(netns, gone)| (*netns, gone.refused)).collect();
         for watched in self.listeners.values() {
-            *sums.entry(watched.identity().netns).or_default() += watched.refused().most();
+            let sum = sums.entry(watched.identity().netns).or_default();
+            *sum = sum.saturating_add(watched.refused().most());
         }
         sums
     }
@@ -254,7 +275,9 @@ impl Model {
     fn threads(&mut self) -> Vec<snapshot::Thread> {
         let mut threads = self.threads.snapshot();
         // A share of what is not known to be all is none.
-        if self.counters.is_some_and(|counters| counters[loss::THREADS_FULL as usize] > 0) {
+        if self.threads.left_out() > 0
+            || self.counters.is_some_and(|counters| counters[loss::THREADS_FULL as usize] > 0)
+        {
             threads.iter_mut().for_each(|thread| thread.accept_share = None);
         }
         threads
@@ -268,40 +291,32 @@ impl Model {
 
     fn ledger(&self) -> Vec<snapshot::LedgerCheck> {
         let mut checks: Vec<_> = self.listeners.values().filter_map(ledger::listener).collect();
+        let mut never_queued = self.counters.map_or(0, |counters| counters[loss::NEVER_QUEUED as usize]);
         checks.extend(self.counters.map(|counters| ledger::ring(counters, self.delivered)));
         for (netns, host) in &self.hosts {
             let here = self.of_namespace(*netns);
             let gone = self.gone.get(netns).copied().unwrap_or_default();
             let before = self.before.get(netns).copied().unwrap_or_default();
-            checks.extend(ledger::host(*netns, host, gone.with(here).since(before), &self.meta));
+            let sum = gone.with(here).since(before);
+            checks.extend(ledger::host(*netns, host, sum, &self.meta, &mut never_queued));
         }
         checks
     }
 
-    /// A closed listener has been in one snapshot; only its totals are still of use. So has a namespace without any.
-    fn forget_closed(&mut self) {
-        let gone = &mut self.gone;
-        self.listeners.retain(|_, watched| {
-            if watched.is_closed() && !watched.is_disowned() {
-                let sum = gone.entry(watched.identity().netns).or_default();
-                sum.add(watched);
-            }
-            !watched.is_closed()
-        });
-        for netns in self.hosts_gone.drain() {
-            self.hosts.remove(&netns);
-            self.before.remove(&netns);
-            gone.remove(&netns);
-        }
-    }
-
     fn loss(&self) -> Loss {
-        let read = self.counters.unwrap_or_default();
+        let mut read = self.counters.unwrap_or_default();
+        // What a replay leaves out is lost as what found no place in the kernel's maps.
+        for (counter, more) in
+            [(loss::LISTENERS_FULL, self.left_out.listeners()), (loss::THREADS_FULL, self.threads.left_out())]
+        {
+            read[counter as usize] = read[counter as usize].saturating_add(more);
+        }
         let counters: BTreeMap<String, u64> = loss::TABLE
             .iter()
             .zip(read)
-            .skip(loss::PRODUCED as usize + 1)
-            .map(|(loss, count)| (loss.name.to_owned(), count))
+            .zip(0..)
+            .filter(|(_, index)| loss::is_loss(*index))
+            .map(|((loss, count), _)| (loss.name.to_owned(), count))
             .chain([(
                 "recursion_misses".to_owned(),
                 self.probes.iter().map(|probe| probe.recursion_misses).sum(),

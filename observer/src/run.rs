@@ -9,6 +9,7 @@
 //! - `self_test`: proves each hook with connections of our own
 //! - `stream`, `live`, `record`, `replay`: the loops of the outputs
 //! - `report`: a recording as a page
+//! - `signals`: what signals mean to the screen
 //! - `picture`: saves the screen
 
 mod compare;
@@ -21,6 +22,7 @@ mod replay;
 mod report;
 mod self_test;
 pub mod session;
+mod signals;
 mod stream;
 
 use std::io;

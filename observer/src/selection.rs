@@ -6,10 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use demo_server::visible::{Shown, visible};
+
 use crate::{
     cli::{Selection, Tuning},
     failure::Failure,
-    kernel::{namespaces, probes::Options, tasks},
+    input,
+    kernel::{namespaces, netns_cookie, probes::Options, tasks},
     model::snapshot::Filters,
 };
 
@@ -30,13 +33,17 @@ pub fn options(selection: &Selection, tuning: &Tuning) -> Result<Options, Failur
             )));
         }
     }
+    let filters = filters(selection)?;
+    let entrance = selection.netns.as_deref().map(entrance);
+    let selected = entrance.as_deref().zip(filters.netns);
     Ok(Options {
         btf: tuning.btf.clone(),
-        filters: filters(selection)?,
-        entrance: selection.netns.as_deref().map(entrance),
-        max_listeners: tuning.max_listeners,
-        max_connections: tuning.max_connections,
-        max_threads: tuning.max_threads,
+        netns_cookie: selected.and_then(|(path, netns)| netns_cookie::through(path, netns)),
+        filters,
+        entrance,
+        max_listeners: tuning.sizes.max_listeners,
+        max_connections: tuning.sizes.max_connections,
+        max_threads: tuning.sizes.max_threads,
         ring_bytes: tuning.ring_kib * 1024,
         log: tuning.log_probes,
         hooks: tuning.hooks.clone(),
@@ -68,8 +75,8 @@ fn netns(text: &str) -> Result<u32, Failure> {
             Failure::Usage(format!("--netns {pid}: there is no such process, or it may not be read"))
         });
     }
-    let usage = |why: &str| Failure::Usage(format!("--netns {text}: {why}; see /run/netns"));
-    let file = fs::File::open(text).map_err(|error| usage(&error.to_string()))?;
+    let usage = |why: &str| Failure::Usage(format!("--netns {}: {why}; see /run/netns", visible(text)));
+    let file = input::open(Path::new(text)).map_err(|error| usage(&error.to_string()))?;
     let metadata = file.metadata().map_err(|error| usage(&error.to_string()))?;
     match u32::try_from(metadata.ino()) {
         Ok(inode) if is_netns(&file) => Ok(inode),
@@ -93,12 +100,12 @@ fn is_netns(file: &fs::File) -> bool {
 
 /// The cgroup's id is the inode number of its directory.
 fn cgroup(path: &Path) -> Result<u64, Failure> {
-    let metadata = fs::metadata(path)
-        .map_err(|error| Failure::Usage(format!("--cgroup {}: {error}", path.display())))?;
+    let metadata =
+        fs::metadata(path).map_err(|error| Failure::Usage(format!("--cgroup {}: {error}", Shown(path))))?;
     if !path.join("cgroup.procs").exists() {
         return Err(Failure::Usage(format!(
             "--cgroup {}: that is no directory of a cgroup2 file system",
-            path.display()
+            Shown(path)
         )));
     }
     Ok(metadata.ino())

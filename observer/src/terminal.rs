@@ -2,11 +2,14 @@
 //!
 //! [`Terminal`] restores it when dropped, and a panic hook does so before the message of a panic is printed, which
 //! would otherwise be lost on the alternate screen. Signals are the business of whoever holds it: leaving the loop
-//! drops it. [`Keys`] reads what is typed on a thread of its own.
+//! drops it, and [`Terminal::stop`] stops the process with its terminal put back. [`Keys`] reads what is typed on a thread of its own.
 //!
 //! When the window is closed the kernel hangs the terminal up: everything that is done to it fails from then on, and
 //! SIGHUP comes to the leader of the session, which we may not be, and then only after that (`__tty_hangup`). So a
 //! terminal that is hung up takes everything and shows nothing, and [`Keys`] have an end.
+
+mod clamped;
+pub mod writes;
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Stdout};
@@ -25,10 +28,13 @@ use ratatui::crossterm::terminal::{
 };
 use ratatui::crossterm::{cursor, execute};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, interval};
 
 use crate::view::App;
+use clamped::Clamped;
+use writes::writing;
 
 /// Whether the terminal is ours at the moment, for the panic hook and for restoring it only once.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -37,45 +43,59 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 #[derive(Debug)]
 pub struct Terminal {
     /// Never dropped: it would show the cursor, which [`restore`] does, and panic when that fails and stderr is gone too.
-    inner: ManuallyDrop<ratatui::Terminal<CrosstermBackend<Stdout>>>,
+    inner: ManuallyDrop<ratatui::Terminal<Clamped<CrosstermBackend<Stdout>>>>,
+    /// Mouse events were asked for.
+    mouse: bool,
 }
 
 impl Terminal {
     /// Takes the terminal over, which must be one.
     pub fn take() -> anyhow::Result<Self> {
         restore_on_panic();
-        enable_raw_mode().context("failed to put the terminal into raw mode")?;
-        TAKEN.store(true, Ordering::SeqCst);
-        let entered = execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)
-            .and_then(|()| ratatui::Terminal::new(CrosstermBackend::new(io::stdout())));
+        let entered = enter().and_then(|()| {
+            ratatui::Terminal::new(Clamped(CrosstermBackend::new(io::stdout())))
+                .context("failed to learn the size of the terminal")
+        });
         match entered {
-            Ok(inner) => Ok(Self { inner: ManuallyDrop::new(inner) }),
+            Ok(inner) => Ok(Self { inner: ManuallyDrop::new(inner), mouse: false }),
             Err(error) => {
                 restore();
-                Err(error).context("failed to switch to the alternate screen of the terminal")
+                Err(error)
             }
         }
     }
 
     /// Draws the screen.
     pub fn draw(&mut self, app: &mut App) -> io::Result<()> {
-        unless_hung_up(self.inner.draw(|frame| app.draw(frame)).map(|_| ()))
+        unless_hung_up(writing(|| self.inner.draw(|frame| app.draw(frame)).map(|_| ())))
     }
 
     /// Asks for mouse events, or no longer. Without them the terminal selects text as usual.
     pub fn mouse(&mut self, on: bool) -> io::Result<()> {
-        unless_hung_up(if on {
-            execute!(io::stdout(), EnableMouseCapture)
-        } else {
-            execute!(io::stdout(), DisableMouseCapture)
-        })
+        self.mouse = on;
+        unless_hung_up(writing(|| match on {
+            true => execute!(io::stdout(), EnableMouseCapture),
+            false => execute!(io::stdout(), DisableMouseCapture),
+        }))
     }
 
     /// Forgets what is on the terminal, so that the next frame is drawn in full.
     pub fn redraw(&mut self) -> io::Result<()> {
         // Not `clear`, which asks the terminal where the cursor is and waits for its answer among the keys, for two
         // seconds: some never answer, and then it fails.
-        unless_hung_up(self.inner.size().and_then(|size| self.inner.resize(size.into())))
+        unless_hung_up(writing(|| self.inner.size().and_then(|size| self.inner.resize(size.into()))))
+    }
+
+    /// Puts the terminal back and stops the process, as SIGTSTP would. Takes it again when the process is continued.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        restore();
+        // Not SIGTSTP again, which is caught.
+        kill_process(getpid(), Signal::STOP).context("cannot stop")?;
+        enter()?;
+        if self.mouse {
+            self.mouse(true).context("cannot ask for mouse events")?;
+        }
+        self.redraw().context("cannot draw on the terminal")
     }
 }
 
@@ -85,13 +105,26 @@ impl Drop for Terminal {
     }
 }
 
+/// Takes the terminal: raw mode, and the alternate screen.
+fn enter() -> anyhow::Result<()> {
+    enable_raw_mode().context("failed to put the terminal into raw mode")?;
+    TAKEN.store(true, Ordering::SeqCst);
+    writing(|| execute!(io::stdout(), EnterAlternateScreen, cursor::Hide))
+        .context("failed to switch to the alternate screen of the terminal")
+}
+
 /// Puts the terminal back as it was. Does nothing if it is not taken.
 fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // Whatever fails here, the rest is still worth trying, and there is nobody left to tell.
-        let _ = execute!(io::stdout(), DisableMouseCapture, LeaveAlternateScreen, cursor::Show);
+        let _ = writing(|| execute!(io::stdout(), DisableMouseCapture, LeaveAlternateScreen, cursor::Show));
         let _ = disable_raw_mode();
     }
+}
+
+/// Puts back what can be put back of a terminal that takes nothing: its modes.
+pub fn abandon() {
+    let _ = disable_raw_mode();
 }
 
 /// Whether the terminal is gone.

@@ -15,8 +15,12 @@
     reason = "a test that fails does so with a panic, helpers included"
 )]
 
+#[path = "cli/bombs.rs"]
+mod bombs;
 #[path = "cli/hooks.rs"]
 mod hooks;
+#[path = "cli/outputs.rs"]
+mod outputs;
 #[path = "cli/privilege.rs"]
 mod privilege;
 #[path = "cli/recordings.rs"]

@@ -79,10 +79,16 @@ mod leftovers;
 mod migration;
 #[path = "kernel/mptcp.rs"]
 mod mptcp;
+#[path = "kernel/names.rs"]
+mod names;
+#[path = "kernel/namespace_gone.rs"]
+mod namespace_gone;
 #[path = "kernel/offsets.rs"]
 mod offsets;
 #[path = "kernel/patterns.rs"]
 mod patterns;
+#[path = "kernel/raced.rs"]
+mod raced;
 #[path = "kernel/reads.rs"]
 mod reads;
 #[path = "kernel/recording.rs"]
@@ -107,6 +113,8 @@ mod spike;
 mod splice;
 #[path = "kernel/stream.rs"]
 mod stream;
+#[path = "kernel/time_namespace.rs"]
+mod time_namespace;
 #[path = "kernel/undisturbed.rs"]
 mod undisturbed;
 #[path = "kernel/unread.rs"]

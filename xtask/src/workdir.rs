@@ -2,10 +2,10 @@
 
 use std::{
     env, fs,
+    hash::{BuildHasher as _, RandomState},
     io::ErrorKind,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
-    process,
 };
 
 use anyhow::{Context as _, Result};
@@ -17,16 +17,12 @@ pub(crate) struct WorkDir {
 }
 
 impl WorkDir {
-    /// Makes one; its name holds our process id.
+    /// Makes one, under a name that nobody can guess, as mkdtemp(3) does.
     pub(crate) fn new() -> Result<Self> {
-        let temporary = env::temp_dir();
-        let mut attempts = (0..100).map(|n| temporary.join(format!("observer-{}-{n}", process::id())));
         loop {
-            let path = attempts
-                .next()
-                .with_context(|| format!("{} is full of old directories", temporary.display()))?;
-            // Mode 0700, and never one that exists: a name that can be guessed may have been taken by someone else,
-            // or be left from a process with our number that was killed.
+            let chance = RandomState::new().hash_one(0);
+            let path = env::temp_dir().join(format!("observer-{chance:016x}"));
+            // Mode 0700, and never one that exists: it may be somebody else's.
             match fs::DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => return Ok(Self { path }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}

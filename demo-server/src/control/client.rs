@@ -1,6 +1,6 @@
 //! A small blocking client.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -8,9 +8,16 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::protocol::{Reply, Request, State, Update};
+use crate::visible::Shown;
 
 /// How long a reply may take: longer than the longest request in hand that a switch waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest line in bytes: the state of a server with thousands of threads is shorter, and whoever answers at the
+/// socket may not be one.
+const MAX_REPLY: u64 = 1 << 20;
+/// Characters of a line that are quoted in an error.
+const QUOTED: usize = 200;
 
 /// A connection to a server's control socket.
 #[derive(Debug)]
@@ -23,7 +30,7 @@ impl Client {
     pub fn connect(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let stream = UnixStream::connect(path).with_context(|| {
-            format!("cannot reach demo-server at {}, where one should be running", path.display())
+            format!("cannot reach demo-server at {}, where one should be running", Shown(path))
         })?;
         stream.set_read_timeout(Some(PATIENCE)).context("cannot set a timeout on the control socket")?;
         Ok(Self { stream: BufReader::new(stream) })
@@ -35,7 +42,7 @@ impl Client {
         self.stream.get_mut().write_all(&line).context("cannot send to demo-server")?;
         let reply = self.line()?.ok_or_else(|| anyhow!("demo-server closed the control connection"))?;
         serde_json::from_str(&reply)
-            .with_context(|| format!("demo-server's reply is not understood: {reply}"))
+            .with_context(|| format!("demo-server's reply is not understood: {}", quoted(&reply)))
     }
 
     /// Sends a request and returns the state afterwards; a refusal is an error.
@@ -62,12 +69,23 @@ impl Client {
     }
 
     fn line(&mut self) -> Result<Option<String>> {
-        let mut line = String::new();
-        match self.stream.read_line(&mut line).context("no reply from demo-server")? {
-            0 => Ok(None),
-            _ => Ok(Some(line)),
+        let mut line = Vec::new();
+        let mut limited = (&mut self.stream).take(MAX_REPLY + 1);
+        let length = limited.read_until(b'\n', &mut line).context("no reply from demo-server")?;
+        if length == 0 {
+            return Ok(None);
         }
+        if length as u64 > MAX_REPLY {
+            bail!("a line from the control socket is longer than {MAX_REPLY} bytes: that is not demo-server");
+        }
+        let line = String::from_utf8(line).context("a line from the control socket is not UTF-8")?;
+        Ok(Some(line))
     }
+}
+
+/// The beginning of a line, fit for a terminal.
+fn quoted(line: &str) -> String {
+    line.trim_end().chars().take(QUOTED).flat_map(char::escape_debug).collect()
 }
 
 /// Changes as they happen. It ends when the server does.
@@ -90,7 +108,7 @@ impl Iterator for Subscription {
         };
         Some(
             serde_json::from_str(&line)
-                .with_context(|| format!("demo-server's line is not understood: {line}")),
+                .with_context(|| format!("demo-server's line is not understood: {}", quoted(&line))),
         )
     }
 }

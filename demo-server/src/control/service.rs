@@ -1,8 +1,8 @@
 //! The server's side of the control socket.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,19 +12,27 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, fchmod};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::process::geteuid;
 
 use super::desk::{attend, refusal};
 use super::protocol::versioned_line;
 use crate::server::Server;
+use crate::visible::Shown;
 use crate::wake::Wake;
 
 /// Clients at one time. More than anybody needs, few enough that a loop that forgets to close harms nobody.
 const MAX_CLIENTS: usize = 64;
+/// Clients that may wait to be accepted, as std asks for them.
+const PENDING: i32 = 128;
 
 /// An open control socket. Dropping it closes the socket, sends the clients away and removes the file.
 #[derive(Debug)]
 pub struct Control {
     path: PathBuf,
+    /// Device and inode number of the file that is ours.
+    file: (u64, u64),
     closing: Arc<Wake>,
     thread: Option<JoinHandle<()>>,
 }
@@ -36,21 +44,27 @@ pub struct Control {
 pub fn serve(server: &Arc<Server>, path: &Path) -> Result<Control> {
     make_way(path)?;
     let listener =
-        bind_private(path).with_context(|| format!("cannot open the control socket {}", path.display()))?;
+        bind_private(path).with_context(|| format!("cannot open the control socket {}", Shown(path)))?;
+    let file = fs::symlink_metadata(path)
+        .map(|file| (file.dev(), file.ino()))
+        .with_context(|| format!("the control socket {} is gone", Shown(path)))?;
     let closing = Arc::new(Wake::new()?);
     let thread = thread::Builder::new().name("control".to_owned()).spawn({
         let (server, closing) = (Arc::clone(server), Arc::clone(&closing));
         move || receive(&server, &listener, &closing)
     })?;
-    Ok(Control { path: path.to_owned(), closing, thread: Some(thread) })
+    Ok(Control { path: path.to_owned(), file, closing, thread: Some(thread) })
 }
 
 /// Removes what a dead server has left at `path`.
 fn make_way(path: &Path) -> Result<()> {
-    let shown = path.display();
+    let shown = Shown(path);
     let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
     if !found.file_type().is_socket() {
         bail!("{shown} exists and is no socket; name another path with --control");
+    }
+    if found.uid() != geteuid().as_raw() {
+        bail!("{shown} belongs to somebody else; name another path with --control");
     }
     match UnixStream::connect(path) {
         Ok(_) => bail!(
@@ -65,19 +79,15 @@ fn make_way(path: &Path) -> Result<()> {
     }
 }
 
-/// Binds under a name of its own and renames when the mode is right, so that nobody can connect in between.
+/// Binds a socket whose file has the right mode from the start: bind(2) takes it from the socket's own
+/// (`unix_bind_bsd`), and never takes a name that exists.
 fn bind_private(path: &Path) -> io::Result<UnixListener> {
-    let mut private = path.as_os_str().to_owned();
-    private.push(format!(".{}", std::process::id()));
-    let private = PathBuf::from(private);
-    let listener = UnixListener::bind(&private)?;
-    let renamed = fs::set_permissions(&private, Permissions::from_mode(0o600))
-        .and_then(|()| fs::rename(&private, path))
-        .and_then(|()| listener.set_nonblocking(true));
-    if renamed.is_err() {
-        let _ = fs::remove_file(&private);
-    }
-    renamed.map(|()| listener)
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    bind(&socket, &SocketAddrUnix::new(path)?)?;
+    listen(&socket, PENDING)?;
+    Ok(socket.into())
 }
 
 fn receive(server: &Arc<Server>, listener: &UnixListener, closing: &Wake) {
@@ -124,7 +134,10 @@ fn turn_away(stream: UnixStream) {
 
 impl Drop for Control {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        // Another server may have been given the name since.
+        if fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.file) {
+            let _ = fs::remove_file(&self.path);
+        }
         self.closing.ring();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -16,6 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use crate::control::protocol::ActiveLoad;
 use crate::duration;
 use crate::load::{Mode, Plan, Report};
+use crate::visible::say;
 
 /// How long a generator may take to end after it was told to: it waits a second for answers under way.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -175,7 +176,7 @@ fn watch(mut child: Child, slot: &Slot) {
         let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
         let words = words.and_then(|reader| reader.join().ok()).unwrap_or_default();
         let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-        eprintln!("demo-server: the load has ended without a report ({how}): {}", last.trim());
+        say(format_args!("demo-server: the load has ended without a report ({how}): {}", last.trim()));
     }
     let mut content = slot.content();
     content.running = None;

@@ -1,19 +1,24 @@
 //! Signal: a connection's state became CLOSE. What it was before tells who closed first.
 
-use observer_ebpf::record::flag;
+use observer_ebpf::{loss, record::flag};
 
 use super::followed;
 use crate::{
-    books::{now, set_bits},
-    constants as at,
-    kernel::{ETIMEDOUT, TCP_CLOSING, TCP_FIN_WAIT2, TCP_LAST_ACK, Typed},
+    books::{lost, now, set_bits},
+    constants::{self as at, value},
+    kernel::{ETIMEDOUT, TCP_CLOSING, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, Typed, is_tcp, netns},
 };
 
 /// any state → CLOSE. LAST_ACK: the peer's FIN came first. FIN_WAIT2, CLOSING: ours went first and theirs followed
 /// (`tcp_time_wait` hands the rest to another object and closes this one).
 #[inline(always)]
 pub(crate) fn closed(sock: Typed, old: i32) {
-    let Some(connection) = followed::record(sock.address()) else { return };
+    let Some(connection) = followed::record(sock.address()) else {
+        if old == TCP_SYN_RECV {
+            never_queued(sock);
+        }
+        return;
+    };
     let mut bits = match old {
         TCP_LAST_ACK => flag::FIN,
         TCP_FIN_WAIT2 | TCP_CLOSING => flag::FIN | flag::CLOSED_FIRST,
@@ -25,5 +30,21 @@ pub(crate) fn closed(sock: Typed, old: i32) {
     unsafe {
         (*connection).closed_ns = now();
         set_bits(&raw mut (*connection).flags, bits);
+    }
+}
+
+/// SYN_RECV → CLOSE of a socket that was in no queue. `tcp_create_openreq_child` has counted it in `PassiveOpens`, and
+/// then it was given up: because another CPU had made the socket of the same request first (`inet_ehash_nolisten`), its
+/// port could not be inherited (`tcp_v4_syn_recv_sock`), or its listener had closed (`inet_csk_reqsk_queue_add`).
+///
+/// A client's socket comes here too, when both ends connect at once; but that one has a `struct socket`.
+#[inline(always)]
+fn never_queued(sock: Typed) {
+    if !is_tcp(sock) || sock.load::<u64>(&at::SK_SOCKET) != 0 {
+        return;
+    }
+    let wanted = value(&at::FILTER_NETNS);
+    if wanted == 0 || wanted == netns(sock.address()) {
+        lost(loss::NEVER_QUEUED);
     }
 }

@@ -3,19 +3,18 @@
 use std::{
     env,
     ffi::OsString,
-    fs::DirBuilder,
     io::{self, Read as _},
     net::SocketAddr,
-    os::unix::{fs::DirBuilderExt as _, process::CommandExt as _},
-    path::{Path, PathBuf},
+    os::unix::process::CommandExt as _,
+    path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use demo_server::{
     control::{Client, Request, State},
     load::{Overrides, Report},
+    private::PrivateDirectory,
     settings::{Change, Settings},
 };
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
@@ -95,8 +94,8 @@ impl Arena {
     /// Starts demo-server under a pattern; when this returns, it listens. Settings without a flag of `serve` are set
     /// over the control socket.
     pub fn serve(&self, pattern: &str, settings: &Settings) -> Result<Backend> {
-        let directory = Directory::make()?;
-        let socket = directory.0.join("control");
+        let directory = PrivateDirectory::new().context("cannot make a directory for the control socket")?;
+        let socket = directory.join("control");
         let mut arguments: Vec<OsString> =
             ["serve", "--listen", "127.0.0.1:0", "--pattern", pattern, "--control"].map(Into::into).into();
         arguments.push(socket.clone().into());
@@ -233,34 +232,4 @@ impl Load {
         serde_json::from_str(&text)
             .map_err(|_| anyhow!("the load made no report: {}", self.child.last_words()))
     }
-}
-
-/// A directory that nobody else may enter, for a socket.
-#[derive(Debug)]
-struct Directory(PathBuf);
-
-impl Directory {
-    fn make() -> Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("observer-arena-{}-{number}", std::process::id());
-        let path = env::temp_dir().join(name);
-        // What is left of a process that was killed and had the same id.
-        remove(&path);
-        let made = DirBuilder::new().mode(0o700).create(&path);
-        made.with_context(|| format!("cannot make the directory {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        remove(&self.0);
-    }
-}
-
-/// Removes the directory with what demo-server puts there, and nothing else; what is not there is no failure.
-fn remove(directory: &Path) {
-    let _ = std::fs::remove_file(directory.join("control"));
-    let _ = std::fs::remove_dir(directory);
 }

@@ -2,9 +2,11 @@
 //! function has, and what a constant of an enumeration is.
 //!
 //! Format: <https://docs.kernel.org/bpf/btf.html>. The data comes from a file, so nothing in it is trusted: every
-//! access is checked, and nesting is bounded.
+//! access is checked, and the work of each look-up is bounded. What aya takes for granted when it reads the same file is
+//! checked here too: names lie within their section and are short (aya 0.14 panics at a name that begins behind it, and
+//! measures each name anew).
 
-use std::{fmt, ops::Range};
+use std::{collections::HashSet, fmt, ops::Range};
 
 use memchr::memmem;
 
@@ -17,6 +19,10 @@ pub enum BtfError {
     Truncated(usize),
     /// At this byte is a type of a kind that this reader does not know the size of.
     UnknownKind(usize, u32),
+    /// At this byte is a type whose name is not within the strings, or has no end there soon.
+    Name(usize),
+    /// It has more types than any kernel.
+    TooManyTypes,
 }
 
 impl fmt::Display for BtfError {
@@ -25,6 +31,10 @@ impl fmt::Display for BtfError {
             Self::NotBtf => write!(f, "not BTF: the magic number is missing"),
             Self::Truncated(at) => write!(f, "BTF is truncated: it ends within the item at byte {at}"),
             Self::UnknownKind(at, kind) => write!(f, "BTF has a type of unknown kind {kind} at byte {at}"),
+            Self::Name(at) => {
+                write!(f, "BTF has a type at byte {at} without a name of at most {LONGEST_NAME} bytes")
+            }
+            Self::TooManyTypes => write!(f, "BTF has more than {MOST_TYPES} types"),
         }
     }
 }
@@ -43,6 +53,10 @@ const KIND_FUNCTION: u32 = 12;
 const KIND_PROTOTYPE: u32 = 13;
 /// Unions and structures without a name nest two or three deep in the kernel.
 const DEEPEST: u32 = 16;
+/// Bytes of a name; the kernel's have at most 512 (`KSYM_NAME_LEN`).
+const LONGEST_NAME: usize = 1024;
+/// Types; kernels have some 150,000.
+const MOST_TYPES: usize = 1 << 20;
 
 /// One type: its words after the common three, and those.
 #[derive(Clone, Copy)]
@@ -104,6 +118,12 @@ impl Btf {
         let mut at = start;
         while at < end {
             let header = btf.header(at)?;
+            if btf.types.len() == MOST_TYPES {
+                return Err(BtfError::TooManyTypes);
+            }
+            if btf.name(word(&btf.data, at)?).is_none() {
+                return Err(BtfError::Name(at));
+            }
             btf.types.push(at);
             btf.remember(at, &header)?;
             at = at.saturating_add(12).saturating_add(tail(at, &header)?);
@@ -125,6 +145,11 @@ impl Btf {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The blob.
+    pub fn bytes(&self) -> &[u8] {
+        &self.data
     }
 
     /// Where a string is in the table of strings, in which each stands once, between two zeroes.
@@ -180,12 +205,19 @@ impl Btf {
     /// structure, no such member, or if it is a bitfield that does not begin at a byte.
     pub fn offset_of(&self, structure: &str, member: &str) -> Option<u32> {
         let structure = self.named(&self.structures, structure)?;
-        let bits = self.member_bits(&structure, member.as_bytes(), DEEPEST)?;
+        let bits = self.member_bits(&structure, member.as_bytes(), DEEPEST, &mut HashSet::new())?;
         bits.is_multiple_of(8).then_some(bits / 8)
     }
 
-    fn member_bits(&self, structure: &Type, member: &[u8], depth: u32) -> Option<u32> {
-        if depth == 0 || !matches!(structure.kind, KIND_STRUCT | KIND_UNION) {
+    /// A type in which it is not is not looked at again: a made-up structure can be the type of each of its own members.
+    fn member_bits(
+        &self,
+        structure: &Type,
+        member: &[u8],
+        depth: u32,
+        seen: &mut HashSet<usize>,
+    ) -> Option<u32> {
+        if depth == 0 || !matches!(structure.kind, KIND_STRUCT | KIND_UNION) || !seen.insert(structure.at) {
             return None;
         }
         let words = |index: u32| -> Option<(u32, u32, u32)> {
@@ -195,12 +227,12 @@ impl Btf {
         for index in 0..structure.members {
             let (name, of, packed) = words(index)?;
             let offset = if structure.packed_offsets { packed & 0xff_ffff } else { packed };
-            let name = self.name(name);
-            if name == member {
+            if self.is_called(name, member) {
                 return Some(offset);
             }
-            if name.is_empty()
-                && let Some(inner) = self.resolve(of).and_then(|of| self.member_bits(&of, member, depth - 1))
+            if self.is_called(name, b"")
+                && let Some(inner) =
+                    self.resolve(of).and_then(|of| self.member_bits(&of, member, depth - 1, seen))
             {
                 return offset.checked_add(inner);
             }
@@ -234,9 +266,23 @@ impl Btf {
         })
     }
 
-    fn name(&self, offset: u32) -> &[u8] {
-        let from = self.data.get(self.strings.start.saturating_add(offset as usize)..).unwrap_or_default();
-        from.split(|byte| *byte == 0).next().unwrap_or_default()
+    /// Whether the name at this place of the strings is this one.
+    fn is_called(&self, offset: u32, name: &[u8]) -> bool {
+        let text = self.string(offset).unwrap_or_default();
+        text.starts_with(name) && text.get(name.len()) == Some(&0)
+    }
+
+    /// The strings from this place on.
+    fn string(&self, offset: u32) -> Option<&[u8]> {
+        let from = self.strings.start.saturating_add(offset as usize);
+        self.data.get(from..self.strings.end).filter(|text| !text.is_empty())
+    }
+
+    /// A name, without the zero that ends it; none if it has no end soon.
+    fn name(&self, offset: u32) -> Option<&[u8]> {
+        let text = self.string(offset)?;
+        let end = text.iter().take(LONGEST_NAME + 1).position(|byte| *byte == 0)?;
+        text.get(..end)
     }
 }
 

@@ -2,6 +2,10 @@
 
 use std::{fs, path::Path};
 
+use demo_server::visible::Shown;
+
+use crate::input;
+
 /// What was looked at, and what came of it.
 pub fn look(btf: &Path) -> Vec<(&'static str, String)> {
     vec![
@@ -13,10 +17,10 @@ pub fn look(btf: &Path) -> Vec<(&'static str, String)> {
 }
 
 fn readable(path: &Path) -> String {
-    let outcome = if path.is_dir() { fs::read_dir(path).map(drop) } else { fs::File::open(path).map(drop) };
+    let outcome = if path.is_dir() { fs::read_dir(path).map(drop) } else { input::open(path).map(drop) };
     match outcome {
-        Ok(()) => format!("{} can be read", path.display()),
-        Err(error) => format!("{} cannot be read: {error}", path.display()),
+        Ok(()) => format!("{} can be read", Shown(path)),
+        Err(error) => format!("{} cannot be read: {error}", Shown(path)),
     }
 }
 

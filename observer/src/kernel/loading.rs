@@ -1,15 +1,16 @@
 //! The eBPF object and its programs: into the kernel and out of it, by aya.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{fmt::Display, io::Read as _, path::Path};
 
 use anyhow::{Context as _, Result};
 use aya::{
-    Btf as AyaBtf, Ebpf, EbpfLoader,
+    Btf as AyaBtf, Ebpf, EbpfLoader, Endianness,
     programs::{
         BtfTracePoint, FEntry, FExit, Iter, KProbe, Program as AyaProgram, ProgramError, RawTracePoint,
         TracePoint,
     },
 };
+use demo_server::visible::Shown;
 
 use super::{
     btf::Btf,
@@ -19,17 +20,17 @@ use super::{
     refusal::Refusal,
     tracefs,
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, input};
 
 /// Where reading a file of types ends; a kernel's own are some 10 MiB.
-const LARGEST_BTF: u64 = 256 << 20;
+const LARGEST_BTF: u64 = 64 << 20;
 /// Above every level of aya-log.
 const LOG_ALL: u8 = u8::MAX;
 
-/// Types from the BTF in a file.
-pub(super) fn types(path: &Path) -> Result<Btf> {
+/// Types from the BTF in a file, as this crate reads them and as aya does.
+pub(super) fn types(path: &Path) -> Result<(Btf, AyaBtf)> {
     let read = || {
-        let file = File::open(path)?;
+        let file = input::open(path)?;
         // In one piece, or the growing of it would be the most memory that is ever used here.
         let mut data = Vec::with_capacity(file.metadata()?.len().min(LARGEST_BTF) as usize + 1);
         file.take(LARGEST_BTF).read_to_end(&mut data)?;
@@ -38,11 +39,16 @@ pub(super) fn types(path: &Path) -> Result<Btf> {
     let data = read().map_err(|error: std::io::Error| {
         Failure::Kernel(format!(
             "cannot read the kernel's BTF from {}: {error}; it needs a kernel built with CONFIG_DEBUG_INFO_BTF",
-            path.display()
+            Shown(path)
         ))
     })?;
-    Ok(Btf::parse(data)
-        .map_err(|error| Failure::Kernel(format!("cannot use BTF of {}: {error}", path.display())))?)
+    let unusable =
+        |error: &dyn Display| Failure::Kernel(format!("cannot use BTF of {}: {error}", Shown(path)));
+    // First, because aya takes for granted some of what this checks.
+    let types = Btf::parse(data).map_err(|error| unusable(&error))?;
+    // The same bytes, not the file again, which may be another by now.
+    let for_aya = AyaBtf::parse(types.bytes(), Endianness::default()).map_err(|error| unusable(&error))?;
+    Ok((types, for_aya))
 }
 
 /// Loads the object's maps; its programs are loaded one by one.
@@ -56,12 +62,14 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &AyaBtf) -> Result<E
     let ports = filters.ports.len() as u32;
     let pid = filters.pid.unwrap_or(0);
     let netns = filters.netns.unwrap_or(0);
+    let netns_cookie = options.netns_cookie.unwrap_or(0);
     let cgroup = filters.cgroup.unwrap_or(0);
     let log_level = if options.log { LOG_ALL } else { 0u8 };
     loader
         .override_global("FILTER_PORTS", &ports, true)
         .override_global("FILTER_PID", &pid, true)
         .override_global("FILTER_NETNS", &netns, true)
+        .override_global("FILTER_NETNS_COOKIE", &netns_cookie, true)
         .override_global("FILTER_CGROUP", &cgroup, true)
         .override_global(aya_log::LEVEL, &log_level, true)
         .map_max_entries("LISTENERS", options.max_listeners)

@@ -1,23 +1,31 @@
 //! Which capabilities this process has, and what is missing.
 
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt as _};
+
+use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::failure::Failure;
 
-/// Bits of `CapEff`, from `include/uapi/linux/capability.h`.
-const CAP_SYS_ADMIN: u32 = 21;
-const CAP_PERFMON: u32 = 38;
-const CAP_BPF: u32 = 39;
+/// `PROC_USER_INIT_INO`, `include/linux/proc_ns.h`.
+const FIRST_USER_NAMESPACE: u64 = 0xeffffffd;
 
 /// An error with the remedy when the probes could not be loaded for lack of capabilities. Capabilities are tested,
 /// not the user: a binary with file capabilities needs no root.
 pub fn check() -> Result<(), Failure> {
-    let effective = effective().unwrap_or(u64::MAX);
-    let has = |capability: u32| effective & (1 << capability) != 0;
-    if has(CAP_SYS_ADMIN) {
+    // What cannot be read is left to the kernel to refuse.
+    if fs::metadata("/proc/self/ns/user").is_ok_and(|namespace| namespace.ino() != FIRST_USER_NAMESPACE) {
+        return Err(Failure::Privilege(
+            "loading probes needs CAP_BPF and CAP_PERFMON of the host, and this process is in a user namespace, as in a \
+             rootless container, whose capabilities are worth nothing outside of it; start it outside, with sudo"
+                .into(),
+        ));
+    }
+    let effective = capabilities(None).map_or(CapabilitySet::all(), |sets| sets.effective);
+    let has = |capability| effective.contains(capability);
+    if has(CapabilitySet::SYS_ADMIN) {
         return Ok(());
     }
-    let missing: Vec<&str> = [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")]
+    let missing: Vec<&str> = [(CapabilitySet::BPF, "CAP_BPF"), (CapabilitySet::PERFMON, "CAP_PERFMON")]
         .into_iter()
         .filter(|(capability, _)| !has(*capability))
         .map(|(_, name)| name)
@@ -30,11 +38,4 @@ pub fn check() -> Result<(), Failure> {
          capabilities: sudo setcap cap_bpf,cap_perfmon+ep PATH",
         missing.join(" and ")
     )))
-}
-
-/// Effective capabilities of this process as a bit set.
-fn effective() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let hex = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(hex.trim(), 16).ok()
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
-    Btf as AyaBtf, Ebpf, Endianness,
+    Ebpf,
     programs::{Iter, RawTracePoint, RawTracePointRunOptions, TestRun as _},
 };
 
@@ -17,9 +17,9 @@ use super::{
     layout::Layout,
     loading, privilege,
 };
-use crate::{
-    failure::Failure,
-    model::snapshot::{Filters, ProbeCost},
+use crate::model::{
+    bounds,
+    snapshot::{Filters, ProbeCost},
 };
 
 /// Where every kernel with BTF shows it.
@@ -34,6 +34,8 @@ pub struct Options {
     pub filters: Filters,
     /// A file through which the selected network namespace can be entered.
     pub entrance: Option<PathBuf>,
+    /// What tells it from another one that is given its number later; none where that cannot be known.
+    pub netns_cookie: Option<u64>,
     /// Most listeners that can be watched.
     pub max_listeners: u32,
     /// Most open connections that can be followed.
@@ -56,9 +58,10 @@ impl Default for Options {
             btf: KERNEL_BTF.into(),
             filters: Filters::default(),
             entrance: None,
-            max_listeners: 1024,
-            max_connections: 65_536,
-            max_threads: 8192,
+            netns_cookie: None,
+            max_listeners: bounds::LISTENERS,
+            max_connections: bounds::CONNECTIONS,
+            max_threads: bounds::THREADS,
             ring_bytes: 4 << 20,
             log: false,
             hooks: Vec::new(),
@@ -80,14 +83,14 @@ impl Probes {
     /// Loads the object and attaches what the plan says.
     ///
     /// # Errors
-    /// [`Failure::Privilege`] without the capabilities, [`Failure::Kernel`] without BTF or when an essential signal, or
+    /// [`Failure::Privilege`](crate::failure::Failure::Privilege) without the capabilities,
+    /// [`Failure::Kernel`](crate::failure::Failure::Kernel) without BTF or when an essential signal, or
     /// one whose hook was asked for, has no hook here.
     pub fn attach(options: &Options) -> Result<Self> {
         privilege::check()?;
-        let layout = Layout::of(&loading::types(&options.btf)?);
-        let btf = AyaBtf::parse_file(&options.btf, Endianness::default()).map_err(|error| {
-            Failure::Kernel(format!("cannot use BTF of {}: {error}", options.btf.display()))
-        })?;
+        let (types, btf) = loading::types(&options.btf)?;
+        let layout = Layout::of(&types);
+        drop(types);
         let mut probes = Self { ebpf: loading::load(options, &layout, &btf)?, outcomes: Vec::new() };
         probes.select_ports(&options.filters.ports)?;
         let choice = Choice {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs};
 
-use super::source::clock_ns;
+use super::{clock::clock_ns, tasks};
 
 /// A tick of /proc, `USER_HZ`: a hundredth of a second wherever this program runs.
 const TICK_NS: u64 = 10_000_000;
@@ -50,14 +50,13 @@ struct Stat {
 fn processes() -> HashMap<u32, Stat> {
     let Ok(entries) = fs::read_dir("/proc") else { return HashMap::new() };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: u32| Some((pid, parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?)))
-        .collect()
+    pids.filter_map(|pid: u32| Some((pid, parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)?))).collect()
 }
 
-/// The name comes in brackets and may hold anything; after it, `state ppid` are fields 3 and 4, `cutime cstime` 16
+/// After the name, `state ppid` are fields 3 and 4, `cutime cstime` 16
 /// and 17.
-fn parse(stat: &str) -> Option<Stat> {
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+fn parse(stat: &[u8]) -> Option<Stat> {
+    let fields: Vec<&str> = tasks::after_name(stat)?.split_whitespace().collect();
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
     Some(Stat { parent: field(4)?.try_into().ok()?, waited_for: field(16)? + field(17)? })
 }
@@ -68,10 +67,10 @@ mod tests {
 
     #[test]
     fn a_name_with_brackets_is_no_field() {
-        let line = "7 (a) 1 (b) S 42 7 7 0 -1 4194560 1 2 3 4 11 12 13 14 20 0 1 0 5 6 7";
+        let line = b"7 (a\xd1) 1 (b) S 42 7 7 0 -1 4194560 1 2 3 4 11 12 13 14 20 0 1 0 5 6 7";
         assert_eq!(parse(line), Some(Stat { parent: 42, waited_for: 27 }));
         for odd in ["", "7 (a", "7 (a) S", "7 (a) S x"] {
-            assert_eq!(parse(odd), None, "{odd}");
+            assert_eq!(parse(odd.as_bytes()), None, "{odd}");
         }
     }
 

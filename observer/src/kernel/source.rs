@@ -2,22 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use observer_ebpf::loss;
 use observer_ebpf::plain::decode;
 use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample, UNCOUNTED, kind};
 
 use super::{
     choice::Outcome,
+    clock,
     log::ProbeLog,
     maps::{self, Maps},
-    namespaces::{self, Namespaces},
+    namespaces::{self, Namespaces, Selected},
     plan::PROGRAMS,
     probes::{Options, Probes},
     tasks,
     windows::Windows,
 };
 use crate::model::{event::Event, snapshot::ProbeCost};
+
+pub use super::clock::now_ns;
 
 /// What one run on demand takes: a raw tracepoint has at most twelve arguments.
 pub(super) const PER_RUN: usize = 12;
@@ -57,7 +60,7 @@ pub struct Source {
     holders: BTreeSet<u32>,
     /// Threads that were alive at the last look, by process and thread id.
     alive: BTreeSet<(u32, u32)>,
-    /// Threads that began later than this, in nanoseconds of CLOCK_BOOTTIME, have done all that they did since the start.
+    /// Threads that began later than this, in nanoseconds of the host's CLOCK_BOOTTIME, have done all that they did since the start.
     began_ns: u64,
     ports: Vec<u16>,
     log: Option<ProbeLog>,
@@ -75,19 +78,21 @@ impl Source {
     /// # Errors
     /// As [`Probes::attach`].
     pub fn start(options: &Options, sink: &mut impl FnMut(Event)) -> Result<Self> {
-        let began_ns = clock_ns(libc::CLOCK_BOOTTIME).context("cannot read CLOCK_BOOTTIME")?;
+        let began_ns = clock::boot_ns()?;
         let mut probes = Probes::attach(options)?;
         // Before the maps are taken: aya-log takes its own out of the same object.
         let log = options.log.then(|| ProbeLog::open(&mut probes.ebpf)).transpose()?;
         let maps = Maps::take(&mut probes.ebpf)?;
         probes.find_existing()?;
         let counts_sleeps = probes.has_programs("wakeups");
+        let selected = options.filters.netns.zip(options.entrance.clone());
+        let selected = selected.map(|(netns, path)| Selected { netns, path, cookie: options.netns_cookie });
         let mut source = Self {
             probes,
             maps,
             listeners: BTreeMap::new(),
             early: BTreeMap::new(),
-            namespaces: Namespaces::new(options.filters.netns.zip(options.entrance.clone())),
+            namespaces: Namespaces::new(selected),
             windows: Windows::default(),
             holders: BTreeSet::new(),
             alive: BTreeSet::new(),
@@ -210,8 +215,16 @@ impl Source {
             self.lost_notices = counters[loss::RING_LISTENER as usize];
             self.recover(sink);
         }
+        if counters[loss::OTHER_NAMESPACE as usize] > 0 {
+            self.namespaces.found_other();
+        }
         sink(Event::Loss(counters));
         Ok(())
+    }
+
+    /// Whether the selected network namespace is gone, and its number another one's.
+    pub fn namespace_is_gone(&self) -> bool {
+        self.namespaces.is_gone()
     }
 
     /// Looks at every listener in the map, because notices of some were lost.
@@ -285,7 +298,12 @@ impl Source {
         let (mut looked_up, mut alive) = (BTreeSet::new(), BTreeSet::new());
         for (key, entry) in counted {
             sink(Event::Thread(key, entry));
-            let task = tasks::read(key.pid, key.tid);
+            looked_up.insert((key.pid, key.tid));
+            let Ok(task) = tasks::read(key.pid, key.tid) else {
+                // It may be alive: nothing is told of it, and nothing forgotten.
+                alive.extend(self.alive.get(&(key.pid, key.tid)));
+                continue;
+            };
             match &task {
                 None => {
                     self.maps.forget_thread(key);
@@ -297,7 +315,6 @@ impl Source {
                     alive.insert((key.pid, key.tid));
                 }
             }
-            looked_up.insert((key.pid, key.tid));
             let is_new = key.started_ns > self.began_ns && !self.alive.contains(&(key.pid, key.tid));
             self.tell((key.pid, key.tid), task, is_new, sink);
         }
@@ -309,7 +326,10 @@ impl Source {
         let idle =
             self.holders.iter().flat_map(|pid| tasks::threads_of(*pid).into_iter().map(|tid| (*pid, tid)));
         for (pid, tid) in idle.filter(|ids| !looked_up.contains(ids)).take(MOST_TASKS) {
-            let task = tasks::read(pid, tid);
+            let Ok(task) = tasks::read(pid, tid) else {
+                alive.extend(self.alive.get(&(pid, tid)));
+                continue;
+            };
             if task.is_some() {
                 alive.insert((pid, tid));
             }
@@ -359,21 +379,4 @@ impl Source {
     fn costs(&self) -> Vec<ProbeCost> {
         PROGRAMS.iter().filter_map(|row| self.probes.cost(row.name)).collect()
     }
-}
-
-/// Nanoseconds of CLOCK_MONOTONIC, the clock of all times here.
-pub fn now_ns() -> Result<u64> {
-    clock_ns(libc::CLOCK_MONOTONIC).context("cannot read CLOCK_MONOTONIC")
-}
-
-/// Nanoseconds of a clock.
-pub(super) fn clock_ns(clock: libc::clockid_t) -> std::io::Result<u64> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec that lives through the call.
-    #[expect(unsafe_code, reason = "std does not give the value of a clock")]
-    let result = unsafe { libc::clock_gettime(clock, &mut time) };
-    if result != 0 {
-        return Err(std::io::Error::last_os_error());
-    }
-    Ok(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }

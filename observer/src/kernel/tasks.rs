@@ -1,11 +1,13 @@
 //! Threads, as /proc shows them.
 
-use std::{fs, os::unix::fs::MetadataExt as _};
+use std::{fs, io, os::unix::fs::MetadataExt as _};
+
+use crate::model::name;
 
 /// What /proc tells of a thread now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// Its name.
+    /// Its name, as [`name::spelled`] has it.
     pub comm: String,
     /// Times that it gave up the processor by itself, which a sleeping server thread does once per wake-up.
     pub voluntary_switches: u64,
@@ -78,25 +80,57 @@ pub fn has_times() -> bool {
 }
 
 /// Reads a thread; `None` when it is gone.
-pub fn read(pid: u32, tid: u32) -> Option<Task> {
-    let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).ok()?;
-    parse(&status)
+///
+/// # Errors
+/// It may be there, but /proc cannot be read, or holds something else than was expected.
+pub fn read(pid: u32, tid: u32) -> io::Result<Option<Task>> {
+    match fs::read(format!("/proc/{pid}/task/{tid}/status")) {
+        Ok(status) => parse(&status).map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into()),
+        // ENOENT at open(2), ESRCH at read(2).
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
-fn parse(status: &str) -> Option<Task> {
-    let value = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+/// The name is bytes that need not be UTF-8; all other lines are ASCII.
+fn parse(status: &[u8]) -> Option<Task> {
+    let lines = || status.split(|byte| *byte == b'\n');
+    let value = |key: &str| lines().find_map(|line| line.strip_prefix(key.as_bytes())?.strip_prefix(b":\t"));
+    let text = |key: &str| value(key).and_then(|value| str::from_utf8(value).ok());
     Some(Task {
-        comm: value("Name")?.trim().to_owned(),
-        voluntary_switches: value("voluntary_ctxt_switches")?.trim().parse().ok()?,
-        runs: value("State").is_some_and(|state| state.trim().starts_with('R')),
+        comm: name::spelled(&unescaped(value("Name")?)),
+        voluntary_switches: text("voluntary_ctxt_switches")?.trim().parse().ok()?,
+        runs: text("State").is_some_and(|state| state.starts_with('R')),
     })
+}
+
+/// Undoes what `proc_task_name` does to a name in `status`: it escapes the newline and the backslash, nothing else.
+fn unescaped(name: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.iter();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'\\' => match rest.next() {
+                Some(b'n') => b'\n',
+                Some(escaped) => *escaped,
+                None => b'\\',
+            },
+            byte => *byte,
+        });
+    }
+    bytes
 }
 
 /// What a thread does now, by the kernel's letter: R runs, S sleeps until something wakes it.
 pub fn state(pid: u32, tid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
-    // The name before it may hold anything, and ends with the last parenthesis.
-    stat.rsplit_once(") ")?.1.chars().next()
+    let stat = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+    after_name(&stat)?.chars().next()
+}
+
+/// The fields of a `stat` file after the name, which may hold any bytes and ends with the last parenthesis.
+pub(super) fn after_name(stat: &[u8]) -> Option<&str> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    Some(str::from_utf8(stat.get(end + 1..)?).ok()?.trim())
 }
 
 /// Thread ids of a process; empty when it is gone.
@@ -125,9 +159,30 @@ mod tests {
 
     #[test]
     fn a_status_file_is_read() {
-        let status = "Name:\trd-1\nUmask:\t0022\nState:\tR (running)\nvoluntary_ctxt_switches:\t42\nnonvoluntary_ctxt_switches:\t7\n";
+        let status = b"Name:\trd-1\nUmask:\t0022\nState:\tR (running)\nvoluntary_ctxt_switches:\t42\nnonvoluntary_ctxt_switches:\t7\n";
         assert_eq!(parse(status), Some(Task { comm: "rd-1".into(), voluntary_switches: 42, runs: true }));
-        assert_eq!(parse("Name:\tx\n"), None);
+        assert_eq!(parse(b"Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn a_name_is_bytes_and_keeps_each_of_them() {
+        let status = |name: &[u8]| [b"Name:\t", name, b"\nState:\tS\nvoluntary_ctxt_switches:\t1\n"].concat();
+        for (written, comm) in [
+            (&"обработчик".as_bytes()[..15], r"обработ\xd1"),
+            (b"a\\\\n\\nb", r"a\\n\nb"),
+            (b" a ", " a "),
+            (b"State:\tR", r"State:\tR"),
+            (b"", ""),
+        ] {
+            let task = parse(&status(written));
+            assert_eq!(task, Some(Task { comm: comm.into(), voluntary_switches: 1, runs: false }));
+        }
+    }
+
+    #[test]
+    fn a_name_in_stat_is_bytes() {
+        assert_eq!(after_name(b"7 (a) S \xd1) R 1 2\n"), Some("R 1 2"));
+        assert_eq!(after_name(b"7 (a"), None);
     }
 
     #[test]
@@ -143,7 +198,8 @@ mod tests {
     fn this_process_has_threads() {
         let pid = std::process::id();
         assert!(threads_of(pid).contains(&pid));
-        assert!(read(pid, pid).is_some());
+        assert!(read(pid, pid).unwrap().is_some());
+        assert_eq!(read(u32::MAX, u32::MAX).unwrap(), None);
         assert!(state(pid, pid).is_some());
         assert!(exists(pid) && !exists(u32::MAX));
     }

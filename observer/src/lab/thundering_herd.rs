@@ -101,7 +101,7 @@ impl<'a> Workers<'a> {
 
     /// Wake-ups of all since they began.
     fn wakeups(&self) -> Result<u64> {
-        let read = |tid: &u32| tasks::read(self.pid, *tid).map(|task| task.voluntary_switches);
+        let read = |tid: &u32| tasks::read(self.pid, *tid).ok().flatten().map(|task| task.voluntary_switches);
         let all = self.tids.iter().map(read).collect::<Option<Vec<u64>>>();
         Ok(all.context("a thread of the backend has ended")?.iter().sum())
     }

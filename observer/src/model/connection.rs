@@ -2,9 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use observer_ebpf::record::{self, COMM, NAMED_THREADS, flag, via};
+use observer_ebpf::record::{self, NAMED_THREADS, flag, via};
 
-use super::snapshot::{Acceptor, Connection, End, Holder, Via};
+use super::{
+    name::spelled,
+    snapshot::{Acceptor, Connection, End, Holder, Via},
+};
 
 /// `AF_INET6`.
 const INET6: u16 = 10;
@@ -17,12 +20,6 @@ pub fn address(family: u16, bytes: [u8; 16], port: u16) -> SocketAddr {
         IpAddr::V4(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]))
     };
     SocketAddr::new(ip, port)
-}
-
-/// A task's name without its padding.
-pub fn name(comm: &[u8; COMM]) -> String {
-    let length = comm.iter().position(|byte| *byte == 0).unwrap_or(COMM);
-    String::from_utf8_lossy(&comm[..length]).into_owned()
 }
 
 /// The connection that a record describes. `open` when it has not ended yet.
@@ -59,10 +56,10 @@ pub fn of(record: &record::Connection, open: bool) -> Connection {
         acceptor: (record.acceptor_tid != 0).then(|| Acceptor {
             pid: record.acceptor_pid,
             tid: record.acceptor_tid,
-            comm: name(&record.acceptor_comm),
+            comm: spelled(&record.acceptor_comm),
         }),
         holder: has(flag::HELD)
-            .then(|| Holder { pid: record.acceptor_pid, comm: name(&record.acceptor_comm) }),
+            .then(|| Holder { pid: record.acceptor_pid, comm: spelled(&record.acceptor_comm) }),
         readers: named(&record.readers),
         writers: named(&record.writers),
         more_threads: has(flag::MORE_READERS) || has(flag::MORE_WRITERS),
@@ -140,14 +137,6 @@ mod tests {
         bytes = [0; 16];
         bytes[15] = 1;
         assert_eq!(address(10, bytes, 443).to_string(), "[::1]:443");
-    }
-
-    #[test]
-    fn names_end_at_the_first_nul() {
-        let mut comm = [0; COMM];
-        comm[..5].copy_from_slice(b"acc-0");
-        assert_eq!(name(&comm), "acc-0");
-        assert_eq!(name(&[b'x'; COMM]), "x".repeat(COMM));
     }
 
     #[test]

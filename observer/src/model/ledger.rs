@@ -55,8 +55,15 @@ pub(super) fn listener(watched: &Watched) -> Option<LedgerCheck> {
 }
 
 /// For one network namespace: the sum over its listeners is what the kernel counted. It is a check only when every
-/// listener of it is watched.
-pub(super) fn host(netns: u32, host: &Host, sum: Gone, meta: &Meta) -> Vec<LedgerCheck> {
+/// listener of it is watched. `never_queued` are the connections that the kernel made and no queue ever held, less those
+/// that other namespaces' books account for.
+pub(super) fn host(
+    netns: u32,
+    host: &Host,
+    sum: Gone,
+    meta: &Meta,
+    never_queued: &mut u64,
+) -> Vec<LedgerCheck> {
     if meta.filters != (Filters { netns: meta.filters.netns, ..Filters::default() }) {
         return Vec::new();
     }
@@ -72,12 +79,21 @@ pub(super) fn host(netns: u32, host: &Host, sum: Gone, meta: &Meta) -> Vec<Ledge
         since_ns: None,
     };
     let unwatched = "listeners that are not watched, or refusals between two readings";
-    let mut checks = vec![check(
+    // Each of them was seen, so each accounts for one, and no more than were seen for any.
+    let known = host.passive_opens().saturating_sub(sum.enqueued).min(*never_queued);
+    *never_queued -= known;
+    let mut opens = check(
         "passive_opens",
-        sum.enqueued,
+        sum.enqueued.saturating_add(known),
         host.passive_opens(),
-        "listeners that are not watched, arrivals between two readings, or children that were never queued",
-    )];
+        "listeners that are not watched, or arrivals between two readings",
+    );
+    if opens.difference == 0 && known > 0 {
+        opens.reason = Some(format!(
+            "{known} of them were made and given up before any queue held them, as when two CPUs take up one request"
+        ));
+    }
+    let mut checks = vec![opens];
     match meta.telling {
         Telling::Each => checks.extend([
             check("listen_overflows", sum.overflows, host.overflows(), unwatched),

@@ -5,11 +5,12 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use observer_ebpf::record::{ListenerEntry, ListenerIdentity, Sample, stage};
 
 use super::{
-    connection,
+    bounds, connection,
     drops::{Certain, Refused, Telling},
     event::ClosedWindows,
     histogram::Histogram,
     host::Host,
+    name,
     snapshot::{Listener, Meta, Rates, State},
 };
 
@@ -159,7 +160,7 @@ impl Watched {
         } else {
             self.shut_ns.get_or_insert(sample.time_ns);
         }
-        self.past.push_back(totals);
+        bounds::keep(&mut self.past, totals);
         // Keeps one that is a whole window old, if there is one.
         while self
             .past
@@ -267,7 +268,7 @@ impl Watched {
             port: identity.port,
             netns: identity.netns,
             pid: identity.pid,
-            comm: connection::name(&identity.comm),
+            comm: name::spelled(&identity.comm),
             group: self.shard.map(|_| self.place().1.to_string()),
             shard: self.shard,
             opened_ns: (identity.opened_ns != 0).then_some(identity.opened_ns),

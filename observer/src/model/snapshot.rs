@@ -164,7 +164,7 @@ pub struct LedgerCheck {
     pub kernel: i64,
     /// ours − kernel.
     pub difference: i64,
-    /// Why they differ, as far as is known; null when they do not.
+    /// Why they differ, as far as is known. When they do not it is null, or says what was taken into account.
     pub reason: Option<String>,
     /// Since when every snapshot has differed in this direction; null when they do not differ.
     pub since_ns: Option<u64>,

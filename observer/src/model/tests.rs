@@ -261,6 +261,40 @@ fn a_closed_listener_is_shown_once_more_and_stays_in_the_books() {
 }
 
 #[test]
+fn connections_that_no_queue_held_are_noted_and_what_else_is_missing_differs() {
+    let books = |seen: u64, opens: [u64; 2]| {
+        let mut model = model();
+        let host = |netns, passive_opens| Event::Host {
+            netns,
+            counters: HostCounters { passive_opens, ..HostCounters::default() },
+        };
+        model.apply(host(NETNS, 0));
+        model.apply(host(NETNS + 1, 0));
+        model.apply(Event::Listener(entry(1)));
+        model.apply(sample(1, 5, 0, counters(100, 100)));
+        model.apply(host(NETNS, opens[0]));
+        model.apply(host(NETNS + 1, opens[1]));
+        let mut counted = [0; loss::COUNTERS as usize];
+        counted[loss::NEVER_QUEUED as usize] = seen;
+        model.apply(Event::Loss(counted));
+        let snapshot = model.snapshot(10);
+        assert_eq!(snapshot.loss.total, 0, "nothing is missing");
+        let checks = snapshot.ledger.into_iter().filter(|check| check.check == "passive_opens");
+        checks.map(|check| (check.ours, check.difference, check.reason)).collect::<Vec<_>>()
+    };
+    let [noted, none] = &books(35, [135, 0])[..] else { panic!("two namespaces") };
+    assert_eq!((noted.0, noted.1, none), (135, 0, &(0, 0, None)));
+    assert!(noted.2.as_ref().is_some_and(|note| note.starts_with("35 of them were made and given up")));
+    // One more than were seen is an alarm, in whichever namespace it is; and so is one too many of ours.
+    let of = |seen, opens| books(seen, opens).iter().map(|check| check.1).collect::<Vec<_>>();
+    assert_eq!(of(35, [136, 0]), [-1, 0]);
+    assert_eq!(of(35, [120, 16]), [0, -1]);
+    assert_eq!(of(35, [120, 15]), [0, 0]);
+    assert_eq!(of(35, [99, 0]), [1, 0]);
+    assert_eq!(of(0, [101, 0]), [-1, 0]);
+}
+
+#[test]
 fn the_slowest_are_in_order_and_bounded() {
     let mut model = model();
     for wait in 1..=(SLOWEST as u64 + 10) {

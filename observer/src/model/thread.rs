@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use demo_server::visible::visible;
 use observer_ebpf::record::{ThreadEntry, ThreadKey, UNCOUNTED};
 
 use super::{
-    connection,
+    bounds, name,
     snapshot::{Thread, ThreadRates},
 };
 
@@ -61,12 +62,37 @@ pub(super) struct Threads {
     started: HashMap<(u32, u32), u64>,
     /// What the threads that are gone had accepted, by process, while that has others.
     gone: HashMap<u32, u64>,
+    /// Most that are known at one time; none if the kernel sees to that.
+    most: Option<usize>,
+    left_out: u64,
 }
 
 impl Threads {
+    /// At most so many at one time.
+    pub(super) fn bounded(most: usize) -> Self {
+        Self { most: Some(most), ..Self::default() }
+    }
+
+    /// Readings of threads for which there was no room.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Whether a thread is known, or there is room for it; counts it if not.
+    fn has_room(&mut self, ids: (u32, u32)) -> bool {
+        let has_room = self.most.is_none_or(|most| self.known.len() < most) || self.known.contains_key(&ids);
+        if !has_room {
+            self.left_out = self.left_out.saturating_add(1);
+        }
+        has_room
+    }
+
     /// Takes over what the kernel counted for a thread.
     pub(super) fn counted(&mut self, key: ThreadKey, entry: &ThreadEntry) {
         let ids = (key.pid, key.tid);
+        if !self.has_room(ids) {
+            return;
+        }
         match self.started.get(&ids) {
             // An older thread with the same id: the newer one is what is shown.
             Some(started) if *started > key.started_ns => return,
@@ -84,7 +110,7 @@ impl Threads {
         let known = self.known.entry(ids).or_default();
         // What /proc said before its first deed may be the name of whoever made it.
         if known.comm.is_empty() || known.accepts + known.reads + known.writes == 0 {
-            known.comm = connection::name(&entry.comm);
+            known.comm = name::spelled(&entry.comm);
         }
         known.accepts = entry.accepts;
         known.reads = entry.reads;
@@ -102,9 +128,11 @@ impl Threads {
                     known.exited = true;
                 }
             }
+            Some(_) if !self.has_room((pid, tid)) => {}
             Some((comm, switches)) => {
                 let known = self.known.entry((pid, tid)).or_default();
-                known.comm = comm;
+                // Live it is a spelling already; a recording can hold anything.
+                known.comm = visible(&comm);
                 known.switches = switches.map(|now| (known.switches.map_or(now, |(first, _)| first), now));
             }
         }
@@ -112,6 +140,9 @@ impl Threads {
 
     /// Takes over how a thread has spent its time, and what it does now.
     pub(super) fn spent(&mut self, ids: (u32, u32), now: Spent, doing: Option<String>) {
+        if !self.has_room(ids) {
+            return;
+        }
         let known = self.known.entry(ids).or_default();
         known.spent = Some((known.spent.map_or(now, |(first, _)| first), now));
         known.doing = doing;
@@ -120,7 +151,8 @@ impl Threads {
     /// All threads have been read at this time: that is an instant to take rates between.
     pub(super) fn read(&mut self, time_ns: u64) {
         for known in self.known.values_mut() {
-            known.past.push_back(known.totals(time_ns));
+            let totals = known.totals(time_ns);
+            bounds::keep(&mut known.past, totals);
             while known.past.get(1).is_some_and(|next| time_ns.saturating_sub(next.time_ns) >= RATE_WINDOW_NS)
             {
                 known.past.pop_front();

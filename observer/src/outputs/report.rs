@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use super::Output;
 use crate::model::{
+    bounds::{Bounds, LeftOut},
     diagnosis::Diagnosis,
     snapshot::{Connection, LedgerCheck, Listener, Snapshot, Thread},
 };
@@ -17,7 +18,7 @@ use before::Before;
 /// Points of a line over time; more cannot be told apart on the page.
 const POINTS: usize = 400;
 
-/// What a report needs of all snapshots. It is bounded, however long the recording is.
+/// What a report needs of all snapshots. It is bounded, however long the recording is and whatever it holds.
 #[derive(Debug, Default)]
 pub struct Report {
     begun_ns: u64,
@@ -33,12 +34,22 @@ pub struct Report {
     slowest: Vec<Connection>,
     /// What was wrong, by rule and place: as it was at its worst, since it first was so, until it last was.
     diagnoses: BTreeMap<(&'static str, String), Diagnosis>,
+    bounds: Bounds,
+    left_out: LeftOut,
 }
 
 /// Connections that the page lists.
 const SLOWEST: usize = 20;
 /// Diagnoses that the page lists.
 const DIAGNOSES: usize = 100;
+
+/// Checks that are made of a namespace, and some to spare.
+const CHECKS: usize = 8;
+
+/// Whether there is room for what has this key.
+fn has_room<K: Ord, V>(map: &BTreeMap<K, V>, key: &K, most: usize) -> bool {
+    map.len() < most || map.contains_key(key)
+}
 
 /// A listener's course.
 #[derive(Debug, Default)]
@@ -115,6 +126,10 @@ impl Output for Report {
             }
         }
         for listener in &snapshot.listeners {
+            if !has_room(&self.listeners, &listener.cookie, self.bounds.most_listeners()) {
+                self.left_out.listener(listener.cookie);
+                continue;
+            }
             let course = self.listeners.entry(listener.cookie).or_default();
             course.peaks.add(time_ns, listener.accept_queue_peak.max(listener.accept_queue).into());
             course.arrivals.add(time_ns, listener.rates.enqueued);
@@ -124,10 +139,20 @@ impl Output for Report {
         for thread in
             snapshot.threads.iter().filter(|thread| thread.accepts + thread.reads + thread.writes > 0)
         {
-            self.threads.insert((thread.pid, thread.tid), thread.clone());
+            let ids = (thread.pid, thread.tid);
+            if has_room(&self.threads, &ids, self.bounds.most_threads()) {
+                self.threads.insert(ids, thread.clone());
+            } else {
+                self.left_out.threads = self.left_out.threads.saturating_add(1);
+            }
         }
         for check in snapshot.ledger.iter().filter(|check| check.listener.is_none()) {
-            self.checks.insert((check.netns, check.check), check.clone());
+            let key = (check.netns, check.check);
+            if has_room(&self.checks, &key, CHECKS * self.bounds.most_namespaces()) {
+                self.checks.insert(key, check.clone());
+            } else {
+                self.left_out.namespaces = self.left_out.namespaces.saturating_add(1);
+            }
         }
         for now in &snapshot.diagnoses {
             let key = (now.rule, now.place.clone());
@@ -147,9 +172,14 @@ impl Output for Report {
 }
 
 impl Report {
-    /// A report of a recording that began when the observer had run for so long, if it had.
-    pub fn of_recording(ran_before_ns: Option<u64>) -> Self {
-        Self { ran_before_ns, ..Self::default() }
+    /// A report of a recording that began when the observer had run for so long, if it had, and of at most so much.
+    pub fn of_recording(ran_before_ns: Option<u64>, bounds: Bounds) -> Self {
+        Self { ran_before_ns, bounds, ..Self::default() }
+    }
+
+    /// What was left out of the report because it is more than is held.
+    pub fn left_out(&self) -> Vec<String> {
+        self.left_out.remarks(self.bounds)
     }
 
     /// The page. `remarks` is what is to be said of the recording itself.

@@ -20,6 +20,9 @@ use crate::{
     model::snapshot::{Connection, Listener, Meta, Snapshot, Thread},
 };
 
+/// Bytes from which lines should be taken before more are written.
+const LONG: usize = 1 << 20;
+
 /// Writes lines, to be taken from here.
 pub struct Stream {
     out: Vec<u8>,
@@ -97,6 +100,11 @@ impl Stream {
     /// The lines that were written since this was last called.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
+    }
+
+    /// Whether lines should be taken before more are written: any number of connections may end between two snapshots.
+    pub fn is_long(&self) -> bool {
+        self.out.len() >= LONG
     }
 
     fn wants(&self, line: LineType) -> bool {

@@ -9,13 +9,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use demo_server::visible::Shown;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
 use super::{
     codec::Decoder,
     format::{Description, FRAME_HEADER, Frame, Kind, PREAMBLE, preamble},
 };
-use crate::model::event::Event;
+use crate::{
+    input,
+    model::{event::Event, plausible::LATEST_NS},
+};
 
 /// How a recording ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,17 +58,13 @@ impl Recording {
     /// # Errors
     /// It cannot be read, or it is none that this observer knows: what is wrong, and at which byte.
     pub fn open(path: &Path) -> Result<Self> {
-        let context = || format!("cannot replay {}", path.display());
-        let file = File::open(path).with_context(context)?;
+        let context = || format!("cannot replay {}", Shown(path));
+        let file = input::open(path).with_context(context)?;
         Self::read(file).with_context(context)
     }
 
     fn read(file: File) -> Result<Self> {
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            bail!("it is no regular file, and replay reads it in any order");
-        }
-        let length = metadata.len();
+        let length = file.metadata()?.len();
         if length == 0 {
             bail!("it is empty");
         }
@@ -165,6 +165,9 @@ fn index(file: &File, first: u64, length: u64) -> Result<(Vec<Indexed>, End)> {
         };
         if frame.time_ns != 0 && frame.time_ns < last_ns {
             break End::Damaged(offset, "the frame is older than the one before it".into());
+        }
+        if frame.time_ns > LATEST_NS {
+            break End::Damaged(offset, "the frame is of a time that no clock shows".into());
         }
         last_ns = last_ns.max(frame.time_ns);
         let behind = offset + FRAME_HEADER as u64 + u64::from(frame.stored);

@@ -3,13 +3,16 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Result, anyhow, bail};
+use demo_server::visible::Shown;
 
 use super::{
     file::{End, Indexed, Recording},
     format::{Description, Kind},
 };
 use crate::model::{
-    Model, SLOWEST_FOR_NS, connection,
+    Model, SLOWEST_FOR_NS,
+    bounds::{Bounds, LeftOut},
+    connection,
     event::Event,
     snapshot::{Connection, Meta, RECENT, Snapshot},
 };
@@ -19,6 +22,7 @@ use crate::model::{
 pub struct Player {
     recording: Recording,
     meta: Arc<Meta>,
+    bounds: Bounds,
     model: Model,
     /// The frame that comes next.
     next: usize,
@@ -29,27 +33,34 @@ pub struct Player {
 }
 
 impl Player {
-    /// Opens a recording, at its beginning.
+    /// Opens a recording, at its beginning, to hold as much of it as live does by default.
+    ///
+    /// # Errors
+    /// As [`Self::open_within`].
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_within(path, Bounds::default())
+    }
+
+    /// Opens a recording, at its beginning, to hold at most so much of it at one time.
     ///
     /// # Errors
     /// As [`Recording::open`]; or no snapshot is in it.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open_within(path: &Path, bounds: Bounds) -> Result<Self> {
         let recording = Recording::open(path)?;
         let mut snapshots = recording.frames().iter().filter_map(|indexed| indexed.frame.snapshot_ns());
         let Some(first) = snapshots.next() else {
             match recording.end() {
-                End::Damaged(at, why) => bail!("cannot replay {}: byte {at}: {why}", path.display()),
-                End::Cut(at) => bail!(
-                    "cannot replay {}: it is cut at byte {at}, before the first snapshot",
-                    path.display()
-                ),
-                _ => bail!("cannot replay {}: nothing was recorded in it", path.display()),
+                End::Damaged(at, why) => bail!("cannot replay {}: byte {at}: {why}", Shown(path)),
+                End::Cut(at) => {
+                    bail!("cannot replay {}: it is cut at byte {at}, before the first snapshot", Shown(path))
+                }
+                _ => bail!("cannot replay {}: nothing was recorded in it", Shown(path)),
             }
         };
         let span_ns = (first, snapshots.next_back().unwrap_or(first));
         let meta = Arc::new(recording.description().meta.clone());
-        let model = Model::new(Arc::clone(&meta));
-        Ok(Self { recording, meta, model, next: 0, now_ns: first, span_ns })
+        let model = Model::bounded(Arc::clone(&meta), bounds);
+        Ok(Self { recording, meta, bounds, model, next: 0, now_ns: first, span_ns })
     }
 
     /// What does not change throughout.
@@ -99,6 +110,11 @@ impl Player {
         remarks
     }
 
+    /// What was left out by now because it is more than is held at one time.
+    pub fn left_out(&self) -> Vec<String> {
+        self.model.left_out().remarks(self.bounds)
+    }
+
     /// Plays up to the next snapshot and hands each ended connection on. None at the end.
     ///
     /// # Errors
@@ -118,7 +134,7 @@ impl Player {
     pub fn seek(&mut self, time_ns: u64, shown: &mut dyn FnMut(Snapshot)) -> Result<()> {
         let time_ns = time_ns.clamp(self.span_ns.0, self.span_ns.1);
         if time_ns < self.now_ns || self.next == 0 {
-            self.model = Model::new(Arc::clone(&self.meta));
+            self.model = Model::bounded(Arc::clone(&self.meta), self.bounds);
             self.next = 0;
         }
         let needed = self.needed(time_ns);
@@ -130,19 +146,31 @@ impl Player {
         Ok(())
     }
 
-    /// Connections that are open at the end, as outputs show them, and when they were read.
+    /// Connections that are open at the end, as outputs show them, and when they were read. Returns what of them was left
+    /// out.
     ///
     /// # Errors
     /// The recording is damaged.
-    pub fn open_connections(&self, open: &mut dyn FnMut(u64, &Connection) -> Result<()>) -> Result<()> {
+    pub fn open_connections(
+        &self,
+        open: &mut dyn FnMut(u64, &Connection) -> Result<()>,
+    ) -> Result<Vec<String>> {
+        let (mut shown, mut left_out) = (0, LeftOut::default());
         let those = self.recording.frames().iter().filter(|indexed| indexed.frame.kind == Kind::Open);
         for indexed in those {
             self.recording.events(indexed, |event| match event {
-                Event::Connection(record) => open(indexed.frame.time_ns, &connection::of(&record, true)),
+                Event::Connection(_) if shown == self.bounds.connections => {
+                    left_out.connections += 1;
+                    Ok(())
+                }
+                Event::Connection(record) => {
+                    shown += 1;
+                    open(indexed.frame.time_ns, &connection::of(&record, true))
+                }
                 _ => Ok(()),
             })?;
         }
-        Ok(())
+        Ok(left_out.remarks(self.bounds))
     }
 
     fn ahead(&self) -> &[Indexed] {

@@ -1,12 +1,13 @@
 //! Writes a recording.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::File,
     io::{Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
+use demo_server::visible::Shown;
 use miniz_oxide::deflate::compress_to_vec;
 use observer_ebpf::record::Connection;
 
@@ -14,18 +15,20 @@ use super::{
     codec::Encoder,
     format::{Description, Frame, Kind},
 };
-use crate::model::{event::Event, snapshot::Meta};
+use crate::{
+    model::{event::Event, snapshot::Meta},
+    output_file::OutputFile,
+};
 
 /// Contents from which a frame is written though no snapshot is due. One event more is far below what a frame may have.
 const FULL: usize = 1 << 20;
 /// How hard to compress, of 10: more costs much more time for little less space.
 const LEVEL: u8 = 3;
 
-/// A file that can be written to and has nothing in it yet: known before the probes are loaded.
+/// A file that can be written to and is not in its place yet: known before the probes are loaded.
 #[derive(Debug)]
 pub struct Target {
-    file: File,
-    path: PathBuf,
+    file: OutputFile,
     connections: bool,
 }
 
@@ -33,22 +36,19 @@ impl Target {
     /// Creates the file. With `connections`, each ended connection will be recorded.
     ///
     /// # Errors
-    /// It cannot be created, or holds something already, and `replace` does not say that it may be lost.
-    pub fn create(path: &Path, connections: bool, replace: bool) -> Result<Self> {
-        let there = fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
-        if there && !replace {
-            bail!("{} is there already; choose another name, or --force to replace it", path.display());
-        }
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(path);
-        let file = file.with_context(|| format!("cannot write the recording {}", path.display()))?;
-        Ok(Self { file, path: path.to_owned(), connections })
+    /// As [`OutputFile::create`].
+    pub fn create(path: &Path, connections: bool, force: bool) -> Result<Self> {
+        Ok(Self { file: OutputFile::create(path, force)?, connections })
     }
 }
 
 /// A recording that is being written.
 #[derive(Debug)]
 pub struct Recorder {
-    target: Target,
+    file: File,
+    path: PathBuf,
+    /// Each ended connection is recorded.
+    all: bool,
     connections: Encoder,
     /// Connections in that encoder.
     pending: u32,
@@ -60,12 +60,15 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Writes the description. `observed_since_ns` is when the observer began, if that was before.
+    /// Puts the file in its place and writes the description. `observed_since_ns` is when the observer began, if that was before.
     pub fn begin(target: Target, meta: &Meta, begun_ns: u64, observed_since_ns: Option<u64>) -> Result<Self> {
         let description =
             Description::new(meta, begun_ns, observed_since_ns, target.connections).to_bytes()?;
+        let path = target.file.path().to_owned();
         let mut recorder = Self {
-            target,
+            file: target.file.place()?,
+            path,
+            all: target.connections,
             connections: Encoder::default(),
             pending: 0,
             left_out: 0,
@@ -83,13 +86,13 @@ impl Recorder {
 
     /// Where.
     pub fn path(&self) -> &Path {
-        &self.target.path
+        &self.path
     }
 
     /// Takes an event down.
     pub fn event(&mut self, event: &Event) -> Result<()> {
         match event {
-            Event::Connection(connection) if self.target.connections => {
+            Event::Connection(connection) if self.all => {
                 self.connections.connection(connection);
                 self.pending += 1;
                 if self.connections.len() >= FULL {
@@ -120,7 +123,7 @@ impl Recorder {
 
     /// Ends the recording, with the connections that were open at `time_ns`. Returns its size.
     pub fn end(mut self, time_ns: u64, open: &[Connection]) -> Result<u64> {
-        if self.target.connections {
+        if self.all {
             for connection in open {
                 self.connections.connection(connection);
                 self.pending += 1;
@@ -163,11 +166,11 @@ impl Recorder {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        if let Err(error) = self.target.file.write_all(bytes) {
+        if let Err(error) = self.file.write_all(bytes) {
             // Only tidier: a part of a frame is passed over as a cut.
-            let _ = self.target.file.set_len(self.written);
-            let _ = self.target.file.seek(SeekFrom::Start(self.written));
-            let (path, written) = (self.target.path.display(), self.written);
+            let _ = self.file.set_len(self.written);
+            let _ = self.file.seek(SeekFrom::Start(self.written));
+            let (path, written) = (Shown(&self.path), self.written);
             return Err(error).with_context(|| {
                 format!("cannot write the recording {path} any further than its {written} bytes, which can be replayed")
             });

@@ -1,9 +1,7 @@
 //! `observer compare`: runs the plan, says how far it is, and writes what came out.
 
 use std::{
-    fs::{self, OpenOptions},
     io::{self, Write as _},
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,12 +11,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use demo_server::visible::Shown;
 
 use crate::{
     cli,
     compare::{self, page, plan::Plan},
     failure::Failure,
     figures,
+    output_file::OutputFile,
     run::stream::Signals,
     stderr::say,
 };
@@ -30,7 +30,9 @@ const AROUND: Duration = Duration::from_millis(700);
 pub(super) fn run(options: &cli::Compare) -> Result<()> {
     let plan = Plan::new(options)?;
     if let Some(path) = &options.html {
-        writable(path).map_err(|error| Failure::Usage(format!("--html {}: {error}", path.display())))?;
+        // Known before the runs, and nothing is left of it.
+        OutputFile::create(path, options.force)
+            .map_err(|error| Failure::Usage(format!("--html: {error:#}")))?;
     }
     let (all, each) = (plan.runs().len(), plan.duration + AROUND);
     say(format_args!(
@@ -51,9 +53,8 @@ pub(super) fn run(options: &cli::Compare) -> Result<()> {
     })?;
     // Before anything else can fail.
     if let Some(path) = &options.html {
-        fs::write(path, page::draw(&comparison))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        say(format_args!("compare: wrote {}", path.display()));
+        OutputFile::write(path, options.force, page::draw(&comparison).as_bytes())?;
+        say(format_args!("compare: wrote {}", Shown(path)));
     }
     let mut out = io::stdout().lock();
     if options.json {
@@ -85,29 +86,4 @@ fn stop_at_signal() -> Result<Arc<AtomicBool>> {
         .spawn(wait)
         .context("cannot start the thread for signals")?;
     Ok(stop)
-}
-
-/// Whether the file can be written, found out without changing what is in it or leaving one behind.
-fn writable(path: &Path) -> io::Result<()> {
-    let known = path.exists();
-    OpenOptions::new().append(true).create(true).open(path)?;
-    if known { Ok(()) } else { fs::remove_file(path) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_tried_and_left_as_it_was() {
-        let directory = std::env::temp_dir().join(format!("observer-compare-{}", std::process::id()));
-        fs::create_dir(&directory).unwrap();
-        let (old, new) = (directory.join("old.html"), directory.join("new.html"));
-        fs::write(&old, "kept").unwrap();
-        assert!(writable(&old).is_ok() && writable(&new).is_ok());
-        assert!(writable(&directory).is_err() && writable(&directory.join("no/such.html")).is_err());
-        assert_eq!(fs::read_to_string(&old).unwrap(), "kept");
-        assert!(!new.exists());
-        fs::remove_dir_all(&directory).unwrap();
-    }
 }

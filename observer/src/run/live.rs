@@ -10,29 +10,28 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use demo_server::visible::Shown;
 use ratatui::crossterm::event::{Event, KeyEventKind};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{MissedTickBehavior, interval},
-};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     cli,
     demo::{self, Link, News},
     failure::Failure,
     figures,
-    kernel::source::now_ns,
+    kernel::clock::now_ns,
     model::event::Event as Told,
     recording::recorder::Target,
     run::picture,
     run::session::{DRAIN, Session},
+    run::signals::{Signals, Wanted, end_though_the_terminal_is_stuck},
     selection,
     stderr::say,
-    terminal::{Keys, Terminal},
+    terminal::{Keys, Terminal, writes::writing},
     view::{App, Effect, Options, Origin, Theme},
 };
 
-/// Draws frames until the user quits, or SIGINT, SIGTERM or SIGHUP comes.
+/// Draws frames until the user quits, or SIGINT, SIGTERM, SIGHUP or SIGQUIT comes.
 pub(super) async fn run(options: cli::Live) -> Result<()> {
     require_terminal()?;
     if options.tuning.log_probes && stderr().is_terminal() {
@@ -43,6 +42,7 @@ pub(super) async fn run(options: cli::Live) -> Result<()> {
     }
     let probes = selection::options(&options.selection, &options.tuning)?;
     let mut signals = Signals::new()?;
+    end_though_the_terminal_is_stuck()?;
     // Before the terminal is taken, so that what is wrong can be read.
     let session = Session::start(&probes)?;
     let demo = options.demo.clone().map(Link::open).transpose()?;
@@ -61,7 +61,7 @@ pub(super) async fn run(options: cli::Live) -> Result<()> {
         // The terminal is as it was before, or its end is the reason.
         drop(screen);
         let (path, bytes) = recorded?;
-        say(format_args!("observer: {path} has {bytes} bytes"));
+        writing(|| say(format_args!("observer: {path} has {bytes} bytes")));
     }
     outcome
 }
@@ -106,7 +106,10 @@ impl Live {
         loop {
             tokio::select! {
                 biased;
-                () = signals.any() => return Ok(()),
+                wanted = signals.next() => match wanted {
+                    Wanted::End => return Ok(()),
+                    Wanted::Stop => self.terminal.stop()?,
+                },
                 event = self.keys.next() => match event {
                     None => return Ok(()),
                     Some(event) => {
@@ -115,9 +118,10 @@ impl Live {
                         }
                     }
                 },
-                news = demo::news(&mut self.demo) => self.heard(&news)?,
                 _ = frames.tick() => self.frame()?,
                 _ = drain.tick() => self.session.drain(&mut |_| Ok(()))?,
+                // Last: a backend that never stops talking must not keep the rest from its turn.
+                news = demo::news(&mut self.demo) => self.heard(&news)?,
             }
         }
     }
@@ -125,6 +129,7 @@ impl Live {
     fn frame(&mut self) -> Result<()> {
         self.session.drain(&mut |_| Ok(()))?;
         let snapshot = self.session.snapshot(false)?;
+        self.session.check()?;
         if let Some(error) = self.session.recording_failed() {
             self.app.tell(Err(format!("no recording any more: {error:#}")));
         }
@@ -180,11 +185,11 @@ impl Live {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let path = PathBuf::from(format!("observer-{since}.rec"));
         self.session.record(Target::create(&path, true, false)?)?;
-        Ok(format!("recording into {}; R ends it", path.display()))
+        Ok(format!("recording into {}; R ends it", Shown(&path)))
     }
 
     fn end_recording(&mut self) -> Result<(String, u64)> {
-        let path = self.session.recorder().map(|recorder| recorder.path().display().to_string());
+        let path = self.session.recorder().map(|recorder| Shown(recorder.path()).to_string());
         self.session.drain(&mut |_| Ok(()))?;
         self.session.snapshot(true)?;
         // After the last snapshot, in the file as well: nothing in it is older than what stands before.
@@ -202,31 +207,5 @@ impl Live {
             self.draw()?;
         }
         Ok(())
-    }
-}
-
-/// The signals that end the screen.
-pub(super) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    pub(super) fn new() -> Result<Self> {
-        let wait = |kind| signal(kind).context("cannot wait for signals");
-        Ok(Self {
-            interrupt: wait(SignalKind::interrupt())?,
-            terminate: wait(SignalKind::terminate())?,
-            hang_up: wait(SignalKind::hangup())?,
-        })
-    }
-
-    pub(super) async fn any(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    kernel::{choice::Outcome, source::now_ns, tasks},
+    kernel::{choice::Outcome, clock::now_ns, tasks},
     model::{
         drops::Telling,
         histogram::QUANTILE_ERROR,

@@ -6,12 +6,13 @@ use std::{
 };
 
 use anyhow::Result;
+use demo_server::visible::Shown;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::{
     cli,
     demo::{self, Link},
-    kernel::source::now_ns,
+    kernel::clock::now_ns,
     model::event::Event,
     recording::recorder::Target,
     run::{
@@ -25,13 +26,13 @@ use crate::{
 /// Records until the duration is over, or SIGINT or SIGTERM comes; then the last frame.
 pub(super) async fn run(options: cli::Record) -> Result<()> {
     let probes = selection::options(&options.selection, &options.tuning)?;
+    let mut signals = Signals::new()?;
     // Before the probes: a file that cannot be written is known at once.
     let target = Target::create(&options.file, !options.no_connections, options.force)?;
-    let mut signals = Signals::new()?;
     let mut session = Session::start_with(&probes, Some(target))?;
     let mut link = options.demo.map(Link::open).transpose()?;
     let shows = stderr().is_terminal();
-    say(format_args!("observer: recording to {}; Ctrl-C ends it", options.file.display()));
+    say(format_args!("observer: recording to {}; Ctrl-C ends it", Shown(&options.file)));
 
     let start = Instant::now();
     let mut readings = interval_at(start, options.interval);
@@ -47,16 +48,20 @@ pub(super) async fn run(options: cli::Record) -> Result<()> {
             _ = readings.tick() => {
                 session.drain(&mut |_| Ok(()))?;
                 session.snapshot(true)?;
+                if session.check().is_err() {
+                    break;
+                }
                 if shows {
                     show(&session, start.elapsed());
                 }
             }
+            _ = drain.tick() => session.drain(&mut |_| Ok(()))?,
+            // Last: a backend that never stops talking must not keep the rest from its turn.
             news = demo::news(&mut link) => {
                 if let Some(demo) = link.as_mut().and_then(|link| link.learn(&news)) {
                     session.tell(Event::Demo(Box::new(demo)));
                 }
             }
-            _ = drain.tick() => session.drain(&mut |_| Ok(()))?,
         }
     }
     session.drain(&mut |_| Ok(()))?;
@@ -68,10 +73,10 @@ pub(super) async fn run(options: cli::Record) -> Result<()> {
     }
     say(format_args!(
         "observer: {} has {size} bytes, {:.0} s",
-        options.file.display(),
+        Shown(&options.file),
         start.elapsed().as_secs_f64()
     ));
-    Ok(())
+    session.check()
 }
 
 async fn until(end: Option<Instant>) {

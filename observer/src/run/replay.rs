@@ -12,10 +12,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::{
     cli,
     recording::player::Player,
-    run::live::{Signals, looks, require_terminal},
+    run::live::{looks, require_terminal},
     run::picture,
+    run::signals::{Signals, Wanted, end_though_the_terminal_is_stuck},
     stderr::say,
-    terminal::{Keys, Terminal},
+    terminal::{Keys, Terminal, writes::writing},
     view::{App, Control, Effect, Origin, Playback},
 };
 
@@ -27,13 +28,14 @@ const MOST: Duration = Duration::from_millis(200);
 const MOST_SPEED: u16 = 256;
 const SECOND_NS: i64 = 1_000_000_000;
 
-/// Plays a recording on the screen until the user quits, or SIGINT, SIGTERM or SIGHUP comes.
+/// Plays a recording on the screen until the user quits, or SIGINT, SIGTERM, SIGHUP or SIGQUIT comes.
 pub(super) async fn run(options: cli::Replay) -> Result<()> {
     require_terminal()?;
     // Before the terminal is taken, so that what is wrong can be read.
-    let player = Player::open(&options.file)?;
-    let remarks = player.remarks();
+    let player = Player::open_within(&options.file, options.sizes.into())?;
+    let mut remarks = player.remarks();
     let mut signals = Signals::new()?;
+    end_though_the_terminal_is_stuck()?;
     let mut replay = Replay {
         due_ns: player.now_ns(),
         player,
@@ -50,9 +52,10 @@ pub(super) async fn run(options: cli::Replay) -> Result<()> {
     }
     let outcome = replay.run(&mut signals).await;
     let damage = replay.damage.take();
+    remarks.extend(replay.player.left_out());
     // What is said from here on stands on the terminal as it was before.
     drop(replay);
-    remarks.iter().for_each(|remark| say(format_args!("observer: {remark}")));
+    remarks.iter().for_each(|remark| writing(|| say(format_args!("observer: {remark}"))));
     outcome.and(damage.map_or(Ok(()), Err))
 }
 
@@ -79,7 +82,10 @@ impl Replay {
         loop {
             tokio::select! {
                 biased;
-                () = signals.any() => return Ok(()),
+                wanted = signals.next() => match wanted {
+                    Wanted::End => return Ok(()),
+                    Wanted::Stop => self.terminal.stop()?,
+                },
                 event = self.keys.next() => match event {
                     None => return Ok(()),
                     Some(event) => {

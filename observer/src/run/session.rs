@@ -2,15 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use observer_ebpf::record;
 
 use crate::{
-    kernel::{
-        choice::Outcome,
-        probes::Options,
-        source::{Source, now_ns},
-    },
+    kernel::{choice::Outcome, clock::now_ns, probes::Options, source::Source},
     model::{
         Model, connection,
         event::Event,
@@ -182,6 +178,21 @@ impl Session {
         }
         // The instant before the first reading: whatever happened by then is in it.
         Ok(intake.snapshot(time_ns))
+    }
+
+    /// Fails once what is watched cannot come back: everything that was seen of it has been told.
+    ///
+    /// # Errors
+    /// The selected network namespace is gone, and its number was given to another one.
+    pub fn check(&self) -> Result<()> {
+        if !self.source.namespace_is_gone() {
+            return Ok(());
+        }
+        let netns = self.meta.filters.netns.unwrap_or(0);
+        bail!(
+            "the network namespace that --netns selected is gone, and its number {netns} was given to another one; \
+             start again to watch that one"
+        )
     }
 
     /// Connections that are open now.

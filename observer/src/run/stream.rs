@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     cli,
     demo::{self, Link},
-    kernel::source::now_ns,
+    kernel::clock::now_ns,
     model::{connection, event::Event},
     outputs::{Output as _, pipe::Pipe, stream::Stream},
     recording::{player::Player, recorder::Target},
@@ -31,9 +31,10 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
         return replay(path, &options);
     }
     let probes = selection::options(&options.selection, &options.tuning)?;
-    let target = options.record.as_deref().map(|path| Target::create(path, true, false)).transpose()?;
     // Asked for before the probes are attached, so that a signal in between is not lost.
     let mut signals = Signals::new()?;
+    let target =
+        options.record.as_deref().map(|path| Target::create(path, true, options.force)).transpose()?;
     let mut session = Session::start_with(&probes, target)?;
     let mut output = Stream::new(options.only);
     let mut pipe = Pipe::to_stdout()?;
@@ -66,7 +67,12 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
             _ = lines.tick() => {
                 session.drain(&mut |connection| output.connection(connection))?;
                 output.snapshot(&Arc::new(session.snapshot(true)?))?;
+                if session.check().is_err() {
+                    break false;
+                }
             }
+            _ = drain.tick() => session.drain(&mut |connection| output.connection(connection))?,
+            // Last: a backend that never stops talking must not keep the rest from its turn.
             news = demo::news(&mut link) => {
                 if let Some(demo) = link.as_mut().and_then(|link| link.learn(&news)) {
                     if let Some(error) = &demo.error {
@@ -75,7 +81,6 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
                     session.tell(Event::Demo(Box::new(demo)));
                 }
             }
-            _ = drain.tick() => session.drain(&mut |connection| output.connection(connection))?,
         }
     };
     session.drain(&mut |connection| output.connection(connection))?;
@@ -96,14 +101,15 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
     }
     tokio::select! {
         biased;
-        () = signals.any() => Ok(()),
-        finished = pipe.finish(last) => finished,
+        () = signals.any() => {}
+        finished = pipe.finish(last) => finished?,
     }
+    session.check()
 }
 
 /// Writes the lines that the stream of the same data would have, as fast as they are read.
 fn replay(path: &Path, options: &cli::Stream) -> Result<()> {
-    let mut player = Player::open(path)?;
+    let mut player = Player::open_within(path, options.tuning.sizes.into())?;
     for remark in player.remarks() {
         say(format_args!("observer: {remark}"));
     }
@@ -114,7 +120,10 @@ fn replay(path: &Path, options: &cli::Stream) -> Result<()> {
     output.meta(description.begun_ns, &description.meta)?;
     let last_ns = player.span_ns().1;
     loop {
-        let snapshot = player.advance(&mut |connection| output.connection(connection));
+        let snapshot = player.advance(&mut |connection| {
+            output.connection(connection)?;
+            if output.is_long() { write(&mut output) } else { Ok(()) }
+        });
         if let Ok(Some(snapshot)) = snapshot {
             if snapshot.time_ns == last_ns {
                 output.last();
@@ -123,12 +132,17 @@ fn replay(path: &Path, options: &cli::Stream) -> Result<()> {
             write(&mut output)?;
         } else {
             write(&mut output)?;
+            player.left_out().iter().for_each(|remark| say(format_args!("observer: {remark}")));
             snapshot?;
             break;
         }
     }
     if options.open {
-        player.open_connections(&mut |time_ns, connection| output.open(time_ns, connection))?;
+        let left_out = player.open_connections(&mut |time_ns, connection| {
+            output.open(time_ns, connection)?;
+            write(&mut output)
+        })?;
+        left_out.iter().for_each(|remark| say(format_args!("observer: {remark}")));
     }
     write(&mut output)
 }

@@ -204,6 +204,8 @@ fn ledger(context: &Context<'_>, lines: &mut Vec<Line>, width: u16) {
             let lasts = lasts_ns(check, snapshot.time_ns).map(figures::span);
             let lasts = lasts.map_or_else(|| "now".to_owned(), |lasts| format!("for {lasts}"));
             text(context, lines, &format!("{lasts}: {reason}"), 4, width);
+        } else if let Some(note) = &check.reason {
+            text(context, lines, note, 4, width);
         }
     }
 }

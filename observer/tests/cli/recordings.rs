@@ -5,10 +5,11 @@ use std::{fs, path::PathBuf};
 use rustix::thread::CapabilitySet;
 use serde_json::Value;
 
-use crate::{run, run_with_only};
+use crate::{command, has, run, run_with_only};
 
 /// The recording that comes with the repository.
-const BUNDLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../xtask/recordings/five-patterns.rec");
+pub(crate) const BUNDLED: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../xtask/recordings/five-patterns.rec");
 
 /// A file of this test alone, gone with it.
 struct TestFile(PathBuf);
@@ -114,7 +115,36 @@ fn files_that_are_no_recordings() {
         run(&["stream", "--replay", file.name()]).refused(1, &[file.name(), says]);
     }
     run(&["stream", "--replay", "/nowhere/at/all"]).refused(1, &["/nowhere/at/all", "No such file"]);
-    run(&["stream", "--replay", "/"]).refused(1, &["no regular file"]);
+    run(&["stream", "--replay", "/"]).refused(1, &["not a regular file"]);
+}
+
+#[test]
+fn a_fifo_is_not_waited_for() {
+    let fifo = TestFile::holding("fifo", b"");
+    fs::remove_file(&fifo.0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo.0, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .unwrap();
+    for arguments in [&["stream", "--replay"][..], &["report"]] {
+        run(&[arguments, &[fifo.name()]].concat()).refused(1, &[fifo.name(), "a FIFO, not a regular file"]);
+    }
+    run(&["stream", "--netns", fifo.name()]).refused(2, &[fifo.name(), "a FIFO, not a regular file"]);
+    if has(CapabilitySet::BPF | CapabilitySet::PERFMON) {
+        run(&["doctor", "--json", "--btf", fifo.name()])
+            .refused(4, &[fifo.name(), "a FIFO, not a regular file"]);
+    } else {
+        println!("SKIPPED: recordings::a_fifo_is_not_waited_for: --btf needs CAP_BPF and CAP_PERFMON");
+    }
+}
+
+#[test]
+fn a_limit_for_the_size_of_files_is_as_a_full_disk() {
+    let page = TestFile::holding("limited", b"");
+    let report = command(&["report", BUNDLED, "-o", page.name()]);
+    let mut shell = std::process::Command::new("sh");
+    // In units of 512 bytes.
+    shell.args(["-c", "ulimit -f 4 && exec \"$0\" \"$@\""]).arg(report.get_program()).args(report.get_args());
+    let run = crate::Run::of(shell.output().expect("cannot run the observer"));
+    run.refused(1, &["cannot write", page.name(), "File too large"]);
 }
 
 #[test]
@@ -131,9 +161,9 @@ fn what_makes_no_sense() {
 #[test]
 fn a_recording_that_cannot_be_written_is_known_before_the_privileges_are() {
     let taken = TestFile::holding("taken", b"a letter");
-    for (file, says) in [("/nowhere/at/all", "No such file"), (taken.name(), "--force")] {
+    for (code, file, says) in [(1, "/nowhere/at/all", "No such file"), (2, taken.name(), "--force")] {
         let run = run_with_only(CapabilitySet::empty(), &["record", file]);
-        run.refused(1, &[file, says]);
+        run.refused(code, &[file, says]);
     }
     assert_eq!(fs::read(&taken.0).unwrap(), b"a letter");
 }

@@ -42,7 +42,7 @@ fn what_makes_no_sense_is_usage() {
         (&["compare", "--rate", "-1"], &["rate -1 is out of range"]),
         (&["compare", "--repeat", "-1"], &["--repeat", "-1 is not in 1..=30"]),
         (&["compare", "--duration", "-5s"], &["invalid value '-5s' for '--duration"]),
-        (&["compare", "--html", "/nowhere/at/all.html"], &["--html /nowhere/at/all.html", "No such file"]),
+        (&["compare", "--html", "/nowhere/at/all.html"], &["--html", "/nowhere/at/all.html: No such file"]),
     ];
     for (arguments, says) in cases {
         run(arguments).refused(2, says);

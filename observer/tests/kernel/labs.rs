@@ -1,8 +1,9 @@
 //! Every lab, as `observer lab --check` runs it: the figures of each are checked by the lab itself, against the kernel's
 //! counters, its sockets and what system calls returned.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{fs, process::Stdio};
 
+use demo_server::private::PrivateDirectory;
 use observer::lab::LABS;
 use serde_json::Value;
 
@@ -83,7 +84,9 @@ fn children(parent: u32) -> Vec<u32> {
 #[test]
 fn a_killed_lab_leaves_no_backend() {
     natively(THE_SAME, || {
+        let directory = PrivateDirectory::new().expect("a directory");
         let mut lab = binary()
+            .env("TMPDIR", directory.path())
             .args(["lab", "coordinated-omission", "--check"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -100,7 +103,6 @@ fn a_killed_lab_leaves_no_backend() {
             stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
         };
         until("the children to be gone", || started.iter().all(is_gone));
-        let left = std::env::temp_dir().join(format!("observer-arena-{}-0", lab.id()));
-        assert!(!Path::new(&left).exists(), "{} is left", left.display());
+        assert_eq!(fs::read_dir(directory.path()).expect("the directory").count(), 0, "something is left");
     });
 }

@@ -239,6 +239,52 @@ impl Window {
         tcsetwinsize(&self.master, size((columns, rows))).expect("the terminal takes a size");
     }
 
+    /// Claims a size without having it.
+    pub(crate) fn claims(&self, columns: u16, rows: u16) {
+        tcsetwinsize(&self.master, size((columns, rows))).expect("the terminal takes a size");
+    }
+
+    /// Has everything drawn anew and takes nothing in, again and again until it is so.
+    #[track_caller]
+    pub(crate) fn is_not_read_until(&self, is_so: impl Fn() -> bool) {
+        let start = Instant::now();
+        let mut so = 0;
+        // A write that goes on in two looks with keys in between waits, or is the last that does not.
+        while so < 2 {
+            // The keys may find no room: then it does not read them any more.
+            let _ = (&self.master).write(CONTROL_L);
+            let _ = poll(&mut [], Some(&LOOK));
+            so = if is_so() { so + 1 } else { 0 };
+            assert!(start.elapsed() < patience(), "it goes on though nobody reads");
+        }
+    }
+
+    /// Waits until the command has ended, and still takes nothing in.
+    #[track_caller]
+    pub(crate) fn ends_unread(self, code: i32) {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.borrow_mut().try_wait().expect("cannot wait for the command") {
+                break status;
+            }
+            assert!(start.elapsed() < patience(), "the command does not end");
+            let _ = poll(&mut [], Some(&LOOK));
+        };
+        assert_eq!(status.code(), Some(code), "{status}");
+        assert!(modes(&self.slave) == self.before, "the terminal has other modes than before");
+    }
+
+    /// Finds the terminal as it was before, though the command has not ended.
+    #[track_caller]
+    pub(crate) fn is_put_back(&self) {
+        self.look();
+        let emulator = self.emulator.borrow();
+        let screen = emulator.screen();
+        assert!(!screen.alternate_screen() && !screen.hide_cursor(), "{}", screen.contents());
+        assert_eq!(screen.mouse_protocol_mode(), MouseProtocolMode::None);
+        assert!(modes(&self.slave) == self.before, "the terminal has other modes than before");
+    }
+
     /// Sends the command a signal.
     pub(crate) fn signals(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("cannot send a signal");

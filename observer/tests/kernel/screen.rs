@@ -6,6 +6,8 @@ mod endings;
 mod keys;
 #[path = "screen/recordings.rs"]
 mod recordings;
+#[path = "screen/strange.rs"]
+mod strange;
 #[path = "screen/surroundings.rs"]
 mod surroundings;
 

@@ -33,6 +33,7 @@ const LAYERS: &[Layer] = &[
         only: &[
             "observer/src/view",
             "observer/src/terminal.rs",
+            "observer/src/terminal/",
             "observer/src/run/live.rs",
             "observer/src/run/replay.rs",
         ],

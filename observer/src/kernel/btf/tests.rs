@@ -85,3 +85,40 @@ fn what_is_no_btf_is_said_to_be_none() {
     assert_eq!(Btf::parse(b"ELF".to_vec()).err(), Some(BtfError::NotBtf));
     assert_eq!(Btf::parse(Vec::new()).err(), Some(BtfError::NotBtf));
 }
+
+/// A structure whose members are all without a name and of its own type, as many as there may be.
+fn endless() -> Vec<u8> {
+    let members = 0xffff;
+    let mut types: Vec<u32> = vec![1, 4 << 24 | members, 8];
+    types.extend((0..members).flat_map(|_| [0, 1, 0]));
+    with_types(&types, b"\0s\0")
+}
+
+fn with_types(types: &[u32], strings: &[u8]) -> Vec<u8> {
+    let mut data = MAGIC.to_le_bytes().to_vec();
+    data.extend([1, 0]);
+    let types: Vec<u8> = types.iter().flat_map(|word| word.to_le_bytes()).collect();
+    for word in [24, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
+        data.extend(word.to_le_bytes());
+    }
+    [data, types, strings.to_vec()].concat()
+}
+
+#[test]
+fn a_structure_in_itself_is_given_up() {
+    // Without a bound on the work this is 65,535 to the power of 16.
+    assert_eq!(Btf::parse(endless()).unwrap().offset_of("s", "nothing"), None);
+}
+
+#[test]
+fn names_are_short_and_where_names_are() {
+    let int = |name: u32| [name, 1 << 24, 4, 32];
+    let parse = |name: u32, strings: &[u8]| Btf::parse(with_types(&int(name), strings)).err();
+    assert_eq!(parse(1, b"\0int\0"), None);
+    let wrong = Some(BtfError::Name(24));
+    assert_eq!(parse(5, b"\0int\0"), wrong, "it begins where the strings end");
+    assert_eq!(parse(u32::MAX, b"\0int\0"), wrong);
+    assert_eq!(parse(1, b"\0int"), wrong, "it has no end");
+    assert_eq!(parse(1, &[&b"\0"[..], &[b'x'; 1025], b"\0"].concat()), wrong);
+    assert_eq!(parse(1, &[&b"\0"[..], &[b'x'; 1024], b"\0"].concat()), None);
+}

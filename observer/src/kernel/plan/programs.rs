@@ -60,7 +60,15 @@ pub static PROGRAMS: &[Program] = &[
         &[
             ADDRESSES,
             NETNS,
-            &["SK_PROTOCOL", "SK_ERR", "SK_ACK_BACKLOG", "SK_DROPS", "TCP_SRTT_US", "TCP_TOTAL_RETRANS"],
+            &[
+                "SK_PROTOCOL",
+                "SK_ERR",
+                "SK_SOCKET",
+                "SK_ACK_BACKLOG",
+                "SK_DROPS",
+                "TCP_SRTT_US",
+                "TCP_TOTAL_RETRANS",
+            ],
         ],
     ),
     of_event(READABLE, row("data_ready", Attach::TpBtf("sk_data_ready"), READY)),

@@ -41,7 +41,7 @@ fn foreign_files_are_named_so() {
     let error = format!("{:#}", Player::open("/nowhere/at/all".as_ref()).unwrap_err());
     assert!(error.contains("/nowhere/at/all: No such file"), "{error}");
     let error = format!("{:#}", Player::open("/dev/null".as_ref()).unwrap_err());
-    assert!(error.contains("no regular file"), "{error}");
+    assert!(error.contains("not a regular file"), "{error}");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Draws text into an area of the screen, and never outside it: no size of terminal can make it fail.
 
+use std::borrow::Cow;
+
+use demo_server::visible::{is_obeyed, visible};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Span};
 
 /// An area of a buffer. Coordinates are relative to it; what falls outside is left away.
@@ -57,7 +60,8 @@ impl<'b> Pen<'b> {
         }
         let room = width.min(self.area.width - x);
         let (left, top) = (self.area.x + x, self.area.y + y);
-        let needed = columns(text);
+        let text = &*shown(text);
+        let needed = width_of(text);
         if needed <= usize::from(room) {
             self.buffer.set_stringn(left, top, text, usize::from(room), style);
             return needed as u16;
@@ -110,8 +114,18 @@ impl<'b> Pen<'b> {
     }
 }
 
+/// Text as it is drawn: names and paths may hold what the terminal would obey.
+fn shown(text: &str) -> Cow<'_, str> {
+    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(is_obeyed);
+    if plain { text.into() } else { visible(text).into() }
+}
+
 /// Columns that text takes on a terminal.
 pub(crate) fn columns(text: &str) -> usize {
+    width_of(&shown(text))
+}
+
+fn width_of(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { Span::raw(text).width() }
 }
 
@@ -131,6 +145,15 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 6, 1));
         Pen::new(&mut buffer, Rect::new(0, 0, 4, 1)).text(0, 0, 4, "日本語", Style::new());
         assert_eq!(buffer, Buffer::with_lines(["日…   "]));
+    }
+
+    #[test]
+    fn nothing_is_obeyed() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 20, 1));
+        let text = "a\u{1b}[2J\u{202e}b";
+        let used = Pen::new(&mut buffer, Rect::new(0, 0, 20, 1)).text(0, 0, 20, text, Style::new());
+        assert_eq!((usize::from(used), columns(text)), (17, 17));
+        assert_eq!(buffer, Buffer::with_lines([r"a\x1b[2J\u{202e}b   "]));
     }
 
     #[test]
