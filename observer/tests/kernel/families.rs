@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::ErrorKind,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
     os::unix::net::{UnixListener, UnixStream},
 };
@@ -12,7 +13,7 @@ use crate::{
     namespace::{isolated, natively},
     observed::Observer,
     traffic::{Server, V4, own, receive, send},
-    waiting::tid,
+    waiting::{tid, until},
 };
 
 #[test]
@@ -104,9 +105,13 @@ fn a_link_local_address() {
         const LOOPBACK: u32 = 1;
         let ip: Ipv6Addr = "fe80::7".parse().expect("an address");
         crate::netlink::add_address(ip, LOOPBACK);
+        let scoped = |port| SocketAddr::V6(std::net::SocketAddrV6::new(ip, port, 0, LOOPBACK));
+        // Its route comes later, from a work queue of the kernel (addrconf_dad_work).
+        until("the address can be reached", || {
+            TcpStream::connect(scoped(1)).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+        });
         let mut observer = Observer::shared();
         let socket = Socket::new(Domain::IPV6, Type::STREAM, None).expect("socket");
-        let scoped = |port| SocketAddr::V6(std::net::SocketAddrV6::new(ip, port, 0, LOOPBACK));
         socket.bind(&scoped(0).into()).expect("bind");
         socket.listen(4).expect("listen");
         let address = socket.local_addr().expect("getsockname").as_socket().expect("an internet address");
