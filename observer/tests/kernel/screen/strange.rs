@@ -4,7 +4,7 @@ use rustix::process::Signal;
 
 use crate::{
     directory::Directory,
-    namespace::isolated,
+    namespace::{THE_SAME, natively},
     observed::binary,
     pty::{Window, live},
     waiting::until,
@@ -28,7 +28,7 @@ fn writes(window: &Window) -> bool {
 
 #[test]
 fn signals_end_it_though_nobody_reads_its_terminal() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
             let window = Window::open(live(&directory.0));
@@ -42,18 +42,20 @@ fn signals_end_it_though_nobody_reads_its_terminal() {
 
 #[test]
 fn a_replay_ends_too() {
-    let mut replay = binary();
-    replay.args(["replay", BUNDLED]);
-    let window = Window::open(replay);
-    window.shows(" 1 Queues ");
-    window.is_not_read_until(|| writes(&window));
-    window.signals(Signal::TERM);
-    window.ends_unread(0);
+    natively(THE_SAME, || {
+        let mut replay = binary();
+        replay.args(["replay", BUNDLED]);
+        let window = Window::open(replay);
+        window.shows(" 1 Queues ");
+        window.is_not_read_until(|| writes(&window));
+        window.signals(Signal::TERM);
+        window.ends_unread(0);
+    });
 }
 
 #[test]
 fn a_terminal_may_claim_any_size() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let window = Window::open(live(&directory.0));
         window.shows(" 1 Queues ");
@@ -70,7 +72,7 @@ fn a_terminal_may_claim_any_size() {
 
 #[test]
 fn sigquit_ends_it_in_order() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let window = Window::open(live(&directory.0));
         window.shows(" 1 Queues ");
@@ -81,7 +83,7 @@ fn sigquit_ends_it_in_order() {
 
 #[test]
 fn sigtstp_stops_it_with_the_terminal_put_back() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let directory = Directory::new();
         let window = Window::open(live(&directory.0));
         window.shows(" 1 Queues ");
