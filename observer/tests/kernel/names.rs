@@ -3,7 +3,7 @@
 use std::ptr;
 
 use crate::{
-    namespace::isolated,
+    namespace::{THE_SAME, natively},
     observed::Observer,
     traffic::{Server, V4, connect},
     waiting::tid,
@@ -21,7 +21,7 @@ fn rename(name: &[u8]) {
 
 #[test]
 fn a_thread_whose_name_is_cut_in_a_character_lives_and_keeps_its_figures() {
-    isolated(|| {
+    natively(THE_SAME, || {
         for (name, spelling) in [
             ("обработчик".as_bytes(), r"обработ\xd1"),
             ("\u{202e}txt.🦀🦀🦀".as_bytes(), r"\u{202e}txt.🦀🦀"),

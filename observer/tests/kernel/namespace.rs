@@ -20,6 +20,8 @@ pub(crate) const THE_SAME: &str = "no kernel changes what it tests";
 pub(crate) const SILENT: &str = "a rule that stays silent does so by the same figures on every kernel";
 /// Why a test runs natively only: it needs events that come when they should.
 pub(crate) const LATE: &str = "in an emulated machine timers and bursts come late";
+/// Why a test runs natively only: it needs two processors at one instant, and an emulated machine has one.
+pub(crate) const AT_ONCE: &str = "an emulated machine has one processor, and nothing happens on two at once";
 /// Why a test runs natively only: one like it, of which the kernel takes the same way, runs everywhere.
 pub(crate) const ALIKE: &str = "a test of which the kernel takes the same way runs everywhere";
 

@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::{
     counters::Counters,
     half_open,
-    namespace::isolated,
+    namespace::{AT_ONCE, natively},
     observed::Observer,
     traffic::{Server, V4},
 };
@@ -121,7 +121,7 @@ fn client(round: u32) -> SocketAddrV4 {
 
 #[test]
 fn sockets_that_lose_the_race_for_a_request_are_noted_and_the_books_balance() {
-    isolated(|| {
+    natively(AT_ONCE, || {
         let _silence = half_open::silence();
         let server = Server::listen(V4, 64);
         let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, server.address.port());
