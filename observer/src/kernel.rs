@@ -19,6 +19,7 @@
 //! - [`log`]: what the programs log, when asked for
 //! - [`source`]: all of it as a source of events
 
+mod acceptors;
 pub mod btf;
 pub mod choice;
 pub mod clock;
@@ -27,6 +28,7 @@ pub mod host;
 pub mod layout;
 mod loading;
 pub mod log;
+mod look;
 pub mod maps;
 pub mod namespaces;
 pub mod netns_cookie;

@@ -20,7 +20,7 @@ use observer_ebpf::{
 
 use super::{
     accept_late::{self, Arrived},
-    followed,
+    acceptors, followed,
 };
 use crate::{
     books::{add, add_signed, duration, lost, now, set_bits},
@@ -92,6 +92,8 @@ fn returned(ctx: &TracePointContext, alone: bool) -> u32 {
             None if alone => lost(loss::ACCEPT_UNRESOLVED),
             None => {}
         }
+    } else {
+        acceptors::failed(-descriptor);
     }
     0
 }
@@ -157,6 +159,7 @@ fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
                 if let Some(thread) = threads::entry(task, now) {
                     unsafe { (*thread).accepts += 1 };
                 }
+                acceptors::accepted(cookie, task, now);
                 return;
             }
             Arrived::Unwatched => return,
@@ -187,6 +190,7 @@ fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
                 if enqueued != 0 {
                     duration(entry, stage::ACCEPT_WAIT, now.saturating_sub(enqueued));
                 }
+                acceptors::accepted(cookie, task, now);
             }
             if before & (flag::DATA | flag::READ | flag::ACCEPTED) == flag::DATA {
                 add_signed(&raw mut (*entry).counters.unread, 1);

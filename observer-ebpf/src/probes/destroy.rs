@@ -9,7 +9,7 @@ use observer_ebpf::{
     record::{Connection, ListenerEvent, flag, stage},
 };
 
-use super::{accept_unseen, followed, read_unseen, sample};
+use super::{accept_unseen, endings, followed, read_unseen, sample};
 use crate::{
     books::{LISTENER_CLOSED, add, add_signed, duration, lost, now, send},
     constants as at,
@@ -72,6 +72,7 @@ unsafe fn connection_ended(connection: *mut Connection, sock: Address) {
             if enqueued != 0 {
                 duration(entry, stage::LIFETIME, now - enqueued);
             }
+            endings::ended(entry, (*connection).flags, (*connection).writes);
         }
         lost(loss::PRODUCED);
         send(&*connection, loss::RING_CONNECTION);

@@ -184,4 +184,5 @@ pub static PROGRAMS: &[Program] = &[
         &[IS_TCP, HOLDER, NETNS, ADDRESSES, &["SKC_COOKIE", "SK_ACK_BACKLOG", "SK_DROPS"]],
     ),
     row("existing_connections", Attach::Iterator("task_file"), &[IS_TCP, HOLDER, NETNS, ADDRESSES]),
+    row("listener_holders", Attach::Iterator("task_file"), &[IS_TCP, HOLDER, &["SKC_COOKIE"]]),
 ];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::stage;
+use super::{Acceptors, stage};
 use crate::model::{
     drops::Drop,
     histogram::{Histogram, Quantiles},
@@ -21,12 +21,42 @@ pub enum State {
     Healthy,
     /// The accept queue holds more than half of its limit.
     Filling,
+    /// Connections wait for a second or longer until they are accepted, however much room there is.
+    Waiting,
+    /// Half or more of the connections that ended in the last second were accepted and closed unread by this side.
+    TurningAway,
     /// The accept queue is full; nothing was refused in the last second.
     Saturated,
     /// Connections have waited for a second, and none was accepted in it.
     Stranded,
     /// Connections were refused in the last second.
     Overflowing,
+}
+
+/// How connections of a listener ended, as [`End`](super::End) has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct EndedBy {
+    /// In order, and the client's FIN came first.
+    pub fin_peer: u64,
+    /// In order, and this side's FIN came first.
+    pub fin_own: u64,
+    /// Reset by the client.
+    pub rst_in: u64,
+    /// Reset by this side.
+    pub rst_out: u64,
+    /// The kernel gave up on a silent client.
+    pub timeout: u64,
+    /// Destroyed in the accept queue.
+    pub queued_reset: u64,
+    /// Nothing tells.
+    pub unknown: u64,
+}
+
+impl EndedBy {
+    /// All that had been accepted.
+    pub fn accepted(&self) -> u64 {
+        self.fin_peer + self.fin_own + self.rst_in + self.rst_out + self.timeout + self.unknown
+    }
 }
 
 /// Events per second, over about the last second.
@@ -38,6 +68,8 @@ pub struct Rates {
     pub accepted: f64,
     /// Connections that were refused.
     pub dropped: f64,
+    /// Reads that data had waited for.
+    pub reads: f64,
 }
 
 /// One listening socket, one shard of a group; the `listener` line.
@@ -132,6 +164,23 @@ pub struct Listener {
     pub closed_window_since_ns: Option<u64>,
     /// Followed connections that have ended.
     pub ended: u64,
+    /// How they ended, and who ended them.
+    pub ended_by: EndedBy,
+    /// Accepted, and closed by this side first without a read, although data had come or without a write either.
+    pub closed_unread: u64,
+    /// Closed in order (FIN) by their client while they waited in the accept queue.
+    pub closed_queued: u64,
+    /// Closed or reset by their client after they had waited in the accept queue for 200 ms or longer.
+    pub gave_up: u64,
+    /// The head of the accept queue has waited for this long, at least; null when nobody waits.
+    pub oldest_waits_ns: Option<u64>,
+    /// The limit before it last changed; null when it has not since it is watched.
+    pub backlog_before: Option<u32>,
+    /// When a sample first showed the limit that it has now; null likewise.
+    pub backlog_changed_ns: Option<u64>,
+    /// Who accepts from it, and who holds it.
+    #[serde(flatten)]
+    pub acceptors: Acceptors,
     /// Accept-queue wait, since start.
     pub accept_wait_ns: Quantiles,
     /// Accept-queue wait of the connections accepted since the last line; here `max` is the end of a bucket, up to
