@@ -101,10 +101,9 @@ impl Acceptors {
                 self.holders.entry(*cookie).or_default();
             }
         }
-        let failing: BTreeSet<u32> =
-            acceptors.iter().filter(|one| one.failing_ns != 0 && !one.gone).map(|one| one.pid).collect();
-        for pid in failing {
-            if let Some(descriptors) = look::descriptors(pid) {
+        let failing = acceptors.iter().filter(|one| one.failing_ns != 0 && !one.gone);
+        for (pid, tid) in failing.map(|one| (one.pid, one.tid)).collect::<BTreeMap<u32, u32>>() {
+            if let Some(descriptors) = look::descriptors(pid, tid) {
                 sink(Event::Descriptors { pid, descriptors });
             }
         }

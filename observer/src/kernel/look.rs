@@ -74,7 +74,7 @@ pub(super) fn look(pid: u32, tid: u32, awaited: &[Awaited], before: Option<&Look
         && look.on.is_none()
         && !awaited.iter().any(|(_, descriptor)| descriptor == &Some(*one))
     {
-        look.on = behind(pid, *one);
+        look.on = behind((pid, tid), *one);
     }
     Some(look)
 }
@@ -160,10 +160,10 @@ fn socket_inode(path: &str) -> Option<u64> {
 }
 
 /// What a descriptor is.
-fn behind(pid: u32, descriptor: u32) -> Option<On> {
-    let path = fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok()?;
+fn behind((pid, tid): (u32, u32), descriptor: u32) -> Option<On> {
+    let path = fs::read_link(format!("/proc/{pid}/task/{tid}/fd/{descriptor}")).ok()?;
     let text = path.to_string_lossy();
-    if let Some((local, remote)) = socket_inode(&text).and_then(|inode| connection(pid, inode)) {
+    if let Some((local, remote)) = socket_inode(&text).and_then(|inode| connection((pid, tid), inode)) {
         return Some(On::Connection {
             local,
             remote,
@@ -177,10 +177,10 @@ fn behind(pid: u32, descriptor: u32) -> Option<On> {
     Some(On::Other(demo_server::visible::visible(&cut)))
 }
 
-/// Addresses of the TCP socket with this inode number, in the network namespace of the process.
-fn connection(pid: u32, inode: u64) -> Option<(SocketAddr, SocketAddr)> {
+/// Addresses of the TCP socket with this inode number, in the network namespace of the thread.
+fn connection((pid, tid): (u32, u32), inode: u64) -> Option<(SocketAddr, SocketAddr)> {
     ["tcp", "tcp6"].iter().find_map(|table| {
-        let file = File::open(format!("/proc/{pid}/net/{table}")).ok()?;
+        let file = File::open(format!("/proc/{pid}/task/{tid}/net/{table}")).ok()?;
         let lines = BufReader::new(file.take(LONGEST_TABLE)).lines().map_while(Result::ok);
         lines.skip(1).find_map(|line| in_table(&line, inode))
     })
@@ -213,9 +213,12 @@ fn address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-/// Descriptors of a process: how many are open, and how many may be.
-pub(super) fn descriptors(pid: u32) -> Option<Descriptors> {
-    let used = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64;
+/// Descriptors of a thread's table, which is mostly that of its process: how many are open, and how many may be.
+pub(super) fn descriptors(pid: u32, tid: u32) -> Option<Descriptors> {
+    let table = format!("/proc/{pid}/task/{tid}/fd");
+    // Since Linux 6.2 the size of that directory is the number of descriptors; before it is 0.
+    let size = fs::metadata(&table).ok()?.len();
+    let used = if size > 0 { size } else { fs::read_dir(&table).ok()?.count() as u64 };
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     Some(Descriptors { used, limit: line.split_whitespace().next()?.parse().ok()? })
@@ -257,12 +260,15 @@ mod tests {
         let pid = std::process::id();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let found = behind(pid, client.as_raw_fd().cast_unsigned());
+        let found = behind((pid, pid), client.as_raw_fd().cast_unsigned());
         let Some(On::Connection { local, remote, .. }) = found else { panic!("{found:?}") };
         assert_eq!((local, remote), (client.local_addr().unwrap(), listener.local_addr().unwrap()));
         let null = File::open("/dev/null").unwrap();
-        assert_eq!(behind(pid, null.as_raw_fd().cast_unsigned()), Some(On::Other("/dev/null".to_owned())));
-        assert!(descriptors(pid).is_some_and(|found| found.used > 2 && found.limit >= found.used));
+        assert_eq!(
+            behind((pid, pid), null.as_raw_fd().cast_unsigned()),
+            Some(On::Other("/dev/null".to_owned()))
+        );
+        assert!(descriptors(pid, pid).is_some_and(|found| found.used > 2 && found.limit >= found.used));
         let look = look(pid, pid, &[], None).unwrap();
         assert!(look.state.is_some() && look.threads >= 1, "{look:?}");
     }

@@ -215,6 +215,12 @@ impl Place<'_> {
         self.members.iter().any(Member::is_saturated)
     }
 
+    /// The same place with some of its members alone.
+    pub(super) fn with<'b>(&'b self, members: &[&Member<'b>]) -> Place<'b> {
+        let members = members.iter().map(|member| (*member).clone()).collect();
+        Place { name: self.name, netns: self.netns, members }
+    }
+
     fn has(&self, cookie: u64) -> bool {
         self.members.iter().any(|member| member.listener.cookie == cookie)
     }

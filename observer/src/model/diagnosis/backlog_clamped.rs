@@ -48,7 +48,12 @@ mod tests {
     use crate::model::snapshot::Snapshot;
 
     fn state(limit: u32, somaxconn: Option<u32>, refused: u64) -> Snapshot {
-        let listener = Listener { somaxconn, overflows_between: (refused, refused), ..listener(1, limit, 0) };
+        let listener = Listener {
+            somaxconn,
+            overflows_between: (refused, refused),
+            comm: "p".to_owned(),
+            ..listener(1, limit, 0)
+        };
         of(vec![listener], Vec::new())
     }
 
@@ -58,7 +63,7 @@ mod tests {
         assert_eq!(
             found(&RULE, before(), state(64, Some(64), 9)),
             [
-                "7 attempts were refused in the last 2.00 s at a limit of 64, which is net.core.somaxconn (a longer backlog is cut \
+                "7 attempts were refused by p/1 in the last 2.00 s at a limit of 64, which is net.core.somaxconn (a longer backlog is cut \
                  to it): more come at once than it holds, and it is emptied in between."
             ]
         );

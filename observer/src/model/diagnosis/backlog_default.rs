@@ -86,7 +86,14 @@ mod tests {
     use crate::model::snapshot::{Listener, Snapshot};
 
     fn state(limit: u32, refused: u64) -> Snapshot {
-        of(vec![Listener { overflows_between: (refused, refused + 7), ..listener(1, limit, 0) }], Vec::new())
+        of(
+            vec![Listener {
+                overflows_between: (refused, refused + 7),
+                comm: "p".to_owned(),
+                ..listener(1, limit, 0)
+            }],
+            Vec::new(),
+        )
     }
 
     #[test]
@@ -94,7 +101,7 @@ mod tests {
         assert_eq!(
             found(&RULE, state(128, 10), state(128, 31)),
             [
-                "21 attempts were refused in the last 2.00 s at a limit of 128, the default of many libraries: more come at once \
+                "21 attempts were refused by p/1 in the last 2.00 s at a limit of 128, the default of many libraries: more come at once \
                  than it holds, and it is emptied in between."
             ]
         );

@@ -3,7 +3,7 @@
 use super::{Finding, Need, Rule};
 use crate::{
     figures,
-    model::evidence::{Facts, Place},
+    model::evidence::{Facts, Member, Place},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -28,6 +28,11 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
 }
 
 fn gave_up(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
+    let members: Vec<&Member<'_>> =
+        place.members.iter().filter(|member| member.counted.gave_up > 0).collect();
+    let worst = members.iter().max_by_key(|member| member.counted.gave_up)?;
+    // Of the others at the place nothing is said.
+    let place = &place.with(&members);
     let counted = place.counted();
     let queued =
         counted.enqueued + place.members.iter().map(|member| u64::from(member.depth_before)).sum::<u64>();
@@ -35,10 +40,11 @@ fn gave_up(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         return None;
     }
     let sentence = format!(
-        "{} of {} clients that were queued in the last {} closed or reset their connection after 200 ms or more in the accept \
+        "{} of {} clients that were queued at {} in the last {} closed or reset their connection after 200 ms or more in the accept \
          queue; each keeps its place, and is accepted for nobody.",
         figures::count(counted.gave_up),
         figures::count(queued),
+        worst.listener.holder(),
         figures::duration(facts.window_ns),
     );
     let waits = place.members.iter().filter_map(|member| member.listener.accept_wait_interval_ns.p50).max();
@@ -63,7 +69,16 @@ mod tests {
     use crate::model::snapshot::{Listener, Snapshot};
 
     fn state(enqueued: u64, gave_up: u64) -> Snapshot {
-        of(vec![Listener { enqueued, gave_up, aborted_queued: 90, ..listener(1, 64, 0) }], Vec::new())
+        of(
+            vec![Listener {
+                enqueued,
+                gave_up,
+                aborted_queued: 90,
+                comm: "p".to_owned(),
+                ..listener(1, 64, 0)
+            }],
+            Vec::new(),
+        )
     }
 
     #[test]
@@ -71,7 +86,7 @@ mod tests {
         assert_eq!(
             found(&RULE, state(0, 0), state(100, 5)),
             [
-                "5 of 100 clients that were queued in the last 2.00 s closed or reset their connection after 200 ms or more in the \
+                "5 of 100 clients that were queued at p/1 in the last 2.00 s closed or reset their connection after 200 ms or more in the \
                  accept queue; each keeps its place, and is accepted for nobody."
             ]
         );

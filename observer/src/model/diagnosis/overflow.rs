@@ -86,10 +86,13 @@ pub(super) fn finding(
 ) -> Option<Finding> {
     let refused: u64 = members.iter().map(|member| member.counted.overflows).sum();
     let worst = members.iter().max_by_key(|member| member.counted.overflows)?;
+    // Of the others at the place nothing is said.
+    let place = &place.with(members);
     let (why, text, evidence) = why(facts, place, members);
     let sentence = format!(
-        "{} attempts were refused in the last {} at a limit of {}, {limit}: {text}.",
+        "{} attempts were refused by {} in the last {} at a limit of {}, {limit}: {text}.",
         figures::count(refused),
+        worst.listener.holder(),
         figures::duration(facts.window_ns),
         worst.listener.backlog_limit,
     );

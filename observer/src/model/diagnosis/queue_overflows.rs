@@ -45,8 +45,12 @@ mod tests {
     fn state(limit: u32, depth: u32, refused: u64, running: f64) -> Snapshot {
         let mut thread = thread(7, 10.0, 10.0, 0.0);
         thread.rates.running = Some(running);
-        let listener =
-            Listener { accepted: 5, overflows_between: (refused, refused), ..listener(1, limit, depth) };
+        let listener = Listener {
+            accepted: 5,
+            comm: "p".to_owned(),
+            overflows_between: (refused, refused),
+            ..listener(1, limit, depth)
+        };
         of(vec![listener], vec![Thread { accepts: 5, ..thread }])
     }
 
@@ -55,7 +59,7 @@ mod tests {
         assert_eq!(
             found(&RULE, state(10, 0, 0, 0.01), state(10, 0, 21, 0.01)),
             [
-                "21 attempts were refused in the last 2.00 s at a limit of 10, which the program asked for: more come at once than \
+                "21 attempts were refused by p/1 in the last 2.00 s at a limit of 10, which the program asked for: more come at once than \
                  it holds, and it is emptied in between (t7/7 runs 1.0 % of the time)."
             ]
         );

@@ -37,12 +37,15 @@ fn felt(member: &Member<'_>) -> Option<u64> {
 fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let is_slow = |member: &&Member<'_>| {
         member.counted.accepted > 0
+            && member.listener.rates.accepted > 0.0
             && felt(member) >= Some(LONG_NS)
             && !stuck::is_stuck(facts, member)
             && !facts.fails(member.listener)
     };
     let members: Vec<&Member<'_>> = place.members.iter().filter(is_slow).collect();
     let worst = members.iter().max_by_key(|member| felt(member))?;
+    // Of the others at the place nothing is said.
+    let place = &place.with(&members);
     let sum = |of: fn(&Member<'_>) -> u64| members.iter().map(|member| of(member)).sum::<u64>();
     let (come, accepted) = (sum(|member| member.counted.enqueued), sum(|member| member.counted.accepted));
     let gave_up = sum(|member| member.counted.gave_up);
@@ -50,8 +53,9 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let oldest = worst.listener.oldest_waits_ns;
     let p50 = worst.listener.accept_wait_interval_ns.p50.filter(|p50| *p50 >= LONG_NS);
     let mut text = format!(
-        "{}/s come and {}/s are accepted, and clients wait for seconds",
+        "{}/s come to {} and {}/s are accepted, and clients wait for seconds",
         figures::rate(facts.rate(come)),
+        worst.listener.holder(),
         figures::rate(facts.rate(accepted)),
     );
     if let Some(oldest) = oldest {
@@ -107,13 +111,15 @@ mod tests {
         super::tests::{SECOND, found, listener, of, thread},
         *,
     };
-    use crate::model::snapshot::{Listener, Snapshot};
+    use crate::model::snapshot::{Listener, Rates, Snapshot};
 
     fn state(enqueued: u64, accepted: u64, oldest: u64) -> Snapshot {
         let listener = Listener {
             enqueued,
             accepted,
             oldest_waits_ns: Some(oldest * SECOND / 10),
+            rates: Rates { accepted: 10.0, ..Rates::default() },
+            comm: "p".to_owned(),
             ..listener(1, 4096, (enqueued - accepted) as u32)
         };
         of(vec![listener], vec![thread(7, 10.0, 10.0, 0.0)])
@@ -124,7 +130,7 @@ mod tests {
         assert_eq!(
             found(&RULE, state(50, 46, 30), state(100, 66, 42)),
             [
-                "25/s come and 10/s are accepted, and clients wait for seconds: the oldest of 34 for 4.20 s or longer; only \
+                "25/s come to p/1 and 10/s are accepted, and clients wait for seconds: the oldest of 34 for 4.20 s or longer; only \
                  t7/7 accepts."
             ]
         );

@@ -2,21 +2,23 @@
 //! acceptors is in [`cause`].
 
 mod cause;
+mod does;
+mod never;
 mod waits;
+
+#[cfg(test)]
+mod tests;
 
 use super::{Figure, Finding};
 use crate::{
     figures,
-    model::{
-        evidence::{Facts, Member, Place},
-        snapshot::Listener,
-    },
+    model::evidence::{Facts, Member, Place},
 };
 pub(super) use cause::Cause;
 
 /// Nothing is said of less than this.
 const LONG_NS: u64 = 1_500_000_000;
-/// Holders that a sentence names.
+/// Others that the evidence names.
 const NAMED: usize = 3;
 
 /// A queue that is not emptied, and why.
@@ -91,7 +93,7 @@ fn finding(facts: &Facts<'_>, place: &Place<'_>, group: &[Stuck<'_>]) -> Option<
     };
     let age =
         oldest.map(|ns| format!(", the oldest for {} or longer", figures::duration(ns))).unwrap_or_default();
-    let holder = holder(first.member.listener);
+    let holder = first.member.listener.holder();
     let place_of = match place.members.len() {
         1 => "in the accept queue".to_owned(),
         _ => format!("at {}", shards(group.iter().map(|stuck| stuck.member))),
@@ -120,27 +122,6 @@ fn finding(facts: &Facts<'_>, place: &Place<'_>, group: &[Stuck<'_>]) -> Option<
     Some(found)
 }
 
-/// Who holds a listener, as far as it was looked up; otherwise who made it.
-fn holder(listener: &Listener) -> String {
-    let Some(holders) = listener.acceptors.holders.as_deref().filter(|holders| !holders.is_empty()) else {
-        return format!("{}/{}", listener.comm, listener.pid);
-    };
-    let names: Vec<String> =
-        holders.iter().take(NAMED).map(|holder| format!("{}/{}", holder.comm, holder.pid)).collect();
-    match holders.len() - names.len() {
-        0 => listed(&names),
-        more => format!("{} and {more} more processes", names.join(", ")),
-    }
-}
-
-fn listed(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
 /// "shard 1", "shards 1, 3 and 5".
 fn shards<'a>(members: impl Iterator<Item = &'a Member<'a>>) -> String {
     let numbers: Vec<String> = members.map(|member| member.listener.shard.unwrap_or(0).to_string()).collect();
@@ -148,7 +129,7 @@ fn shards<'a>(members: impl Iterator<Item = &'a Member<'a>>) -> String {
     if numbers.len() > 8 {
         format!("{} shards", numbers.len())
     } else {
-        format!("{noun} {}", listed(&numbers))
+        format!("{noun} {}", figures::listed(&numbers))
     }
 }
 
@@ -176,8 +157,8 @@ fn others(place: &Place<'_>, group: &[Stuck<'_>]) -> Option<(String, Vec<(&'stat
     if !accepts.is_empty() && all > 0 {
         let verb = if accepts.len() == 1 { "accepts" } else { "accept" };
         text.push_str(&format!("; {} {verb} the rest", shards(accepts.iter().copied())));
-        let names: Vec<String> = accepts.iter().take(NAMED).map(|member| holder(member.listener)).collect();
-        evidence.push(("accepts_the_rest", listed(&names).into()));
+        let names: Vec<String> = accepts.iter().take(NAMED).map(|member| member.listener.holder()).collect();
+        evidence.push(("accepts_the_rest", figures::listed(&names).into()));
     }
     if !text.is_empty() {
         text.push('.');

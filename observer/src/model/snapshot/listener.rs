@@ -5,9 +5,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Acceptors, stage};
-use crate::model::{
-    drops::Drop,
-    histogram::{Histogram, Quantiles},
+use crate::{
+    figures,
+    model::{
+        drops::Drop,
+        histogram::{Histogram, Quantiles},
+    },
 };
 
 /// How a listener is, in a word.
@@ -194,4 +197,22 @@ pub struct Listener {
     /// All stages since the last snapshot, indexed by [`stage`].
     #[serde(skip)]
     pub stages_interval: Arc<[Histogram; stage::STAGES]>,
+}
+
+/// Holders that a sentence names.
+const NAMED: usize = 3;
+
+impl Listener {
+    /// Who holds it, as far as it was looked up; otherwise who made it.
+    pub fn holder(&self) -> String {
+        let Some(holders) = self.acceptors.holders.as_deref().filter(|holders| !holders.is_empty()) else {
+            return format!("{}/{}", self.comm, self.pid);
+        };
+        let names: Vec<String> =
+            holders.iter().take(NAMED).map(|holder| format!("{}/{}", holder.comm, holder.pid)).collect();
+        match holders.len() - names.len() {
+            0 => figures::listed(&names),
+            more => format!("{} and {more} more processes", names.join(", ")),
+        }
+    }
 }
