@@ -1,12 +1,12 @@
 //! What clients feel: how long they wait, and that they leave.
 
-use std::{thread, time::Duration};
+use std::{sync::mpsc::RecvTimeoutError, thread, time::Duration};
 
 use super::{found, lines_of, pass_time, wait_for};
 use crate::{
     namespace::{SILENT, THE_SAME, natively},
     observed::Observer,
-    traffic::{Server, V4, connect, reset},
+    traffic::{Server, V4, connect, reset, send},
 };
 
 /// One client is accepted now and then, of many that wait.
@@ -23,8 +23,8 @@ fn seconds_of_waiting_are_told_although_some_are_accepted_and_there_is_room() {
             let server = &server;
             scope.spawn(move || {
                 // How slow it is.
-                while is_over.recv_timeout(PAUSE).is_err() {
-                    (0..6).for_each(|_| drop(server.accept()));
+                while is_over.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+                    (0..6).for_each(|_| send(&server.accept(), b"served"));
                     (0..6).for_each(|_| drop(connect(server.address)));
                 }
             });
