@@ -153,7 +153,7 @@ fn of_threads_that_exit_at_once() {
         let (tid, slept) = (acceptor.tid, acceptor.slept());
         Acceptor::end(vec![acceptor], &server);
         let line = |lines: &Lines| lines.of::<Thread>("thread").into_iter().rfind(|line| line.tid == tid);
-        observer.wait_for("the acceptor's line", |lines| line(lines).is_some());
+        observer.wait_for("the acceptor's line", |lines| line(lines).is_some_and(|line| line.accepts > 0));
         let line = line(&observer.finish()).expect("its line");
         assert_eq!(line.accepts, 1);
         assert!(line.wakeups >= Some(1), "it slept {slept} times before it accepted: {line:?}");
