@@ -164,6 +164,22 @@ pub static SIGNALS: &[Signal] = &[
                 ),
             },
             Hook {
+                name: "fexit/tcp_recvmsg(6)",
+                programs: &["recvmsg_by_6"],
+                blind: Some(
+                    "kTLS, MPTCP; who reads by splice, sendfile or TCP_ZEROCOPY_RECEIVE, and when; that it \
+                     happened shows at the first write or the end",
+                ),
+            },
+            Hook {
+                name: "fexit/tcp_recvmsg(4)",
+                programs: &["recvmsg_by_4"],
+                blind: Some(
+                    "kTLS, MPTCP; who reads by splice, sendfile or TCP_ZEROCOPY_RECEIVE, and when; that it \
+                     happened shows at the first write or the end",
+                ),
+            },
+            Hook {
                 name: "tp_btf/tcp_rcv_space_adjust",
                 programs: &["rcv_space_adjust"],
                 blind: Some(
@@ -342,6 +358,11 @@ pub static SIGNALS: &[Signal] = &[
             Hook {
                 name: "tp_btf/sched_switch",
                 programs: &["switched"],
+                blind: Some("nothing, but it runs at every switch of the machine"),
+            },
+            Hook {
+                name: "tp_btf/sched_switch(3)",
+                programs: &["switched_by_3"],
                 blind: Some("nothing, but it runs at every switch of the machine"),
             },
         ],
