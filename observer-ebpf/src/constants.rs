@@ -4,7 +4,7 @@
 use core::ptr::read_volatile;
 
 macro_rules! globals {
-    ($($global:ident = $structure:ident . $member:ident ;)*) => {
+    ($($global:ident = $structure:ident . $member:ident $(| $other:ident)* ;)*) => {
         $(
             #[unsafe(no_mangle)]
             pub(crate) static $global: u32 = u32::MAX;

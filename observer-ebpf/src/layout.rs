@@ -14,9 +14,19 @@ pub struct Field {
     pub structure: &'static str,
     /// Member of it; members of anonymous unions and structures inside count as its own.
     pub member: &'static str,
+    /// Names of that member on other kernels or architectures, looked up in this order where there is no `member`.
+    pub otherwise: &'static [&'static str],
 }
 
-/// Calls the given macro with one row per field: `GLOBAL = structure.member;`.
+impl Field {
+    /// Every name of the member, in the order in which they are looked up.
+    pub fn members(&self) -> impl Iterator<Item = &'static str> {
+        core::iter::once(self.member).chain(self.otherwise.iter().copied())
+    }
+}
+
+/// Calls the given macro with one row per field: `GLOBAL = structure.member;`, or `GLOBAL = structure.member | other;`
+/// where it has another name elsewhere.
 #[macro_export]
 macro_rules! kernel_fields {
     ($consumer:ident) => {
@@ -58,12 +68,13 @@ macro_rules! kernel_fields {
             TASK_COMM = task_struct.comm;
             TASK_FILES = task_struct.files;
             TASK_START = task_struct.start_boottime;
+            TASK_STATE = task_struct.__state | state;
             FILES_FDT = files_struct.fdt;
             FDT_FD = fdtable.fd;
             FILE_PRIVATE_DATA = file.private_data;
             SOCKET_SK = socket.sk;
             SOCKET_FILE = socket.file;
-            PT_REGS_ARGUMENT_1 = pt_regs.di;
+            PT_REGS_ARGUMENT_1 = pt_regs.di | orig_x0;
             TCP_COPIED_SEQ = tcp_sock.copied_seq;
             TCP_RCV_NXT = tcp_sock.rcv_nxt;
             TCP_SND_UNA = tcp_sock.snd_una;
@@ -115,13 +126,14 @@ macro_rules! kernel_enumerators {
 }
 
 macro_rules! table {
-    ($($global:ident = $structure:ident . $member:ident ;)*) => {
+    ($($global:ident = $structure:ident . $member:ident $(| $other:ident)* ;)*) => {
         /// Every field, in the order of the list.
         pub const FIELDS: &[Field] = &[
             $(Field {
                 global: stringify!($global),
                 structure: stringify!($structure),
                 member: stringify!($member),
+                otherwise: &[$(stringify!($other)),*],
             }),*
         ];
     };

@@ -6,6 +6,7 @@
 //! - [`refusal`]: why a hook cannot be used
 //! - [`choice`]: choosing hooks by the plan
 //! - `loading`: programs into the kernel and out of it
+//! - [`origin`]: which kernel types are of
 //! - `tracefs`: where that must be mounted first
 //! - [`probes`]: the attached programs
 //! - [`maps`]: typed reading of the maps
@@ -30,6 +31,7 @@ pub mod log;
 pub mod maps;
 pub mod namespaces;
 pub mod netns_cookie;
+pub mod origin;
 pub mod plan;
 pub mod privilege;
 pub mod probes;

@@ -2,7 +2,8 @@
 //!
 //! - `tp_btf/sock_recv_length(sk, ret, flags)`: the end of `sock_recvmsg` (6.3 and later). Peeks take nothing out of the
 //!   queue and are not reads; neither is the 0 that says end of file, nor a message of the error queue. It cannot see splice and sendfile.
-//! - `fexit/tcp_recvmsg(sk, msg, len, flags, addr_len)`: the same, one layer down.
+//! - `fexit/tcp_recvmsg(sk, msg, len, flags, addr_len)`: the same, one layer down. Up to 5.18 it has `nonblock` before
+//!   `flags`, which makes 6 parameters; from 7.1 on it has no `addr_len`, which leaves 4. Each has a program of its own.
 //! - `tp_btf/tcp_rcv_space_adjust(sk)`: each time that bytes were copied to the program, splice included. It says
 //!   nothing about how many; they are what was received less what is still there. One read of several segments
 //!   passes it several times.
@@ -31,6 +32,16 @@ fn recvmsg(ctx: FExitContext) -> i32 {
     // The result follows the parameters, whose number the plan checks. Not by bpf_get_func_ret: verifiers up to 6.7 do
     // not know that it writes to where it is told, take the result for the 0 that was there, and cut off the rest.
     returned(Typed(ctx.arg(0)), ctx.arg(5), ctx.arg(3))
+}
+
+#[fexit(function = "tcp_recvmsg")]
+fn recvmsg_by_6(ctx: FExitContext) -> i32 {
+    returned(Typed(ctx.arg(0)), ctx.arg(6), ctx.arg(4))
+}
+
+#[fexit(function = "tcp_recvmsg")]
+fn recvmsg_by_4(ctx: FExitContext) -> i32 {
+    returned(Typed(ctx.arg(0)), ctx.arg(4), ctx.arg(3))
 }
 
 #[inline(always)]

@@ -307,4 +307,4 @@ fn word(data: &[u8], at: usize) -> Result<u32, BtfError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

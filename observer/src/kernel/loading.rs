@@ -15,6 +15,7 @@ use demo_server::visible::Shown;
 use super::{
     btf::Btf,
     layout::Layout,
+    origin,
     plan::{Attach, Program},
     probes::Options,
     refusal::Refusal,
@@ -38,14 +39,17 @@ pub(super) fn types(path: &Path) -> Result<(Btf, AyaBtf)> {
     };
     let data = read().map_err(|error: std::io::Error| {
         Failure::Kernel(format!(
-            "cannot read the kernel's BTF from {}: {error}; it needs a kernel built with CONFIG_DEBUG_INFO_BTF",
-            Shown(path)
+            "cannot read the kernel's BTF from {}: {error}; {}",
+            Shown(path),
+            origin::remedy()
         ))
     })?;
     let unusable =
         |error: &dyn Display| Failure::Kernel(format!("cannot use BTF of {}: {error}", Shown(path)));
     // First, because aya takes for granted some of what this checks.
     let types = Btf::parse(data).map_err(|error| unusable(&error))?;
+    origin::check(path, &types)?;
+    origin::check_age(path, &types)?;
     // The same bytes, not the file again, which may be another by now.
     let for_aya = AyaBtf::parse(types.bytes(), Endianness::default()).map_err(|error| unusable(&error))?;
     Ok((types, for_aya))

@@ -76,6 +76,8 @@ pub static PROGRAMS: &[Program] = &[
     row("destroy_sock", Attach::TpBtf("tcp_destroy_sock"), &[PEER, &["SKC_COOKIE"]]),
     taking(3, row("recv_length", Attach::TpBtf("sock_recv_length"), TRANSFER)),
     taking(5, row("recvmsg", Attach::FExit("tcp_recvmsg"), TRANSFER)),
+    taking(6, row("recvmsg_by_6", Attach::FExit("tcp_recvmsg"), TRANSFER)),
+    taking(4, row("recvmsg_by_4", Attach::FExit("tcp_recvmsg"), TRANSFER)),
     row(
         "rcv_space_adjust",
         Attach::TpBtf("tcp_rcv_space_adjust"),
@@ -160,6 +162,7 @@ pub static PROGRAMS: &[Program] = &[
         ),
     ),
     taking(4, row("switched", Attach::TpBtf("sched_switch"), &[&["TASK_START"]])),
+    taking(3, row("switched_by_3", Attach::TpBtf("sched_switch"), &[&["TASK_START", "TASK_STATE"]])),
     row(
         "sample_queues",
         Attach::OnDemand,
