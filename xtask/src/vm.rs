@@ -1,19 +1,21 @@
 //! `cargo xtask vm`: the kernel tests on other kernels.
 //!
-//! Boots Debian's kernels under QEMU, without KVM, and runs there the same tests that run on this machine, once as the
-//! observer chooses its hooks and once for each other hook that the kernel can load. docs/kernels.md is made of the
-//! results.
+//! Boots Debian's kernels under QEMU, without KVM, and runs there the same tests that run on this machine: as the observer
+//! chooses its hooks, and on the oldest and the newest kernel once more for each other hook that the kernel can load.
+//! docs/kernels.md is made of the results.
 
+mod apt;
+mod builds;
 mod document;
 mod guest;
 mod hooks;
 mod kernels;
 mod machine;
 mod peers;
+mod schedule;
 
 use std::{
     sync::mpsc::{self, Sender},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -33,7 +35,8 @@ use machine::Ended;
 /// Flags of `cargo xtask vm`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Options {
-    /// Only this kernel, by the beginning of its version; repeatable [default: every one of the table]
+    /// Only this kernel, by the beginning of its version, with every hook; repeatable [default: every one of the table,
+    /// of which those in the middle run with the hooks that the observer chooses]
     #[arg(long = "kernel", value_name = "SERIES", value_parser = kernels::series)]
     kernels: Vec<String>,
     /// Run only tests whose name contains this
@@ -82,29 +85,21 @@ pub(crate) fn run_telling(options: &Options, idle: &Sender<()>) -> Result<()> {
         }
         return Ok(());
     }
-    // Each machine is emulated by one thread.
-    let each: Vec<Result<(Column, Results)>> = thread::scope(|scope| {
-        let run = |kernel| {
-            let (guest, interrupt) = (&guest, &interrupt);
-            scope.spawn(move || {
-                let result = matrix(guest, kernel, options, timeout, interrupt);
-                // Nobody need listen.
-                let _ = idle.send(());
-                result
-            })
-        };
-        let running: Vec<_> = kernels.iter().map(run).collect();
-        let joined = running.into_iter().map(|one| one.join().unwrap_or_else(|_| bail!("it panicked")));
-        joined.collect()
+    // Those with every hook take longest.
+    let mut order: Vec<usize> = (0..kernels.len()).collect();
+    order.sort_by_key(|index| kernels.get(*index).is_none_or(|kernel| !kernel.every_hook));
+    let each = schedule::run(&kernels, &order, schedule::cpus(), idle, |kernel| {
+        matrix(&guest, kernel, options, timeout, &interrupt)
     });
     let (mut columns, mut results) = (Vec::new(), Vec::new());
     for (kernel, result) in kernels.iter().zip(each) {
+        let result = result.unwrap_or_else(|| bail!("it panicked"));
         let (column, outcomes) = result.with_context(|| format!("Linux {}", kernel.version))?;
         columns.push(column);
         results.extend(outcomes);
     }
     if options.filter.is_none() {
-        let unproven: Vec<String> = columns.iter().flat_map(Column::unproven).collect();
+        let unproven = document::unproven(&columns);
         if !unproven.is_empty() {
             let outcome = libtest::Outcome { failures: unproven, ..libtest::Outcome::default() };
             results.push(("hooks that no test proves".to_owned(), outcome));
@@ -132,7 +127,8 @@ type Results = Vec<(String, libtest::Outcome)>;
 /// others for findings that take their seconds.
 const TESTS_AT_ONCE: usize = 4;
 
-/// The tests on one kernel, with every set of hooks that it can load, in one machine.
+/// The tests on one kernel, in one machine: with the hooks that the observer chooses, and with every other that loads
+/// where this is asked for.
 fn matrix(
     guest: &Guest,
     kernel: &kernels::Kernel,
@@ -152,8 +148,10 @@ fn matrix(
     })?;
     let seconds = start.elapsed().as_secs_f64();
     eprintln!("vm: Linux {}: booted, and every hook tried, in {seconds:.0} s", kernel.version);
+    let loads = sets.concat();
+    let tested = if kernel.every_hook { sets } else { vec![hooks::Set::new()] };
     let mut results = Vec::new();
-    for set in &sets {
+    for set in &tested {
         let set = set.join(",");
         let name = match set.is_empty() {
             true => format!("Linux {}", kernel.series),
@@ -182,5 +180,5 @@ fn matrix(
             break;
         }
     }
-    Ok((Column::of_guest(kernel, doctor, sets, &results), results))
+    Ok((Column::of_guest(kernel, doctor, tested, loads, &results), results))
 }
