@@ -5,6 +5,8 @@
 //! docs/kernels.md is made of the results.
 
 mod apt;
+mod arm64;
+mod board;
 mod builds;
 mod document;
 mod guest;
@@ -20,7 +22,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::{
     interrupt::Interrupt,
@@ -28,7 +30,7 @@ use crate::{
     test::{self, libtest},
 };
 use document::Column;
-use guest::Guest;
+use guest::{Guest, Programs};
 use hooks::Doctor;
 use machine::Ended;
 
@@ -47,12 +49,25 @@ pub(crate) struct Options {
     /// Instead of the tests let other tools watch the same load, and show what each counted
     #[arg(long, conflicts_with_all = ["filter", "write", "exec"])]
     peers: bool,
+    /// Another architecture, on which the observer's self-test and a count of connections run, and no other test
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["kernels", "filter", "write", "peers"])]
+    arch: Arch,
     /// Write docs/kernels.md; otherwise only say whether it is up to date
     #[arg(long)]
     write: bool,
     /// Seconds after which a guest is ended
     #[arg(long, value_name = "SECONDS", default_value_t = 1500, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
+}
+
+/// Architecture of the emulated machine.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Arch {
+    /// x86-64
+    #[default]
+    Amd64,
+    /// 64-bit ARM
+    Arm64,
 }
 
 impl Options {
@@ -69,12 +84,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Runs it, and tells when a kernel has had all its tests: the processor that emulated it is idle from then on.
 pub(crate) fn run_telling(options: &Options, idle: &Sender<()>) -> Result<()> {
-    let purposes = if options.peers { &[Purpose::Vm, Purpose::Peers][..] } else { &[Purpose::Vm] };
-    let ready = setup::ensure(purposes)?;
+    let mut purposes = vec![Purpose::Vm];
+    purposes.extend(options.peers.then_some(Purpose::Peers));
+    purposes.extend((options.arch == Arch::Arm64).then_some(Purpose::Arm64));
+    let ready = setup::ensure(&purposes)?;
     let interrupt = Interrupt::catch()?;
     let timeout = Duration::from_secs(options.timeout);
+    if options.arch == Arch::Arm64 {
+        return arm64::run(&ready.toolchain, options.exec.as_deref(), timeout, &interrupt);
+    }
     let kernels = kernels::fetch(&options.kernels)?;
-    let guest = Guest::build(&ready.toolchain)?;
+    let programs = Programs::build(&ready.toolchain)?;
+    let guest = Guest::of_tests(&programs)?;
     if options.peers {
         return peers::run(&guest.with(peers::files()?), &kernels, timeout, &interrupt);
     }
@@ -105,7 +126,7 @@ pub(crate) fn run_telling(options: &Options, idle: &Sender<()>) -> Result<()> {
             results.push(("hooks that no test proves".to_owned(), outcome));
         }
         if options.kernels.is_empty() {
-            columns.push(Column::of_this_machine(guest.observer(), &ready.privilege)?);
+            columns.push(Column::of_this_machine(&programs.observer, &ready.privilege)?);
             document::compare(&columns, options.write)?;
         }
     }

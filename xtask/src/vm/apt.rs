@@ -48,6 +48,8 @@ impl Apt {
             set("Dir::State::Status", "/dev/null"),
             set("APT::Architecture", architecture),
             set("APT::Architectures", architecture),
+            // Another package's configuration may ask for its descriptions of programs.
+            set("Acquire::IndexTargets::deb::DEP-11::DefaultEnabled", "false"),
             // Its own user may not be let into our directory. What is fetched is signed.
             set("APT::Sandbox::User", "root"),
         ];

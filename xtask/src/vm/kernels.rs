@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{
     apt::{self, Apt},
+    board::AMD64,
     builds::{self, Build},
 };
 
@@ -39,8 +40,9 @@ const SERIES: [Series; 4] = [
     Series { name: "7", from: &[7], suite: BACKPORTS, every_hook: true },
 ];
 
-/// Debian's name for the architecture of the emulated machines.
-const ARCHITECTURE: &str = "amd64";
+/// The kernel for another architecture: a long-term one.
+const OTHER: Series = Series { name: "6.12", from: &[6, 12], suite: Some(OTHER_SUITE), every_hook: false };
+const OTHER_SUITE: &str = "trixie";
 
 /// Modules that the tests need: sock_diag for TCP.
 const MODULES: [&str; 2] = ["net/ipv4/inet_diag.ko", "net/ipv4/tcp_diag.ko"];
@@ -81,30 +83,41 @@ pub(super) fn fetch(wanted: &[String]) -> Result<Vec<Kernel>> {
         let apt = match sources.entry(series.suite) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(match series.suite {
-                Some(suite) => Apt::of_suite(suite, ARCHITECTURE)?,
+                Some(suite) => Apt::of_suite(suite, AMD64.architecture)?,
                 None => Apt::of_this_machine(),
             }),
         };
-        let find = |apt: &Apt| -> Result<Option<Build>> {
-            Ok(builds::newest(&apt.names("linux-")?, series.name, series.from, ARCHITECTURE))
-        };
-        let mut build = find(apt)?;
-        if build.is_none() && series.suite.is_none() {
-            apt::update_this_machine()?;
-            build = find(apt)?;
-        }
-        let build = build.with_context(|| {
-            let from = series.from.iter().map(u64::to_string).collect::<Vec<_>>().join(".");
-            format!(
-                "{} offers no whole kernel {}.* from {from} on (a package linux-image-*-cloud-{ARCHITECTURE}, or \
-                 linux-binary and linux-modules): change the row of `SERIES` if Debian has moved on",
-                series.suite.unwrap_or("apt"),
-                series.name
-            )
-        })?;
-        kernels.push(unpacked(&build, apt, series.every_hook || !wanted.is_empty())?);
+        kernels.push(newest(series, apt, AMD64.architecture, series.every_hook || !wanted.is_empty())?);
     }
     Ok(kernels)
+}
+
+/// Returns the kernel of another architecture, and where it comes from.
+pub(super) fn fetch_other(architecture: &str) -> Result<(Kernel, Apt)> {
+    let apt = Apt::of_suite(OTHER_SUITE, architecture)?;
+    Ok((newest(&OTHER, &apt, architecture, false)?, apt))
+}
+
+/// Downloads the newest kernel of a series, unless it is there.
+fn newest(series: &Series, apt: &Apt, architecture: &str, every_hook: bool) -> Result<Kernel> {
+    let find = || -> Result<Option<Build>> {
+        Ok(builds::newest(&apt.names("linux-")?, series.name, series.from, architecture))
+    };
+    let mut build = find()?;
+    if build.is_none() && series.suite.is_none() {
+        apt::update_this_machine()?;
+        build = find()?;
+    }
+    let build = build.with_context(|| {
+        let from = series.from.iter().map(u64::to_string).collect::<Vec<_>>().join(".");
+        format!(
+            "{} offers no whole kernel {}.* from {from} on (a package linux-image-*-cloud-{architecture}, or \
+             linux-binary and linux-modules): change the row of `SERIES` if Debian has moved on",
+            series.suite.unwrap_or("apt"),
+            series.name
+        )
+    })?;
+    unpacked(&build, apt, every_hook)
 }
 
 /// Downloads and unpacks a build, unless that was done before.
