@@ -82,7 +82,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     run_telling(options, &mpsc::channel().0)
 }
 
-/// Runs it, and tells when a kernel has had all its tests: the processor that emulated it is idle from then on.
+/// Runs it, and tells when a CPU has no more guests to emulate.
 pub(crate) fn run_telling(options: &Options, idle: &Sender<()>) -> Result<()> {
     let mut purposes = vec![Purpose::Vm];
     purposes.extend(options.peers.then_some(Purpose::Peers));
