@@ -73,8 +73,7 @@ pub(super) fn series(text: &str) -> Result<String, String> {
     }
 }
 
-/// Returns the newest kernel of each series, or of those that are wanted, from the cache if it is there. One that is
-/// asked for by its series has every hook tested.
+/// Returns the newest kernel of each series, or of those that are wanted, from the cache if it is there.
 pub(super) fn fetch(wanted: &[String]) -> Result<Vec<Kernel>> {
     let mut sources: BTreeMap<Option<&str>, Apt> = BTreeMap::new();
     let is_wanted = |series: &&Series| wanted.is_empty() || wanted.iter().any(|one| one == series.name);
@@ -87,7 +86,7 @@ pub(super) fn fetch(wanted: &[String]) -> Result<Vec<Kernel>> {
                 None => Apt::of_this_machine(),
             }),
         };
-        kernels.push(newest(series, apt, AMD64.architecture, series.every_hook || !wanted.is_empty())?);
+        kernels.push(newest(series, apt, AMD64.architecture)?);
     }
     Ok(kernels)
 }
@@ -95,11 +94,11 @@ pub(super) fn fetch(wanted: &[String]) -> Result<Vec<Kernel>> {
 /// Returns the kernel of another architecture, and where it comes from.
 pub(super) fn fetch_other(architecture: &str) -> Result<(Kernel, Apt)> {
     let apt = Apt::of_suite(OTHER_SUITE, architecture)?;
-    Ok((newest(&OTHER, &apt, architecture, false)?, apt))
+    Ok((newest(&OTHER, &apt, architecture)?, apt))
 }
 
 /// Downloads the newest kernel of a series, unless it is there.
-fn newest(series: &Series, apt: &Apt, architecture: &str, every_hook: bool) -> Result<Kernel> {
+fn newest(series: &Series, apt: &Apt, architecture: &str) -> Result<Kernel> {
     let find = || -> Result<Option<Build>> {
         Ok(builds::newest(&apt.names("linux-")?, series.name, series.from, architecture))
     };
@@ -117,7 +116,7 @@ fn newest(series: &Series, apt: &Apt, architecture: &str, every_hook: bool) -> R
             series.name
         )
     })?;
-    unpacked(&build, apt, every_hook)
+    unpacked(&build, apt, series.every_hook)
 }
 
 /// Downloads and unpacks a build, unless that was done before.
