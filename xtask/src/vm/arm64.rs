@@ -6,6 +6,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -86,16 +87,20 @@ fn build(toolchain: &BpfToolchain) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(&place).with_context(|| format!("could not make {}", place.display()))?;
     let strip = |program: Program| {
         let stripped = place.join(program.path.file_name().unwrap_or_default());
-        exec::run(exec::command(objcopy()?).arg("--strip-debug").arg(&program.path).arg(&stripped))?;
+        exec::run(objcopy()?.arg("--strip-debug").arg(&program.path).arg(&stripped))?;
         Ok(stripped)
     };
     programs.into_iter().map(strip).collect()
 }
 
-/// The compiler's own tool: this machine's knows its own architecture alone.
-fn objcopy() -> Result<PathBuf> {
+/// Begins the command line of the compiler's own tool: this machine's knows its own architecture alone.
+fn objcopy() -> Result<Command> {
     let place = exec::capture(exec::command("rustc").args(["--print", "target-libdir"]))?;
-    Ok(Path::new(place.trim()).with_file_name("bin").join("rust-objcopy"))
+    let place = Path::new(place.trim());
+    let mut objcopy = exec::command(place.with_file_name("bin").join("rust-objcopy"));
+    // It looks for the compiler's LLVM beside itself, where that is not.
+    objcopy.env("LD_LIBRARY_PATH", place.ancestors().nth(3).unwrap_or(place));
+    Ok(objcopy)
 }
 
 /// What the client has counted.
