@@ -41,6 +41,8 @@ macro_rules! kernel_fields {
             SKC_V6_RCV_SADDR = sock_common.skc_v6_rcv_saddr;
             SKC_NET = sock_common.skc_net;
             SKC_COOKIE = sock_common.skc_cookie;
+            SKC_FLAGS = sock_common.skc_flags;
+            SKC_REFCNT = sock_common.skc_refcnt;
             SK_PROTOCOL = sock.sk_protocol;
             SK_ACK_BACKLOG = sock.sk_ack_backlog;
             SK_MAX_ACK_BACKLOG = sock.sk_max_ack_backlog;
@@ -63,7 +65,6 @@ macro_rules! kernel_fields {
             TREQ_SNT_SYNACK = tcp_request_sock.snt_synack;
             TCP_SRTT_US = tcp_sock.srtt_us;
             TCP_TOTAL_RETRANS = tcp_sock.total_retrans;
-            TCP_BYTES_RECEIVED = tcp_sock.bytes_received;
             TASK_TGID = task_struct.tgid;
             TASK_COMM = task_struct.comm;
             TASK_FILES = task_struct.files;

@@ -18,11 +18,13 @@
 //! - [`netns_cookie`]: by what a namespace is told from the next one with its number
 //! - [`tasks`], [`processor`]: threads in /proc, and the processor time of processes
 //! - [`log`]: what the programs log, when asked for
+//! - `ends`: connections whose end no program was shown
 //! - [`source`]: all of it as a source of events
 
 pub mod btf;
 pub mod choice;
 pub mod clock;
+mod ends;
 pub mod ground;
 pub mod host;
 pub mod layout;

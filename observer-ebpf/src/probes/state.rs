@@ -8,17 +8,28 @@ use aya_log_ebpf::debug;
 use super::{arrival, destroy, ending, listener};
 use crate::{
     constants as at,
+    copies::Turn,
     kernel::{TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, Typed},
 };
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn set_state(ctx: BtfTracePointContext) -> i32 {
+    changed(ctx, Turn::First)
+}
+
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn set_state_2(ctx: BtfTracePointContext) -> i32 {
+    changed(ctx, Turn::Again)
+}
+
+#[inline(always)]
+fn changed(ctx: BtfTracePointContext, turn: Turn) -> i32 {
     let old: i32 = ctx.arg(1);
     let new: i32 = ctx.arg(2);
     let sock = Typed(ctx.arg(0));
     match new {
         TCP_ESTABLISHED if old == TCP_SYN_RECV => arrival::established(sock),
-        TCP_CLOSE if old != TCP_LISTEN => ending::closed(sock, old),
+        TCP_CLOSE if old != TCP_LISTEN => ending::closed(sock, old, turn),
         TCP_LISTEN => {
             // The level is a constant that is 0 unless logging was asked for, and the verifier then drops this.
             debug!(&ctx, "listener opens on port {}", sock.load::<u16>(&at::SKC_NUM));

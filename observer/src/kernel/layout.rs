@@ -9,6 +9,10 @@ use super::{
     plan::{Attach, PROGRAMS},
 };
 
+/// The guard that tracepoints are passed under since they can be preempted (7.0): `guard(srcu_fast_notrace)` in
+/// `__DECLARE_TRACE`. Its type came with that and serves nothing else.
+const PREEMPTIBLE_GUARD: &str = "class_srcu_fast_notrace_t";
+
 /// Offsets and constants by the name of the global that takes them, and those that this kernel does not have.
 #[derive(Debug, Clone, Default)]
 pub struct Layout {
@@ -19,12 +23,15 @@ pub struct Layout {
     /// Name of the program → number of arguments or parameters of what it is attached to; `None` when this kernel has no
     /// such thing. Only for programs that are attached by BTF.
     pub takes: BTreeMap<&'static str, Option<u32>>,
+    /// A program at a tracepoint can be preempted, so that it is skipped wherever else its processor comes by it: see the
+    /// programs' `copies`.
+    pub preempted: bool,
 }
 
 impl Layout {
     /// Looks every field up.
     pub fn of(btf: &Btf) -> Self {
-        let mut layout = Self::default();
+        let mut layout = Self { preempted: btf.defines(PREEMPTIBLE_GUARD), ..Self::default() };
         for field in FIELDS {
             match field.members().find_map(|member| btf.offset_of(field.structure, member)) {
                 Some(offset) => layout.values.push((field.global, offset)),

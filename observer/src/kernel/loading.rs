@@ -68,8 +68,10 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &AyaBtf) -> Result<E
     let netns = filters.netns.unwrap_or(0);
     let netns_cookie = options.netns_cookie.unwrap_or(0);
     let cgroup = filters.cgroup.unwrap_or(0);
+    let preempted = u32::from(layout.preempted);
     let log_level = if options.log { LOG_ALL } else { 0u8 };
     loader
+        .override_global("PREEMPTED", &preempted, true)
         .override_global("FILTER_PORTS", &ports, true)
         .override_global("FILTER_PID", &pid, true)
         .override_global("FILTER_NETNS", &netns, true)

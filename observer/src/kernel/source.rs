@@ -10,6 +10,7 @@ use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample,
 use super::{
     choice::Outcome,
     clock,
+    ends::Ends,
     log::ProbeLog,
     maps::{self, Maps},
     namespaces::{self, Namespaces, Selected},
@@ -56,6 +57,7 @@ pub struct Source {
     early: BTreeMap<u64, Sample>,
     namespaces: Namespaces,
     windows: Windows,
+    ends: Ends,
     /// Processes that hold listeners.
     holders: BTreeSet<u32>,
     /// Threads that were alive at the last look, by process and thread id.
@@ -82,7 +84,7 @@ impl Source {
         let mut probes = Probes::attach(options)?;
         // Before the maps are taken: aya-log takes its own out of the same object.
         let log = options.log.then(|| ProbeLog::open(&mut probes.ebpf)).transpose()?;
-        let maps = Maps::take(&mut probes.ebpf)?;
+        let maps = Maps::take(&mut probes.ebpf, options.max_connections)?;
         probes.find_existing()?;
         let counts_sleeps = probes.has_programs("wakeups");
         let selected = options.filters.netns.zip(options.entrance.clone());
@@ -94,6 +96,7 @@ impl Source {
             early: BTreeMap::new(),
             namespaces: Namespaces::new(selected),
             windows: Windows::default(),
+            ends: Ends::default(),
             holders: BTreeSet::new(),
             alive: BTreeSet::new(),
             began_ns,
@@ -282,6 +285,7 @@ impl Source {
     pub fn detail(&mut self, time_ns: u64, sink: &mut impl FnMut(Event)) {
         self.namespaces.find(sink);
         self.threads(sink);
+        self.ends.look(&mut self.probes, &self.maps, sink);
         sink(Event::ThreadsRead { time_ns });
         sink(Event::Probes(self.costs()));
     }
@@ -377,6 +381,6 @@ impl Source {
 
     /// What each program cost so far: the kernel shows it in the descriptor's fdinfo.
     fn costs(&self) -> Vec<ProbeCost> {
-        PROGRAMS.iter().filter_map(|row| self.probes.cost(row.name)).collect()
+        PROGRAMS.iter().filter_map(|row| self.probes.cost(row)).collect()
     }
 }

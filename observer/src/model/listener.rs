@@ -306,6 +306,7 @@ impl Watched {
             closed_window_bytes: told.then_some(self.windows.bytes),
             closed_window_since_ns: (self.windows.connections > 0).then_some(self.windows.since_ns),
             ended: counters.ended,
+            end_unseen: counters.end_unseen,
             accept_wait_ns: self.stages[stage::ACCEPT_WAIT].quantiles(),
             accept_wait_interval_ns: self.interval[stage::ACCEPT_WAIT].quantiles(),
             rates,

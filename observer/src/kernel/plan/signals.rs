@@ -180,7 +180,10 @@ pub static SIGNALS: &[Signal] = &[
             Hook {
                 name: "tp_btf/sock_send_length",
                 programs: &["send_length"],
-                blind: Some("sendfile and splice on kernels that do not send those through sendmsg"),
+                blind: Some(
+                    "who writes by sendfile and splice on kernels that do not send those through sendmsg; that it \
+                     happened shows at the end",
+                ),
             },
             Hook {
                 name: "fexit/tcp_sendmsg+tcp_sendpage",
@@ -191,7 +194,8 @@ pub static SIGNALS: &[Signal] = &[
                 name: "fexit/tcp_sendmsg",
                 programs: &["sendmsg"],
                 blind: Some(
-                    "kTLS, MPTCP, and sendfile and splice on kernels that do not send those through sendmsg",
+                    "kTLS, MPTCP; who writes by sendfile and splice on kernels that do not send those through sendmsg; that \
+                     it happened shows at the end",
                 ),
             },
         ],
@@ -237,7 +241,7 @@ pub static SIGNALS: &[Signal] = &[
         what: "a connection ends, and how",
         hooks: &[Hook {
             name: "tp_btf/tcp_destroy_sock",
-            programs: &["set_state", "destroy_sock"],
+            programs: &["set_state", "destroy_sock", "look_for_ends"],
             blind: None,
         }],
         essential: true,
