@@ -8,7 +8,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
-use io_uring::{IoUring, cqueue, opcode, types};
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
 use crate::connection::Connection;
 use crate::listener::Listener;
@@ -34,6 +34,8 @@ pub struct AcceptRing<'a> {
     armed: bool,
     /// Results that wait for [`AcceptRing::take`].
     results: Vec<io::Result<OwnedFd>>,
+    /// Why it cannot go on; a request made again would fail again, at once and for ever.
+    failure: Option<io::Error>,
 }
 
 /// `IoUring` has no `Debug`.
@@ -50,16 +52,25 @@ impl<'a> AcceptRing<'a> {
     pub fn new(listener: &'a Listener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let bell = Wake::new()?;
-        let ring = IoUring::new(ENTRIES).map_err(|error| {
+        let cannot = |kind, why: &str| io::Error::new(kind, format!("io_uring cannot be used: {why}"));
+        let mut ring = IoUring::new(ENTRIES).map_err(|error| {
             let remedy = "it needs Linux 5.19 and `sysctl kernel.io_uring_disabled=0`";
-            io::Error::new(error.kind(), format!("io_uring cannot be used: {error}; {remedy}"))
+            cannot(error.kind(), &format!("{error}; {remedy}"))
         })?;
+        if !knows_multishot(&mut ring, bell.as_fd())? {
+            let why =
+                "this kernel has no multishot accept, which came with Linux 5.19; choose another pattern";
+            return Err(cannot(io::ErrorKind::Unsupported, why));
+        }
         ring.submitter().register_eventfd(bell.as_fd().as_raw_fd())?;
-        Ok(Self { ring: Ring(ring), listener, bell, armed: false, results: Vec::new() })
+        Ok(Self { ring: Ring(ring), listener, bell, armed: false, results: Vec::new(), failure: None })
     }
 
     /// Lets the kernel accept from now on, or has it stop and waits until it has.
     pub fn accept_while(&mut self, wanted: bool) -> io::Result<()> {
+        if wanted && let Some(error) = self.failure.take() {
+            return Err(io::Error::new(error.kind(), format!("accept by io_uring: {error}")));
+        }
         if wanted && !self.armed {
             let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
             let accept = opcode::AcceptMulti::new(types::Fd(self.fd())).flags(flags).build();
@@ -88,10 +99,10 @@ impl<'a> AcceptRing<'a> {
         for result in self.results.drain(..) {
             match result {
                 Ok(socket) => connections.push(self.listener.adopt(socket, None, member)),
+                Err(error) if is_passing(&error) => {}
+                // Not before what was accepted has an owner.
                 Err(error) => {
-                    if let Err(other) = self.listener.endure(error, member) {
-                        member.complain(&format!("accept by io_uring: {other}"));
-                    }
+                    self.failure = self.listener.endure(error, member).err().or(self.failure.take())
                 }
             }
         }
@@ -118,10 +129,8 @@ impl<'a> AcceptRing<'a> {
         }
     }
 
-    fn push(&mut self, entry: &io_uring::squeue::Entry) -> io::Result<()> {
-        // SAFETY: neither request points to memory of ours, and the listener, whose descriptor one of them names,
-        // outlives the ring.
-        unsafe { self.ring.0.submission().push(entry) }.map_err(io::Error::other)
+    fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
+        push(&mut self.ring.0, entry)
     }
 
     fn fd(&self) -> RawFd {
@@ -134,4 +143,33 @@ impl AsFd for AcceptRing<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()
     }
+}
+
+/// Asks the kernel whether it knows the request, by one that cannot succeed: of a descriptor that is no socket. A kernel
+/// that knows it says so (`ENOTSOCK`). Others refuse the flag of the request before they look for a socket
+/// (`io_accept_prep`: `EINVAL`, which a listener that is closed would give as well).
+fn knows_multishot(ring: &mut IoUring, no_socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let accept = opcode::AcceptMulti::new(types::Fd(no_socket.as_raw_fd())).build();
+    push(ring, &accept.user_data(ACCEPT))?;
+    loop {
+        match ring.submit_and_wait(1) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        if let Some(entry) = ring.completion().next() {
+            return Ok(entry.result() != -libc::EINVAL);
+        }
+    }
+}
+
+fn push(ring: &mut IoUring, entry: &squeue::Entry) -> io::Result<()> {
+    // SAFETY: no request of this module points to memory of ours. The descriptors that they name outlive the ring, or the
+    // request is completed before its maker returns.
+    unsafe { ring.submission().push(entry) }.map_err(io::Error::other)
+}
+
+/// Whether an accept failed for a reason of its own, and the next need not: as in [`Listener::take`].
+fn is_passing(error: &io::Error) -> bool {
+    let passing = [libc::EAGAIN, libc::EINTR, libc::ECONNABORTED, libc::EPROTO];
+    error.raw_os_error().is_some_and(|error| passing.contains(&error))
 }

@@ -92,6 +92,8 @@ struct Status {
     phase: Phase,
     nodelay: bool,
     nonblocking: bool,
+    reads: u64,
+    writes: u64,
     bytes_read: u64,
     bytes_written: u64,
     requests: u64,
@@ -121,6 +123,8 @@ impl Connection {
                 phase: Phase::Serving,
                 nodelay: false,
                 nonblocking,
+                reads: 0,
+                writes: 0,
                 bytes_read: 0,
                 bytes_written: 0,
                 requests: 0,
@@ -211,6 +215,7 @@ impl Connection {
                 Ok(count) => {
                     self.status.sent += count;
                     self.status.bytes_written += count as u64;
+                    self.status.writes += 1;
                     add(&self.service.board.counters.bytes_written, count);
                     if let Some(trace) = &mut self.status.trace {
                         note(&mut trace.writers, member.tid());
@@ -233,6 +238,7 @@ impl Connection {
         let mut buffer = member.read_buffer();
         let count = self.socket.read(&mut buffer)?;
         self.status.bytes_read += count as u64;
+        self.status.reads += u64::from(count > 0);
         add(&self.service.board.counters.bytes_read, count);
         if let Some(trace) = &mut self.status.trace {
             note(&mut trace.readers, member.tid());
@@ -293,6 +299,8 @@ impl Drop for Connection {
                 acceptor_tid: self.status.origin.acceptor_tid,
                 reader_tids: trace.readers,
                 writer_tids: trace.writers,
+                reads: self.status.reads,
+                writes: self.status.writes,
                 bytes_read: self.status.bytes_read,
                 bytes_written: self.status.bytes_written,
                 requests: self.status.requests,

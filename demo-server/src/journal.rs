@@ -26,6 +26,10 @@ pub struct Entry {
     pub reader_tids: Vec<i32>,
     /// The threads that wrote to it, each once, in the order of their first write.
     pub writer_tids: Vec<i32>,
+    /// Calls that read bytes from it.
+    pub reads: u64,
+    /// Calls that wrote bytes to it.
+    pub writes: u64,
     /// Bytes read from it.
     pub bytes_read: u64,
     /// Bytes written to it.

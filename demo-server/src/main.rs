@@ -1,7 +1,7 @@
 //! The program: reads the command line, composes, and turns the outcome into an exit code.
 //!
-//! Exit codes: 0 ok, 1 failed, 2 usage, 3 lacking privilege. Output for machines goes to standard output, everything else to standard
-//! error.
+//! Exit codes: 0 ok, 1 failed, 2 usage, 3 lacking privilege, 4 the kernel lacks something. Output for machines goes to
+//! standard output, everything else to standard error.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         Err(Failure::Failed(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(Failure::Failed(error)) => {
             say(format_args!("demo-server: {error:#}"));
-            ExitCode::FAILURE
+            if is_lacking(&error) { ExitCode::from(4) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -196,6 +196,12 @@ fn patterns(json: bool) -> Result<(), Failure> {
     }
     out.flush()?;
     Ok(())
+}
+
+/// Whether the kernel does not know what it was asked for.
+fn is_lacking(error: &anyhow::Error) -> bool {
+    let mut kinds = error.chain().filter_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()));
+    kinds.any(|kind| kind == io::ErrorKind::Unsupported)
 }
 
 /// Whoever read the output has seen enough: `demo-server patterns | head -1` is no failure.

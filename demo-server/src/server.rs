@@ -3,6 +3,7 @@
 //! All changes pass through one lock and leave through one door: `Server::announce` counts them and tells the
 //! subscribers, so that everybody sees the same changes in the same order.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
@@ -220,7 +221,7 @@ impl Server {
         self.service.board.ending.store(true, Ordering::SeqCst);
         let failure = self.engine().end(LAST_WORDS);
         match failure {
-            Some(failure) => Err(anyhow::Error::msg(failure).context("the pattern has ended by itself")),
+            Some(failure) => Err(io::Error::from(failure)).context("the pattern has ended by itself"),
             None => Ok(()),
         }
     }

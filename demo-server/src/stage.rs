@@ -17,17 +17,21 @@ use crate::service::Service;
 use crate::signals;
 
 mod crew;
+mod failure;
 mod mailbox;
 mod member;
 mod queue;
+mod repeats;
 
 pub use crew::{Crew, Role};
+pub use failure::Failure;
 pub use mailbox::Mailbox;
 pub use member::Member;
 pub use queue::{Message, Place, Queue};
 
 pub(crate) use member::Desk;
 use member::Seat;
+use repeats::Repeats;
 
 /// What the threads of one run share.
 #[derive(Debug)]
@@ -49,6 +53,7 @@ pub struct Stage {
     progress: Mutex<Progress>,
     /// Announces every change of `progress`, and every [`Stage::ring`].
     bell: Condvar,
+    repeats: Mutex<Repeats>,
 }
 
 /// How far the run has come.
@@ -59,7 +64,7 @@ pub struct Progress {
     /// The run is over; its threads have left.
     pub over: bool,
     /// Why it ended, if not because it was told to.
-    pub failure: Option<String>,
+    pub failure: Option<Failure>,
 }
 
 impl Stage {
@@ -84,6 +89,7 @@ impl Stage {
             seats: Mutex::new(Vec::new()),
             progress: Mutex::new(Progress::default()),
             bell: Condvar::new(),
+            repeats: Mutex::default(),
         })
     }
 
@@ -209,7 +215,7 @@ impl Stage {
     }
 
     /// Waits until the pattern's threads run, or the run is over because they could not.
-    pub fn wait_until_complete(&self) -> Result<(), String> {
+    pub fn wait_until_complete(&self) -> Result<(), Failure> {
         let mut progress = self.progress();
         while !progress.complete && !progress.over {
             progress = self.bell.wait(progress).unwrap_or_else(PoisonError::into_inner);
@@ -241,20 +247,29 @@ impl Stage {
     }
 
     /// Runs the pattern on the calling thread, to the end. Returns why it ended if nobody told it to.
-    pub fn play(&self) -> Option<String> {
+    pub fn play(&self) -> Option<Failure> {
         let result = (self.pattern.run)(self);
         let mut progress = self.progress();
         if let Err(error) = result {
-            progress.failure.get_or_insert_with(|| error.to_string());
+            progress.failure.get_or_insert_with(|| error.into());
         } else if !self.stopping() {
-            progress.failure.get_or_insert_with(|| "its threads have left without being told to".to_owned());
+            progress
+                .failure
+                .get_or_insert_with(|| Failure::new("its threads have left without being told to"));
         }
         progress.over = true;
         self.bell.notify_all();
         progress.failure.clone()
     }
 
-    fn fail(&self, failure: String) {
+    /// Says on standard error what went wrong at `place`, unless the same was said often enough.
+    pub(crate) fn complain(&self, place: &str, what: &str) {
+        if let Some(what) = lock(&self.repeats).note(what) {
+            eprintln!("demo-server: {place}: {what}");
+        }
+    }
+
+    fn fail(&self, failure: Failure) {
         self.progress().failure.get_or_insert(failure);
         self.stop();
     }

@@ -119,6 +119,13 @@ pub(crate) fn flow_at(sock: Address) -> Option<Address> {
     }
 }
 
+/// Whether the peer's FIN has arrived: `tcp_fin` sets SOCK_DONE, the second of `enum sock_flags`.
+#[inline(always)]
+pub(crate) fn fin_arrived(sock: Address) -> Option<bool> {
+    const SOCK_DONE: u64 = 1 << 1;
+    sock.read::<u64>(&at::SKC_FLAGS).map(|flags| flags & SOCK_DONE != 0)
+}
+
 /// Inode number of a socket's network namespace, as `/proc/PID/ns/net` shows it.
 #[inline(always)]
 pub(crate) fn netns(sock: Address) -> u32 {

@@ -14,9 +14,19 @@ pub struct Field {
     pub structure: &'static str,
     /// Member of it; members of anonymous unions and structures inside count as its own.
     pub member: &'static str,
+    /// Names of that member on other kernels or architectures, looked up in this order where there is no `member`.
+    pub otherwise: &'static [&'static str],
 }
 
-/// Calls the given macro with one row per field: `GLOBAL = structure.member;`.
+impl Field {
+    /// Every name of the member, in the order in which they are looked up.
+    pub fn members(&self) -> impl Iterator<Item = &'static str> {
+        core::iter::once(self.member).chain(self.otherwise.iter().copied())
+    }
+}
+
+/// Calls the given macro with one row per field: `GLOBAL = structure.member;`, or `GLOBAL = structure.member | other;`
+/// where it has another name elsewhere.
 #[macro_export]
 macro_rules! kernel_fields {
     ($consumer:ident) => {
@@ -31,6 +41,8 @@ macro_rules! kernel_fields {
             SKC_V6_RCV_SADDR = sock_common.skc_v6_rcv_saddr;
             SKC_NET = sock_common.skc_net;
             SKC_COOKIE = sock_common.skc_cookie;
+            SKC_FLAGS = sock_common.skc_flags;
+            SKC_REFCNT = sock_common.skc_refcnt;
             SK_PROTOCOL = sock.sk_protocol;
             SK_ACK_BACKLOG = sock.sk_ack_backlog;
             SK_MAX_ACK_BACKLOG = sock.sk_max_ack_backlog;
@@ -53,17 +65,17 @@ macro_rules! kernel_fields {
             TREQ_SNT_SYNACK = tcp_request_sock.snt_synack;
             TCP_SRTT_US = tcp_sock.srtt_us;
             TCP_TOTAL_RETRANS = tcp_sock.total_retrans;
-            TCP_BYTES_RECEIVED = tcp_sock.bytes_received;
             TASK_TGID = task_struct.tgid;
             TASK_COMM = task_struct.comm;
             TASK_FILES = task_struct.files;
             TASK_START = task_struct.start_boottime;
+            TASK_STATE = task_struct.__state | state;
             FILES_FDT = files_struct.fdt;
             FDT_FD = fdtable.fd;
             FILE_PRIVATE_DATA = file.private_data;
             SOCKET_SK = socket.sk;
             SOCKET_FILE = socket.file;
-            PT_REGS_ARGUMENT_1 = pt_regs.di;
+            PT_REGS_ARGUMENT_1 = pt_regs.di | orig_x0;
             TCP_COPIED_SEQ = tcp_sock.copied_seq;
             TCP_RCV_NXT = tcp_sock.rcv_nxt;
             TCP_SND_UNA = tcp_sock.snd_una;
@@ -115,13 +127,14 @@ macro_rules! kernel_enumerators {
 }
 
 macro_rules! table {
-    ($($global:ident = $structure:ident . $member:ident ;)*) => {
+    ($($global:ident = $structure:ident . $member:ident $(| $other:ident)* ;)*) => {
         /// Every field, in the order of the list.
         pub const FIELDS: &[Field] = &[
             $(Field {
                 global: stringify!($global),
                 structure: stringify!($structure),
                 member: stringify!($member),
+                otherwise: &[$(stringify!($other)),*],
             }),*
         ];
     };

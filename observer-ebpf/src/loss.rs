@@ -36,18 +36,22 @@ pub const HANDSHAKE_UNSETTLED: u32 = 10;
 pub const WINDOWS_FULL: u32 = 11;
 /// A connection was accepted whose arrival no probe saw.
 pub const ARRIVAL_MISSED: u32 = 12;
-/// The place of a connection was taken by another whose socket lies where its own did.
+/// The socket of a followed connection was found to be gone: its end was shown to no program.
 pub const END_MISSED: u32 = 13;
 /// A connection was made and never queued. Not a loss, as [`PRODUCED`] is none: the kernel counts it in `PassiveOpens`.
 pub const NEVER_QUEUED: u32 = 14;
 /// A listener of a namespace that has the number of the selected one, and is another: that one is gone. No loss either.
 pub const OTHER_NAMESPACE: u32 = 15;
+/// Records of connections begun: ended + open. No loss.
+pub const FOLLOWED: u32 = 16;
+/// A copy of a program dealt with an event that those before it were not shown. No loss: that is what it is for.
+pub const TAKEN_OVER: u32 = 17;
 /// Number of counters.
-pub const COUNTERS: u32 = 16;
+pub const COUNTERS: u32 = 18;
 
 /// Whether a counter tells of something that is missing from the figures.
 pub fn is_loss(counter: u32) -> bool {
-    !matches!(counter, PRODUCED | NEVER_QUEUED | OTHER_NAMESPACE)
+    !matches!(counter, PRODUCED | NEVER_QUEUED | OTHER_NAMESPACE | FOLLOWED | TAKEN_OVER)
 }
 
 /// Name and meaning of every counter, at its index; see [`is_loss`].
@@ -108,8 +112,8 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
     },
     Loss {
         name: "end_missed",
-        meaning: "connections whose end the kernel showed to no probe, and so without a record: known by the next socket at \
-                  its address, which has another peer",
+        meaning: "connections whose end the kernel showed to no probe: their sockets were found to be gone, so when and how \
+                  they ended is not known",
     },
     Loss {
         name: "never_queued",
@@ -119,6 +123,8 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
         name: "other_namespace",
         meaning: "listeners of a namespace that was given the number of the selected one",
     },
+    Loss { name: "followed", meaning: "connection records that were begun" },
+    Loss { name: "taken_over", meaning: "events that a program was not shown, and a copy of it was" },
 ];
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! - [`atomic`]: the atomic instructions
 //! - [`maps`]: every map, with what happens when it is full
 //! - [`constants`]: what the loader hands over: member offsets and filters
+//! - [`copies`]: programs that are attached more than once
 //! - [`kernel`]: reads of kernel structures
 //! - [`books`]: counting: atomics, histograms, losses
 //! - [`select`]: which listeners are watched
@@ -25,6 +26,8 @@ mod atomic;
 mod books;
 #[cfg(target_arch = "bpf")]
 mod constants;
+#[cfg(target_arch = "bpf")]
+mod copies;
 #[cfg(target_arch = "bpf")]
 mod kernel;
 #[cfg(target_arch = "bpf")]

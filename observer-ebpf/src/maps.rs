@@ -1,5 +1,6 @@
 //! Every map. Sizes here are defaults; the loader sets them from the command line.
 
+use crate::copies::{self, Mark};
 use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, PerCpuArray, RingBuf},
@@ -116,6 +117,10 @@ pub(crate) struct Checking {
 /// See [`Checking`].
 #[map]
 pub(crate) static CHECKING: PerCpuArray<Checking> = PerCpuArray::with_max_entries(1, 0);
+
+/// Who dealt with an event last on this processor, by [`event`](copies::event).
+#[map]
+pub(crate) static MARKS: PerCpuArray<Mark> = PerCpuArray::with_max_entries(copies::event::EVENTS, 0);
 
 /// Counters of [`loss`].
 #[map]

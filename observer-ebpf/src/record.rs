@@ -62,10 +62,15 @@ pub mod flag {
     pub const HELD: u32 = 1 << 12;
     /// Its listener closed, and the kernel moved it to the queue of another shard (`net.ipv4.tcp_migrate_req`).
     pub const MIGRATED: u32 = 1 << 13;
-    /// Some of its bytes were read by a path that has no hook here (splice): by whom and when is unknown.
+    /// Some of its bytes were read unseen: by a path that has no hook here (splice), or while the program was skipped. How
+    /// often, by whom and when is unknown.
     pub const READ_UNSEEN: u32 = 1 << 14;
+    /// The same of bytes that were written.
+    pub const WRITE_UNSEEN: u32 = 1 << 15;
+    /// Its end was shown to no program: its socket was found to be gone.
+    pub const END_UNSEEN: u32 = 1 << 16;
     /// The peer closed first: its FIN came while this side was open.
-    pub const PEER_CLOSED: u32 = 1 << 15;
+    pub const PEER_CLOSED: u32 = 1 << 17;
 
     /// Whether it is accepted and data waits that nobody has read any of: what a listener's `unread` counts.
     #[inline(always)]

@@ -266,7 +266,7 @@ pub struct Selection {
 /// Sizes and sources that rarely matter.
 #[derive(Debug, Clone, Args)]
 pub struct Tuning {
-    /// Read the kernel's BTF from this file.
+    /// Read this kernel's BTF from a file, where /sys/kernel/btf is hidden.
     #[arg(long, value_name = "FILE", default_value = crate::kernel::probes::KERNEL_BTF, hide_short_help = true)]
     pub btf: PathBuf,
     /// How much is followed at one time.

@@ -6,6 +6,7 @@
 //! - [`refusal`]: why a hook cannot be used
 //! - [`choice`]: choosing hooks by the plan
 //! - `loading`: programs into the kernel and out of it
+//! - [`origin`]: which kernel types are of
 //! - `tracefs`: where that must be mounted first
 //! - [`probes`]: the attached programs
 //! - [`maps`]: typed reading of the maps
@@ -17,12 +18,14 @@
 //! - [`netns_cookie`]: by what a namespace is told from the next one with its number
 //! - [`tasks`], [`processor`]: threads in /proc, and the processor time of processes
 //! - [`log`]: what the programs log, when asked for
+//! - `ends`: connections whose end no program was shown
 //! - [`source`]: all of it as a source of events
 
 mod acceptors;
 pub mod btf;
 pub mod choice;
 pub mod clock;
+mod ends;
 pub mod ground;
 pub mod host;
 pub mod layout;
@@ -32,6 +35,7 @@ mod look;
 pub mod maps;
 pub mod namespaces;
 pub mod netns_cookie;
+pub mod origin;
 pub mod plan;
 pub mod privilege;
 pub mod probes;

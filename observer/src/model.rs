@@ -41,7 +41,7 @@ use std::{
 use acceptors::Acceptances;
 use bounds::{Bounds, LeftOut};
 use diagnosis::Diagnoses;
-use event::Event;
+use event::{Event, Followed};
 use host::Host;
 use ledger::{Gone, Standing};
 use listener::Watched;
@@ -70,6 +70,7 @@ pub struct Model {
     slowest: Vec<Arc<Connection>>,
     /// None until they were read for the first time.
     counters: Option<[u64; loss::COUNTERS as usize]>,
+    followed: Option<Followed>,
     delivered: u64,
     probes: Vec<ProbeCost>,
     demo: Option<Demo>,
@@ -171,6 +172,7 @@ impl Model {
             Event::Unrecorded(count) => {
                 self.delivered = self.delivered.saturating_add(count).min(plausible::LATEST_NS);
             }
+            Event::Followed(followed) => self.followed = Some(followed),
             Event::Loss(counters) => self.counters = Some(counters),
             Event::Probes(probes) => self.probes = probes,
             Event::Demo(demo) => self.demo = Some(*demo),
@@ -321,6 +323,7 @@ impl Model {
         let mut checks: Vec<_> = self.listeners.values().filter_map(ledger::listener).collect();
         let mut never_queued = self.counters.map_or(0, |counters| counters[loss::NEVER_QUEUED as usize]);
         checks.extend(self.counters.map(|counters| ledger::ring(counters, self.delivered)));
+        checks.extend(self.followed.map(ledger::followed));
         for (netns, host) in &self.hosts {
             let here = self.of_namespace(*netns);
             let gone = self.gone.get(netns).copied().unwrap_or_default();

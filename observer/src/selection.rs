@@ -91,7 +91,7 @@ fn entrance(text: &str) -> PathBuf {
 
 /// Whether an open file is a network namespace: `ioctl_nsfs(2)`, NS_GET_NSTYPE, which other files do not know.
 fn is_netns(file: &fs::File) -> bool {
-    const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
     // SAFETY: this request takes no argument, and the descriptor is open.
     #[expect(unsafe_code, reason = "std has no ioctl")]
     let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };

@@ -61,6 +61,8 @@ mod families;
 mod fast_open;
 #[path = "kernel/full_maps.rs"]
 mod full_maps;
+#[path = "kernel/ghosts.rs"]
+mod ghosts;
 #[path = "kernel/half_open.rs"]
 mod half_open;
 #[path = "kernel/handshakes.rs"]
@@ -115,6 +117,8 @@ mod splice;
 mod stream;
 #[path = "kernel/time_namespace.rs"]
 mod time_namespace;
+#[path = "kernel/under_load.rs"]
+mod under_load;
 #[path = "kernel/undisturbed.rs"]
 mod undisturbed;
 #[path = "kernel/unread.rs"]

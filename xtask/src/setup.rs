@@ -50,6 +50,8 @@ pub(crate) enum Purpose {
     Vm,
     /// `cargo xtask vm --peers`.
     Peers,
+    /// `cargo xtask vm --arch arm64`.
+    Arm64,
 }
 
 /// A machine that has what was asked for.
@@ -63,7 +65,7 @@ pub(crate) struct Ready {
 /// Runs `cargo xtask setup`.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let purposes = match options.purposes.as_slice() {
-        // Peers are big, and only of interest to those who compare.
+        // Peers are big, and only of interest to those who compare; so is another architecture.
         [] => &[Purpose::Demo, Purpose::Test, Purpose::Lint, Purpose::Vm][..],
         some => some,
     };

@@ -9,6 +9,8 @@ use crate::machine::Machine;
 
 /// Little-endian BPF, the byte order of every machine that this runs on today.
 pub(crate) const TARGET: &str = "bpfel-unknown-none";
+/// Programs for 64-bit ARM, static: they bring their C library and need no linker but that of the compiler.
+pub(crate) const ARM: &str = "aarch64-unknown-linux-musl";
 /// Name under which set-up links Debian's compiler into rustup; observer's build script looks for the same.
 pub(crate) const LINKED: &str = "bpf";
 /// The variable that overrides the choice, here and in observer's build script.

@@ -1,24 +1,28 @@
 //! `cargo xtask vm`: the kernel tests on other kernels.
 //!
-//! Boots Debian's kernels under QEMU, without KVM, and runs there the same tests that run on this machine, once as the
-//! observer chooses its hooks and once for each other hook that the kernel can load. docs/kernels.md is made of the
-//! results.
+//! Boots Debian's kernels under QEMU, without KVM, and runs there the same tests that run on this machine: as the observer
+//! chooses its hooks, and on the oldest and the newest kernel once more for each other hook that the kernel can load.
+//! docs/kernels.md is made of the results.
 
+mod apt;
+mod arm64;
+mod board;
+mod builds;
 mod document;
 mod guest;
 mod hooks;
 mod kernels;
 mod machine;
 mod peers;
+mod schedule;
 
 use std::{
     sync::mpsc::{self, Sender},
-    thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::{
     interrupt::Interrupt,
@@ -26,30 +30,46 @@ use crate::{
     test::{self, libtest},
 };
 use document::Column;
-use guest::Guest;
+use guest::{Guest, Programs};
 use hooks::Doctor;
 use machine::Ended;
 
 /// Flags of `cargo xtask vm`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Options {
-    /// Only this kernel, by the beginning of its version; repeatable [default: every one of the table]
+    /// Only this kernel, by the beginning of its version; repeatable [default: the long-term ones]
     #[arg(long = "kernel", value_name = "SERIES", value_parser = kernels::series)]
     kernels: Vec<String>,
     /// Run only tests whose name contains this
     filter: Option<String>,
+    /// Run the tests with the hooks that the observer chooses, and with no others
+    #[arg(long, conflicts_with = "write")]
+    quick: bool,
     /// Instead of the tests run this command line in the guest, where `observer` is on the PATH
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["filter", "write"])]
     exec: Option<String>,
     /// Instead of the tests let other tools watch the same load, and show what each counted
     #[arg(long, conflicts_with_all = ["filter", "write", "exec"])]
     peers: bool,
+    /// Another architecture, on which the observer's self-test and a count of connections run, and no other test
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["kernels", "filter", "write", "peers"])]
+    arch: Arch,
     /// Write docs/kernels.md; otherwise only say whether it is up to date
     #[arg(long)]
     write: bool,
     /// Seconds after which a guest is ended
     #[arg(long, value_name = "SECONDS", default_value_t = 1500, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
+}
+
+/// Architecture of the emulated machine.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Arch {
+    /// x86-64
+    #[default]
+    Amd64,
+    /// 64-bit ARM
+    Arm64,
 }
 
 impl Options {
@@ -64,14 +84,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     run_telling(options, &mpsc::channel().0)
 }
 
-/// Runs it, and tells when a kernel has had all its tests: the processor that emulated it is idle from then on.
+/// Runs it, and tells when a CPU has no more guests to emulate.
 pub(crate) fn run_telling(options: &Options, idle: &Sender<()>) -> Result<()> {
-    let purposes = if options.peers { &[Purpose::Vm, Purpose::Peers][..] } else { &[Purpose::Vm] };
-    let ready = setup::ensure(purposes)?;
+    let mut purposes = vec![Purpose::Vm];
+    purposes.extend(options.peers.then_some(Purpose::Peers));
+    purposes.extend((options.arch == Arch::Arm64).then_some(Purpose::Arm64));
+    let ready = setup::ensure(&purposes)?;
     let interrupt = Interrupt::catch()?;
     let timeout = Duration::from_secs(options.timeout);
+    if options.arch == Arch::Arm64 {
+        return arm64::run(&ready.toolchain, options.exec.as_deref(), timeout, &interrupt);
+    }
     let kernels = kernels::fetch(&options.kernels)?;
-    let guest = Guest::build(&ready.toolchain)?;
+    let programs = Programs::build(&ready.toolchain)?;
+    let guest = Guest::of_tests(&programs)?;
     if options.peers {
         return peers::run(&guest.with(peers::files()?), &kernels, timeout, &interrupt);
     }
@@ -82,37 +108,31 @@ pub(crate) fn run_telling(options: &Options, idle: &Sender<()>) -> Result<()> {
         }
         return Ok(());
     }
-    // Each machine is emulated by one thread.
-    let each: Vec<Result<(Column, Results)>> = thread::scope(|scope| {
-        let run = |kernel| {
-            let (guest, interrupt) = (&guest, &interrupt);
-            scope.spawn(move || {
-                let result = matrix(guest, kernel, options, timeout, interrupt);
-                // Nobody need listen.
-                let _ = idle.send(());
-                result
-            })
-        };
-        let running: Vec<_> = kernels.iter().map(run).collect();
-        let joined = running.into_iter().map(|one| one.join().unwrap_or_else(|_| bail!("it panicked")));
-        joined.collect()
+    // Those with every hook take longest.
+    let mut order: Vec<usize> = (0..kernels.len()).collect();
+    order.sort_by_key(|index| kernels.get(*index).is_none_or(|kernel| !kernel.every_hook));
+    let each = schedule::run(&kernels, &order, schedule::cpus(), idle, |kernel| {
+        matrix(&guest, kernel, options, timeout, &interrupt)
     });
     let (mut columns, mut results) = (Vec::new(), Vec::new());
     for (kernel, result) in kernels.iter().zip(each) {
+        let result = result.unwrap_or_else(|| bail!("it panicked"));
         let (column, outcomes) = result.with_context(|| format!("Linux {}", kernel.version))?;
         columns.push(column);
         results.extend(outcomes);
     }
-    if options.filter.is_none() {
-        let unproven: Vec<String> = columns.iter().flat_map(Column::unproven).collect();
+    let every_kernel_and_hook = options.kernels.is_empty() && !options.quick;
+    // A test that failed, or never ran, says enough by itself.
+    if options.filter.is_none() && results.iter().all(|(_, outcome)| outcome.failed() == 0) {
+        let unproven = document::unproven(&columns, every_kernel_and_hook);
         if !unproven.is_empty() {
             let outcome = libtest::Outcome { failures: unproven, ..libtest::Outcome::default() };
             results.push(("hooks that no test proves".to_owned(), outcome));
         }
-        if options.kernels.is_empty() {
-            columns.push(Column::of_this_machine(guest.observer(), &ready.privilege)?);
-            document::compare(&columns, options.write)?;
-        }
+    }
+    if options.filter.is_none() && every_kernel_and_hook {
+        columns.push(Column::of_this_machine(&programs.observer, &ready.privilege)?);
+        document::compare(&columns, options.write)?;
     }
     test::conclude(&results, true)
 }
@@ -132,7 +152,8 @@ type Results = Vec<(String, libtest::Outcome)>;
 /// others for findings that take their seconds.
 const TESTS_AT_ONCE: usize = 4;
 
-/// The tests on one kernel, with every set of hooks that it can load, in one machine.
+/// The tests on one kernel, in one machine: with the hooks that the observer chooses, and with every other that loads
+/// where this is asked for.
 fn matrix(
     guest: &Guest,
     kernel: &kernels::Kernel,
@@ -152,8 +173,10 @@ fn matrix(
     })?;
     let seconds = start.elapsed().as_secs_f64();
     eprintln!("vm: Linux {}: booted, and every hook tried, in {seconds:.0} s", kernel.version);
+    let loads = sets.concat();
+    let tested = if kernel.every_hook && !options.quick { sets } else { vec![hooks::Set::new()] };
     let mut results = Vec::new();
-    for set in &sets {
+    for set in &tested {
         let set = set.join(",");
         let name = match set.is_empty() {
             true => format!("Linux {}", kernel.series),
@@ -182,5 +205,5 @@ fn matrix(
             break;
         }
     }
-    Ok((Column::of_guest(kernel, doctor, sets, &results), results))
+    Ok((Column::of_guest(kernel, doctor, tested, loads, &results), results))
 }

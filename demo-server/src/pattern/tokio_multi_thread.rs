@@ -154,25 +154,22 @@ async fn accept(stage: Arc<Stage>, listener: Arc<Listener>, mut bell: Bell) -> i
         tokio::select! {
             ready = socket.readable(), if !paused() => ready?.clear_ready(),
             _ = bell.changed() => {}
-            Some(ended) = tasks.join_next(), if !tasks.is_empty() => complain(&ended),
+            Some(ended) = tasks.join_next(), if !tasks.is_empty() => complain(&stage, &ended),
         }
     }
     while let Some(ended) = tasks.join_next().await {
-        complain(&ended);
+        complain(&stage, &ended);
     }
     Ok(())
 }
 
 /// The runtime catches the panic of a task: the connection is gone, the thread is not.
-fn complain(ended: &Result<io::Result<()>, tokio::task::JoinError>) {
+fn complain(stage: &Stage, ended: &Result<io::Result<()>, tokio::task::JoinError>) {
     match ended {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            eprintln!("demo-server: tokio-multi-thread: a connection is closed unserved: {error}")
-        }
-        Err(error) => {
-            eprintln!("demo-server: tokio-multi-thread: a task has panicked, its thread goes on: {error}")
-        }
+        Ok(Err(error)) => stage.complain(PATTERN.id, &format!("a connection is closed unserved: {error}")),
+        // Its number and its words may be others each time.
+        Err(_) => stage.complain(PATTERN.id, "a task has panicked, its thread goes on"),
     }
 }
 

@@ -10,7 +10,8 @@
 //! of the accept queue on the way (`io_accept` as task work), even while the thread is busy with a request. So the
 //! wait moves from the accept queue, where every tool looks, to the completion queue, where none does: an empty accept
 //! queue no longer says that the server keeps up. A ring with `IORING_SETUP_DEFER_TASKRUN` would accept only when the
-//! thread asks, and restore the back-pressure; this one shows what the default does.
+//! thread asks, and restore the back-pressure; this one shows what the default does. Multishot accept came with Linux
+//! 5.19; on an older kernel the pattern does not start, and says why.
 
 use std::io;
 

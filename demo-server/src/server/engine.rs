@@ -1,11 +1,12 @@
 //! Listeners, pattern and settings, and the switch from one to another.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 
 use super::run::Run;
 use super::{Config, drain};
@@ -16,7 +17,7 @@ use crate::listener::{Listener, Listeners, Steering};
 use crate::pattern::Pattern;
 use crate::service::Service;
 use crate::settings::Settings;
-use crate::stage::Role;
+use crate::stage::{Failure, Role};
 use crate::wake::Wake;
 
 /// How long a handshake may take before its shard is closed.
@@ -45,7 +46,8 @@ impl Engine {
             .context("cannot open the shards")?;
         listeners.set(&settings).context("cannot set the options of the listener")?;
         let run = Run::start(pattern, service, &listeners, settings.workers, Vec::new(), end)
-            .map_err(|(failure, _)| anyhow!("cannot start {}: {failure}", pattern.id))?;
+            .map_err(|(failure, _)| io::Error::from(failure))
+            .with_context(|| format!("cannot start {}", pattern.id))?;
         let (service, end) = (Arc::clone(service), Arc::clone(end));
         Ok(Self { service, listeners, pattern, settings, run, end })
     }
@@ -129,7 +131,7 @@ impl Engine {
         self.close_shards(wanted, &mut open);
         let started =
             Run::start(self.pattern, &self.service, &self.listeners, self.settings.workers, open, &self.end);
-        self.run = started.map_err(|(failure, _)| failure)?;
+        self.run = started.map_err(|(failure, _)| failure.to_string())?;
         Ok(())
     }
 
@@ -164,7 +166,7 @@ impl Engine {
     }
 
     /// Ends everything within `time`. Returns why the pattern had ended before, if it had.
-    pub(super) fn end(&mut self, time: Duration) -> Option<String> {
+    pub(super) fn end(&mut self, time: Duration) -> Option<Failure> {
         let deadline = Instant::now() + time;
         self.run.stage.stop();
         if !self.run.stage.wait_until_over(Some(deadline)) {

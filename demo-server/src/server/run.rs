@@ -7,7 +7,7 @@ use crate::connection::Connection;
 use crate::listener::Listeners;
 use crate::pattern::Pattern;
 use crate::service::Service;
-use crate::stage::Stage;
+use crate::stage::{Failure, Stage};
 use crate::wake::Wake;
 
 /// One run of a pattern, and the thread that waits for its threads.
@@ -26,23 +26,24 @@ impl Run {
         workers: u32,
         open: Vec<Connection>,
         end: &Arc<Wake>,
-    ) -> Result<Self, (String, Vec<Connection>)> {
+    ) -> Result<Self, (Failure, Vec<Connection>)> {
         listeners.choose_by_hash();
         let stage = Stage::new(pattern, service, listeners.all(), workers, open);
         let host = thread::Builder::new().name("pattern".to_owned()).spawn({
             let (stage, end) = (Arc::clone(&stage), Arc::clone(end));
             move || {
-                if let Some(failure) = stage.play() {
+                // One that never began is told to whoever asked for it.
+                if let Some(failure) = stage.play()
+                    && stage.was_complete()
+                {
                     eprintln!("demo-server: {}: {failure}", stage.pattern().id);
-                    if stage.was_complete() {
-                        end.ring();
-                    }
+                    end.ring();
                 }
             }
         });
         let mut run = match host {
             Ok(host) => Self { stage, host: Some(host) },
-            Err(error) => return Err((error.to_string(), stage.leftovers())),
+            Err(error) => return Err((error.into(), stage.leftovers())),
         };
         match run.stage.wait_until_complete() {
             Ok(()) => Ok(run),
@@ -61,7 +62,7 @@ impl Run {
         self.stage.leftovers()
     }
 
-    pub(super) fn failure(&self) -> Option<String> {
+    pub(super) fn failure(&self) -> Option<Failure> {
         self.stage.wait_until_complete().err()
     }
 }

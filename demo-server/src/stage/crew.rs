@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, Scope};
 
 use super::member::{Desk, Seat};
-use super::{Member, Stage, lock};
+use super::{Failure, Member, Stage, lock};
 use crate::wake::Wake;
 
 /// What a kind of thread is called and what it does.
@@ -42,7 +42,7 @@ impl Stage {
     ) -> io::Result<()> {
         thread::scope(|scope| match assemble(&Crew { scope, stage: self }) {
             Ok(()) => self.await_places(),
-            Err(error) => self.fail(error.to_string()),
+            Err(error) => self.fail(error.into()),
         });
         self.outcome()
     }
@@ -91,7 +91,7 @@ impl Stage {
 
     fn outcome(&self) -> io::Result<()> {
         match &self.progress().failure {
-            Some(failure) => Err(io::Error::other(failure.clone())),
+            Some(failure) => Err(failure.clone().into()),
             None => Ok(()),
         }
     }
@@ -108,7 +108,7 @@ impl Stage {
         // A thread that dies takes nobody with it: the others go on, as in any server with a pool.
         match panic::catch_unwind(AssertUnwindSafe(|| body(&member))) {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => self.fail(format!("{}: {error}", seat.name)),
+            Ok(Err(error)) => self.fail(Failure::of(&seat.name, &error)),
             Err(_) => member.complain("the thread has panicked and is gone"),
         }
         member.take_place();

@@ -244,8 +244,8 @@ impl<'a> Member<'a> {
         &self.desk.seat.wake
     }
 
-    /// Says on standard error what went wrong on this thread.
+    /// Says on standard error what went wrong on this thread, unless the same was said often enough in this run.
     pub fn complain(&self, what: &str) {
-        eprintln!("demo-server: {}: {what}", self.desk.label);
+        self.stage.complain(&self.desk.label, what);
     }
 }

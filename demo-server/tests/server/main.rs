@@ -9,6 +9,7 @@ mod documents;
 mod faults;
 mod flood;
 mod http;
+mod lacking;
 mod load;
 mod more_faults;
 mod patterns;

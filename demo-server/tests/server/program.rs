@@ -15,7 +15,7 @@ use rustix::{
 
 use crate::support::{Scratch, ask, connect, wait_until};
 
-fn program() -> Command {
+pub(crate) fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_demo-server"))
 }
 
@@ -81,7 +81,7 @@ impl Served {
     }
 
     /// Waits for the end; the exit code and the rest of standard error.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.stderr.read_to_string(&mut rest).unwrap();
         (self.child.wait().unwrap().code(), rest)

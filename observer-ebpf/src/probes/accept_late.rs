@@ -61,23 +61,28 @@ pub(crate) unsafe fn account(entry: *mut ListenerEntry) {
 /// A record of a connection of which nothing was seen; only its addresses are known.
 #[inline(always)]
 pub(crate) fn unseen(sock: Address, listener: u64, family: u16) -> Connection {
+    let mut connection =
+        Connection { flags: flag::ARRIVAL_UNSEEN, listener, via: via::UNSEEN, ..Connection::BLANK };
+    identify(sock, family, &mut connection);
+    connection
+}
+
+/// Whose a record is, and from where its reads and writes are counted.
+#[inline(always)]
+pub(crate) fn identify(sock: Address, family: u16, connection: &mut Connection) {
     let local = local_address(sock, family);
     let remote: [u32; 4] = if family == AF_INET6 {
         sock.read(&at::SKC_V6_DADDR).unwrap_or([0; 4])
     } else {
         [sock.read(&at::SKC_DADDR).unwrap_or(0), 0, 0, 0]
     };
-    Connection {
-        flags: flag::ARRIVAL_UNSEEN,
-        listener,
-        local_address: unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(local) },
-        remote_address: unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(remote) },
-        local_port: sock.read(&at::SKC_NUM).unwrap_or(0),
-        remote_port: u16::from_be(sock.read(&at::SKC_DPORT).unwrap_or(0)),
-        family,
-        via: via::UNSEEN,
-        ..Connection::BLANK
-    }
+    connection.local_address = unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(local) };
+    connection.remote_address = unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(remote) };
+    connection.local_port = sock.read(&at::SKC_NUM).unwrap_or(0);
+    connection.remote_port = u16::from_be(sock.read(&at::SKC_DPORT).unwrap_or(0));
+    connection.family = family;
+    connection.read_from = sock.read(&at::TCP_COPIED_SEQ).unwrap_or(0);
+    connection.written_from = sock.read(&at::TCP_WRITE_SEQ).unwrap_or(0);
 }
 
 /// Puts a record into the map, unless there is one; `None` when the map is full.
@@ -85,6 +90,8 @@ pub(crate) fn unseen(sock: Address, listener: u64, family: u16) -> Connection {
 pub(crate) fn follow(sock: Address, record: &Connection) -> Option<*mut Connection> {
     const ONLY_IF_ABSENT: u64 = 1;
     // A failure shows in the lookup.
-    let _ = CONNECTIONS.insert(sock.0, record, ONLY_IF_ABSENT);
+    if CONNECTIONS.insert(sock.0, record, ONLY_IF_ABSENT).is_ok() {
+        lost(loss::FOLLOWED);
+    }
     CONNECTIONS.get_ptr_mut(sock.0)
 }

@@ -8,14 +8,15 @@
 use aya_ebpf::helpers::generated::bpf_skc_to_tcp_sock;
 use observer_ebpf::{
     loss,
-    record::{COMM, Connection, NAMED_THREADS, stage, via},
+    record::{COMM, Connection, ListenerEntry, NAMED_THREADS, stage, via},
 };
 
-use super::{fast_open, followed, listener, migration};
+use super::{accept_late, fast_open, gone, listener, migration};
 use crate::{
     books::{CONNECTION_ENDED, add, add32, duration, lost, now, raise32},
     constants as at,
-    kernel::{AF_INET6, Address, Typed},
+    copies::{Turn, event, mark, preempted, taken_over, unmark},
+    kernel::{AF_INET6, Address, Typed, is_internet},
     maps::{ARRIVAL, CONNECTIONS, LISTENERS},
 };
 
@@ -29,18 +30,55 @@ const SAME_RUN_NS: u64 = 1_000_000;
 pub(crate) fn established(sock: Typed) {
     let Some(arrival) = ARRIVAL.get_ptr_mut(0) else { return };
     let arrival = unsafe { &mut *arrival };
-    if fast_open::seen() && fast_open::established(sock) {
+    if arrival.sock == sock.0 as u64 || fast_open::seen() && fast_open::established(sock) {
         return;
     }
     let tcp = Typed(unsafe { bpf_skc_to_tcp_sock(sock.0 as *mut _) } as *const _);
     if tcp.0.is_null() {
         return;
     }
-    let synack_retransmits: u32 = tcp.load(&at::TCP_TOTAL_RETRANS);
-    let round_trip_us = tcp.load::<u32>(&at::TCP_SRTT_US) >> 3;
     let family: u16 = sock.load(&at::SKC_FAMILY);
     arrival.sock = sock.0 as u64;
     let connection = &mut arrival.connection;
+    begin(connection, tcp.load(&at::TCP_TOTAL_RETRANS), tcp.load::<u32>(&at::TCP_SRTT_US));
+    connection.read_from = tcp.load(&at::TCP_COPIED_SEQ);
+    connection.written_from = tcp.load(&at::TCP_WRITE_SEQ);
+    if family == AF_INET6 {
+        connection.local_address = halves(sock.load(&at::SKC_V6_RCV_SADDR));
+        connection.remote_address = halves(sock.load(&at::SKC_V6_DADDR));
+    } else {
+        connection.local_address = halves([sock.load(&at::SKC_RCV_SADDR), 0, 0, 0]);
+        connection.remote_address = halves([sock.load(&at::SKC_DADDR), 0, 0, 0]);
+    }
+    connection.local_port = sock.load(&at::SKC_NUM);
+    connection.remote_port = u16::from_be(sock.load(&at::SKC_DPORT));
+    connection.family = family;
+}
+
+/// [`established`] of the child at the end of its listener's queue, when no program was shown that. `false` if there is
+/// none that is not followed.
+#[inline(always)]
+fn established_unseen(sock: Address, connection: &mut Connection) -> bool {
+    if CONNECTIONS.get_ptr(sock.0).is_some() {
+        return false;
+    }
+    let Some(family) = sock.read::<u16>(&at::SKC_FAMILY).filter(|family| is_internet(*family)) else {
+        return false;
+    };
+    let (Some(retransmits), Some(round_trip)) =
+        (sock.read(&at::TCP_TOTAL_RETRANS), sock.read(&at::TCP_SRTT_US))
+    else {
+        return false;
+    };
+    begin(connection, retransmits, round_trip);
+    accept_late::identify(sock, family, connection);
+    true
+}
+
+/// A record of which nothing is known yet but when its handshake was complete.
+#[inline(always)]
+fn begin(connection: &mut Connection, synack_retransmits: u32, smoothed_round_trip: u32) {
+    let round_trip_us = smoothed_round_trip >> 3;
     connection.kind = CONNECTION_ENDED;
     connection.flags = 0;
     connection.listener = 0;
@@ -53,6 +91,7 @@ pub(crate) fn established(sock: Typed) {
     connection.closed_ns = 0;
     connection.destroyed_ns = 0;
     connection.unread_since_ns = 0;
+    connection.read_unanswered_ns = 0;
     connection.longest_read_wait_ns = 0;
     connection.bytes_read = 0;
     connection.bytes_written = 0;
@@ -60,13 +99,13 @@ pub(crate) fn established(sock: Typed) {
     connection.writes = 0;
     connection.syn_wait_us = if measured(round_trip_us, synack_retransmits) { round_trip_us } else { 0 };
     connection.queue_at_arrival = 0;
+    connection.read_to = 0;
+    connection.written_to = 0;
     connection.acceptor_pid = 0;
     connection.acceptor_tid = 0;
     connection.acceptor_comm = [0; COMM];
     connection.readers = [0; NAMED_THREADS];
     connection.writers = [0; NAMED_THREADS];
-    addresses(sock, family, connection);
-    connection.family = family;
     connection.synack_retransmits = if synack_retransmits > 255 { 255 } else { synack_retransmits as u8 };
     connection.via = via::HANDSHAKE;
 }
@@ -107,21 +146,6 @@ fn settle(listener: Typed, sock: u64, connection: &mut Connection) {
 }
 
 #[inline(always)]
-fn addresses(sock: Typed, family: u16, connection: &mut Connection) {
-    if family == AF_INET6 {
-        connection.local_address = halves(sock.load(&at::SKC_V6_RCV_SADDR));
-        connection.remote_address = halves(sock.load(&at::SKC_V6_DADDR));
-    } else {
-        let local: u32 = sock.load(&at::SKC_RCV_SADDR);
-        let remote: u32 = sock.load(&at::SKC_DADDR);
-        connection.local_address = halves([local, 0, 0, 0]);
-        connection.remote_address = halves([remote, 0, 0, 0]);
-    }
-    connection.local_port = sock.load(&at::SKC_NUM);
-    connection.remote_port = u16::from_be(sock.load(&at::SKC_DPORT));
-}
-
-#[inline(always)]
 fn halves(words: [u32; 4]) -> [u8; 16] {
     unsafe { core::mem::transmute(words) }
 }
@@ -141,32 +165,66 @@ fn is_tail(listener: Typed, sock: u64) -> bool {
     child_at_tail(listener).is_some_and(|child| child.0 == sock)
 }
 
-/// Puts the record of a new socket into the map; `false` when that is full. A record that is there is of a socket that
-/// lay at this address before, and whose end was missed.
+/// What became of the record of a new socket.
+#[derive(PartialEq)]
+enum Put {
+    /// It is in the map.
+    There,
+    /// It was there already: another processor, which was not shown a change of state, took this child for its own.
+    Taken,
+    /// The map is full.
+    NoRoom,
+}
+
+/// Puts the record of a new socket into the map. One that is there is of a socket that lay at this address before, and
+/// whose end was missed; or it was made an instant ago.
 #[inline(always)]
-fn recorded(sock: u64, connection: &Connection) -> bool {
+fn put(sock: u64, connection: &Connection) -> Put {
     const ANY: u64 = 0;
     const ONLY_IF_ABSENT: u64 = 1;
     const IS_THERE: i32 = -17;
-    match CONNECTIONS.insert(sock, connection, ONLY_IF_ABSENT) {
+    let inserted = match CONNECTIONS.insert(sock, connection, ONLY_IF_ABSENT) {
         Ok(()) => true,
         Err(IS_THERE) => {
-            if let Some(before) = CONNECTIONS.get_ptr(sock) {
-                unsafe { followed::forget(before) };
+            if let Some(before) = CONNECTIONS.get_ptr_mut(sock) {
+                let (peer, time) = unsafe { ((*before).remote_port, (*before).established_ns) };
+                if peer == connection.remote_port
+                    && connection.established_ns.saturating_sub(time) < SAME_RUN_NS
+                {
+                    return Put::Taken;
+                }
+                gone::end(before);
             }
             CONNECTIONS.insert(sock, connection, ANY).is_ok()
         }
         Err(_) => false,
+    };
+    if !inserted {
+        return Put::NoRoom;
     }
+    lost(loss::FOLLOWED);
+    Put::There
 }
 
 /// `sk_data_ready` of a listener: the child before it is now in this listener's queue.
 #[inline(always)]
-pub(crate) fn enqueued(listener: Typed) {
-    // Taken whatever becomes of it: left there, it would be taken for the next one.
+pub(crate) fn enqueued(listener: Typed, turn: Turn) {
     let Some(arrival) = ARRIVAL.get_ptr_mut(0) else { return };
     let arrival = unsafe { &mut *arrival };
-    let sock = arrival.sock;
+    let mut sock = arrival.sock;
+    if preempted() {
+        let is_first = mark(event::ARRIVAL, listener.0 as u64, 0, turn);
+        if turn == Turn::Again {
+            // The same for the next connection of this listener.
+            unmark(event::ARRIVAL);
+            // Whoever was shown this has taken the child.
+            if !is_first && sock == 0 {
+                return;
+            }
+            taken_over();
+        }
+    }
+    // Taken whatever becomes of it: left there, it would be taken for the next one.
     arrival.sock = 0;
     let cookie: u64 = listener.load(&at::SKC_COOKIE);
     // An acceptor that is awake may have taken it out already, and waits for its lock.
@@ -187,27 +245,40 @@ pub(crate) fn enqueued(listener: Typed) {
         || connection.local_port != listener.load::<u16>(&at::SKC_NUM)
         || now() - connection.established_ns > SAME_RUN_NS && fast_open::seen() && !is_tail(listener, sock)
     {
-        let known = child_at_tail(listener).is_some_and(|child| {
+        let child = child_at_tail(listener);
+        if child.is_some_and(|child| {
             fast_open::enqueued(child, cookie, depth) || migration::moved(child, cookie, entry)
-        });
-        if !known {
-            lost(loss::ENQUEUE_UNLINKED);
-            unsafe { add32(&raw mut (*entry).counters.unrecorded, 1) };
+        }) {
+            return;
         }
-        return;
+        match child.filter(|child| established_unseen(*child, connection)) {
+            Some(child) => sock = child.0,
+            None => return unlinked(entry),
+        }
     }
     connection.listener = cookie;
     connection.queue_at_arrival = depth;
     if connection.syn_wait_us == 0 {
         settle(listener, sock, connection);
     }
-    if !recorded(sock, connection) {
-        lost(loss::CONNECTIONS_FULL);
-        unsafe { add32(&raw mut (*entry).counters.unrecorded, 1) };
+    match put(sock, connection) {
+        Put::There => {}
+        Put::Taken => return unlinked(entry),
+        Put::NoRoom => {
+            lost(loss::CONNECTIONS_FULL);
+            unsafe { add32(&raw mut (*entry).counters.unrecorded, 1) };
+        }
     }
     if connection.via == via::COOKIE {
         unsafe { add(&raw mut (*entry).counters.cookies, 1) };
     } else if connection.syn_wait_us != 0 {
         unsafe { duration(entry, stage::SYN_WAIT, u64::from(connection.syn_wait_us) * 1000) };
     }
+}
+
+/// Counts an arrival whose own socket cannot be told.
+#[inline(always)]
+fn unlinked(entry: *mut ListenerEntry) {
+    lost(loss::ENQUEUE_UNLINKED);
+    unsafe { add32(&raw mut (*entry).counters.unrecorded, 1) };
 }

@@ -8,14 +8,18 @@ use super::followed;
 use crate::{
     books::{add, add_signed, now, set_bits},
     constants as at,
-    kernel::{TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_LAST_ACK, Typed},
+    copies::{self, Turn, event},
+    kernel::{TCP_ESTABLISHED, Typed, fin_arrived},
     maps::{ARRIVAL, LISTENERS},
 };
 
 /// `sk_data_ready` of a connection.
 #[inline(always)]
-pub(crate) fn queued(sock: Typed, state: i32) {
+pub(crate) fn queued(sock: Typed, state: i32, turn: Turn) {
     let key = sock.0 as u64;
+    if !copies::mark_at(event::DATA, key, &at::TCP_RCV_NXT, turn) {
+        return;
+    }
     // Data that came with the handshake's last ACK is announced before the listener's own turn.
     if let Some(arrival) = ARRIVAL.get_ptr_mut(0)
         && unsafe { (*arrival).sock } == key
@@ -25,21 +29,22 @@ pub(crate) fn queued(sock: Typed, state: i32) {
         return;
     }
     if let Some(connection) = followed::record(sock.address()) {
-        if state != TCP_ESTABLISHED && !more_than_fin(sock, state, unsafe { (*connection).bytes_read }) {
+        if (turn == Turn::Again || state != TCP_ESTABLISHED) && !more_than_fin(sock) {
             return;
         }
         unsafe { note(connection, now()) };
     }
 }
 
-/// Whether bytes are waiting beside the FIN, which takes a sequence number and so counts in `bytes_received`.
+/// Whether bytes are waiting beside the FIN, which takes a sequence number.
 #[inline(always)]
-fn more_than_fin(sock: Typed, state: i32, bytes_read: u64) -> bool {
-    let fin = matches!(state, TCP_CLOSE_WAIT | TCP_LAST_ACK | TCP_CLOSING);
-    match sock.address().read::<u64>(&at::TCP_BYTES_RECEIVED) {
-        Some(received) => received > bytes_read + fin as u64,
-        None => true,
-    }
+fn more_than_fin(sock: Typed) -> bool {
+    let sock = sock.address();
+    let waiting = || {
+        let fin: u32 = fin_arrived(sock)?.into();
+        Some(sock.read::<u32>(&at::TCP_RCV_NXT)?.wrapping_sub(sock.read(&at::TCP_COPIED_SEQ)?) > fin)
+    };
+    waiting().unwrap_or(true)
 }
 
 /// Shorter gaps within a request are those of a client that is busy.

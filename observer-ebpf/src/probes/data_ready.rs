@@ -12,24 +12,30 @@ use aya_ebpf::{
 use super::{arrival, data};
 use crate::{
     constants as at,
+    copies::Turn,
     kernel::{TCP_LISTEN, Typed, is_tcp},
 };
 
 #[btf_tracepoint(function = "sk_data_ready")]
 fn data_ready(ctx: BtfTracePointContext) -> i32 {
-    ready(Typed(ctx.arg(0)))
+    ready(Typed(ctx.arg(0)), Turn::First)
+}
+
+#[btf_tracepoint(function = "sk_data_ready")]
+fn data_ready_2(ctx: BtfTracePointContext) -> i32 {
+    ready(Typed(ctx.arg(0)), Turn::Again)
 }
 
 #[fentry(function = "sock_def_readable")]
 fn def_readable(ctx: FEntryContext) -> i32 {
-    ready(Typed(ctx.arg(0)))
+    ready(Typed(ctx.arg(0)), Turn::First)
 }
 
 #[inline(always)]
-fn ready(sock: Typed) -> i32 {
+fn ready(sock: Typed, turn: Turn) -> i32 {
     if is_tcp(sock) {
         let state = i32::from(sock.load::<u8>(&at::SKC_STATE));
-        if state == TCP_LISTEN { arrival::enqueued(sock) } else { data::queued(sock, state) }
+        if state == TCP_LISTEN { arrival::enqueued(sock, turn) } else { data::queued(sock, state, turn) }
     }
     0
 }

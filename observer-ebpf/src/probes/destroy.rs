@@ -9,17 +9,35 @@ use observer_ebpf::{
     record::{Connection, ListenerEvent, flag, stage},
 };
 
-use super::{accept_unseen, endings, followed, read_unseen, sample};
+use super::{
+    accept_unseen, endings, followed, read_unseen, read_unseen::is_layered, sample, write_unseen,
+};
 use crate::{
-    books::{LISTENER_CLOSED, add, add_signed, duration, lost, now, send},
+    books::{LISTENER_CLOSED, add, add_signed, duration, now, send, set_bits},
     constants as at,
+    copies::preempted,
     kernel::{Address, Typed},
     maps::{CONNECTIONS, LISTENERS},
 };
 
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 fn destroy_sock(ctx: BtfTracePointContext) -> i32 {
-    let sock = Typed(ctx.arg(0));
+    destroyed(Typed(ctx.arg(0)))
+}
+
+/// What the first has done is done.
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+fn destroy_sock_2(ctx: BtfTracePointContext) -> i32 {
+    destroyed(Typed(ctx.arg(0)))
+}
+
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+fn destroy_sock_3(ctx: BtfTracePointContext) -> i32 {
+    destroyed(Typed(ctx.arg(0)))
+}
+
+#[inline(always)]
+fn destroyed(sock: Typed) -> i32 {
     let key = sock.0 as u64;
     if connection(sock) {
         return 0;
@@ -29,6 +47,7 @@ fn destroy_sock(ctx: BtfTracePointContext) -> i32 {
         && let Some(entry) = LISTENERS.get_ptr_mut(cookie)
         // A child copies its request's cookie, never its listener's; still, only the listener itself ends it.
         && unsafe { (*entry).identity.sock } == key
+        && unsafe { (*entry).identity.destroyed_ns } == 0
     {
         sample::sample(cookie, entry);
         let time_ns = now();
@@ -47,15 +66,41 @@ pub(crate) fn connection(sock: Typed) -> bool {
     true
 }
 
+/// Settles what was read and written unseen.
+#[inline(always)]
+unsafe fn account(connection: *mut Connection, sock: Address) {
+    unsafe {
+        let closed = (*connection).closed_ns != 0;
+        if is_layered(sock) {
+            // Nothing tells whether programs that count were skipped.
+            if preempted() && (*connection).flags & flag::ACCEPTED != 0 {
+                set_bits(&raw mut (*connection).flags, flag::READ_UNSEEN | flag::WRITE_UNSEEN);
+            }
+            return;
+        }
+        // tcp_disconnect takes the peer away and moves both sequence numbers.
+        if closed && sock.read::<u16>(&at::SKC_DPORT) == Some(0) {
+            read_unseen::note_closed(connection);
+        } else {
+            read_unseen::note(connection, sock);
+        }
+        if closed {
+            write_unseen::note_closed(connection);
+        } else {
+            write_unseen::note(connection, sock);
+        }
+    }
+}
+
 #[inline(always)]
 unsafe fn connection_ended(connection: *mut Connection, sock: Address) {
     let now = now();
     unsafe {
         (*connection).destroyed_ns = now;
+        account(connection, sock);
         if (*connection).closed_ns == 0 {
             (*connection).closed_ns = now;
         }
-        read_unseen::note(connection, sock);
         let flags = (*connection).flags;
         let enqueued = (*connection).enqueued_ns;
         if let Some(entry) = LISTENERS.get_ptr_mut((*connection).listener) {
@@ -74,7 +119,6 @@ unsafe fn connection_ended(connection: *mut Connection, sock: Address) {
             }
             endings::ended(entry, (*connection).flags, (*connection).writes);
         }
-        lost(loss::PRODUCED);
-        send(&*connection, loss::RING_CONNECTION);
+        followed::ended(connection);
     }
 }

@@ -2,23 +2,33 @@
 
 use observer_ebpf::{loss, record::flag};
 
-use super::followed;
+use super::{followed, read_unseen, read_unseen::is_layered};
 use crate::{
     books::{lost, now, set_bits},
     constants::{self as at, value},
-    kernel::{ETIMEDOUT, TCP_CLOSING, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, Typed, is_tcp, netns},
+    copies::{Turn, event, mark, preempted, taken_over, unmark},
+    kernel::{
+        ETIMEDOUT, TCP_CLOSING, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, Typed, is_tcp,
+        netns,
+    },
 };
 
 /// any state → CLOSE. LAST_ACK: the peer's FIN came first. FIN_WAIT2, CLOSING: ours went first and theirs followed
 /// (`tcp_time_wait` hands the rest to another object and closes this one).
 #[inline(always)]
-pub(crate) fn closed(sock: Typed, old: i32) {
+pub(crate) fn closed(sock: Typed, old: i32, turn: Turn) {
     let Some(connection) = followed::record(sock.address()) else {
         if old == TCP_SYN_RECV {
-            never_queued(sock);
+            never_queued(sock, turn);
         }
         return;
     };
+    if turn == Turn::Again {
+        if unsafe { (*connection).closed_ns } != 0 {
+            return;
+        }
+        taken_over();
+    }
     let mut bits = match old {
         TCP_LAST_ACK => flag::FIN,
         TCP_FIN_WAIT2 | TCP_CLOSING => flag::FIN | flag::CLOSED_FIRST,
@@ -27,7 +37,16 @@ pub(crate) fn closed(sock: Typed, old: i32) {
     if sock.load::<i32>(&at::SK_ERR) == ETIMEDOUT {
         bits |= flag::TIMED_OUT;
     }
+    let fin_sent = matches!(old, TCP_FIN_WAIT1 | TCP_FIN_WAIT2 | TCP_CLOSING | TCP_LAST_ACK);
+    let written_to: u32 = sock.address().read(&at::TCP_WRITE_SEQ).unwrap_or(0);
     unsafe {
+        // Of another layer's socket these say nothing, and so claim nothing.
+        (*connection).read_to = (*connection).read_from;
+        (*connection).written_to = (*connection).written_from;
+        if !is_layered(sock.address()) {
+            (*connection).read_to = read_unseen::read_to(sock.address()).unwrap_or((*connection).read_from);
+            (*connection).written_to = written_to.wrapping_sub(fin_sent.into());
+        }
         (*connection).closed_ns = now();
         set_bits(&raw mut (*connection).flags, bits);
     }
@@ -39,9 +58,18 @@ pub(crate) fn closed(sock: Typed, old: i32) {
 ///
 /// A client's socket comes here too, when both ends connect at once; but that one has a `struct socket`.
 #[inline(always)]
-fn never_queued(sock: Typed) {
+fn never_queued(sock: Typed, turn: Turn) {
     if !is_tcp(sock) || sock.load::<u64>(&at::SK_SOCKET) != 0 {
         return;
+    }
+    if preempted() {
+        let is_first = mark(event::NEVER_QUEUED, sock.0 as u64, 0, turn);
+        if turn == Turn::Again {
+            unmark(event::NEVER_QUEUED);
+            if !is_first {
+                return;
+            }
+        }
     }
     let wanted = value(&at::FILTER_NETNS);
     if wanted == 0 || wanted == netns(sock.address()) {

@@ -16,7 +16,8 @@ pub(crate) fn peer_closed(sock: Typed) {
     let Some(connection) = followed::record(sock.address()) else { return };
     unsafe {
         let before = set_bits(&raw mut (*connection).flags, flag::PEER_CLOSED);
-        if before & (flag::ACCEPTED | flag::ACCEPT_UNSEEN | flag::HELD) == 0
+        // Once, though a copy of the program may come after.
+        if before & (flag::PEER_CLOSED | flag::ACCEPTED | flag::ACCEPT_UNSEEN | flag::HELD) == 0
             && let Some(entry) = LISTENERS.get_ptr_mut((*connection).listener)
         {
             add(&raw mut (*entry).endings.closed_queued, 1);

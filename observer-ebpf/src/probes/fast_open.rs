@@ -37,7 +37,7 @@ pub(crate) fn enqueued(child: Address, cookie: u64, depth: u32) -> bool {
     record.enqueued_ns = now;
     record.queue_at_arrival = depth;
     // Data that came with the SYN was queued without a word (tcp_fastopen_add_skb).
-    if child.read::<u64>(&at::TCP_BYTES_RECEIVED).unwrap_or(0) > 0 {
+    if child.read::<u32>(&at::TCP_RCV_NXT).is_some_and(|next| next != record.read_from) {
         record.flags = flag::DATA;
         record.first_data_ns = now;
         record.unread_since_ns = now;
@@ -61,6 +61,9 @@ pub(crate) fn seen() -> bool {
 #[inline(always)]
 pub(crate) fn established(sock: Typed) -> bool {
     let Some(connection) = followed::record(sock.address()) else { return false };
-    unsafe { (*connection).established_ns = now() };
+    // A copy may come after.
+    if unsafe { (*connection).established_ns } == 0 {
+        unsafe { (*connection).established_ns = now() };
+    }
     true
 }

@@ -3,16 +3,14 @@
 //! A socket's memory is given to the next one at once. If the end of a connection was shown to no program, its record is
 //! still there, and whatever the next socket at its address does would be counted into it. That one has another peer.
 
-use observer_ebpf::{
-    loss,
-    record::{Connection, flag},
-};
+use observer_ebpf::{loss, record::Connection};
 
+use super::gone;
 use crate::{
-    books::{add_signed, lost},
+    books::{lost, send},
     constants as at,
     kernel::Address,
-    maps::{CONNECTIONS, LISTENERS},
+    maps::CONNECTIONS,
 };
 
 /// The record of this socket, if it is followed.
@@ -22,21 +20,23 @@ pub(crate) fn record(sock: Address) -> Option<*mut Connection> {
     // connect(2) with AF_UNSPEC takes the peer away; then there is nothing to tell by.
     let port = sock.read::<u16>(&at::SKC_DPORT).map_or(0, u16::from_be);
     if port != 0 && port != unsafe { (*connection).remote_port } {
-        unsafe { forget(connection) };
+        gone::end(connection);
         let _ = CONNECTIONS.remove(sock.0);
         return None;
     }
     Some(connection)
 }
 
-/// Counts that the end of a connection was missed.
+/// Sends the record of a connection that has ended. Its sequence numbers have served: they mean nothing to anybody, and are
+/// dear to keep, because no number is like another.
 #[inline(always)]
-pub(crate) unsafe fn forget(connection: *const Connection) {
-    lost(loss::END_MISSED);
-    let (listener, flags) = unsafe { ((*connection).listener, (*connection).flags) };
-    if flag::is_unread(flags)
-        && let Some(entry) = LISTENERS.get_ptr_mut(listener)
-    {
-        unsafe { add_signed(&raw mut (*entry).counters.unread, -1) };
+pub(crate) unsafe fn ended(connection: *mut Connection) {
+    unsafe {
+        (*connection).read_from = 0;
+        (*connection).written_from = 0;
+        (*connection).read_to = 0;
+        (*connection).written_to = 0;
+        lost(loss::PRODUCED);
+        send(&*connection, loss::RING_CONNECTION);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! - `tp_btf/sock_recv_length(sk, ret, flags)`: the end of `sock_recvmsg` (6.3 and later). Peeks take nothing out of the
 //!   queue and are not reads; neither is the 0 that says end of file, nor a message of the error queue. It cannot see splice and sendfile.
-//! - `fexit/tcp_recvmsg(sk, msg, len, flags, addr_len)`: the same, one layer down.
+//! - `fexit/tcp_recvmsg(sk, msg, len, flags, addr_len)`: the same, one layer down. Up to 5.18 it has `nonblock` before
+//!   `flags`, which makes 6 parameters; from 7.1 on it has no `addr_len`, which leaves 4. Each has a program of its own.
 //! - `tp_btf/tcp_rcv_space_adjust(sk)`: each time that bytes were copied to the program, splice included. It says
 //!   nothing about how many; they are what was received less what is still there. One read of several segments
 //!   passes it several times.
@@ -16,6 +17,8 @@ use observer_ebpf::record::{flag, stage};
 use super::{accept_unseen, followed, read_unseen};
 use crate::{
     books::{add, add_signed, add32, duration, now, set_bits},
+    constants as at,
+    copies::{self, Turn, event},
     kernel::{self, Address, MSG_ERRQUEUE, MSG_PEEK, Typed},
     maps::LISTENERS,
     threads,
@@ -23,23 +26,43 @@ use crate::{
 
 #[btf_tracepoint(function = "sock_recv_length")]
 fn recv_length(ctx: BtfTracePointContext) -> i32 {
-    returned(Typed(ctx.arg(0)), ctx.arg(1), ctx.arg(2))
+    returned(Typed(ctx.arg(0)), ctx.arg(1), ctx.arg(2), Turn::First)
+}
+
+#[btf_tracepoint(function = "sock_recv_length")]
+fn recv_length_2(ctx: BtfTracePointContext) -> i32 {
+    returned(Typed(ctx.arg(0)), ctx.arg(1), ctx.arg(2), Turn::Again)
+}
+
+#[btf_tracepoint(function = "sock_recv_length")]
+fn recv_length_3(ctx: BtfTracePointContext) -> i32 {
+    returned(Typed(ctx.arg(0)), ctx.arg(1), ctx.arg(2), Turn::Again)
 }
 
 #[fexit(function = "tcp_recvmsg")]
 fn recvmsg(ctx: FExitContext) -> i32 {
     // The result follows the parameters, whose number the plan checks. Not by bpf_get_func_ret: verifiers up to 6.7 do
     // not know that it writes to where it is told, take the result for the 0 that was there, and cut off the rest.
-    returned(Typed(ctx.arg(0)), ctx.arg(5), ctx.arg(3))
+    returned(Typed(ctx.arg(0)), ctx.arg(5), ctx.arg(3), Turn::First)
+}
+
+#[fexit(function = "tcp_recvmsg")]
+fn recvmsg_by_6(ctx: FExitContext) -> i32 {
+    returned(Typed(ctx.arg(0)), ctx.arg(6), ctx.arg(4), Turn::First)
+}
+
+#[fexit(function = "tcp_recvmsg")]
+fn recvmsg_by_4(ctx: FExitContext) -> i32 {
+    returned(Typed(ctx.arg(0)), ctx.arg(4), ctx.arg(3), Turn::First)
 }
 
 #[inline(always)]
-fn returned(sock: Typed, result: i32, flags: i32) -> i32 {
+fn returned(sock: Typed, result: i32, flags: i32, turn: Turn) -> i32 {
     if result > 0
         && flags & (MSG_PEEK | MSG_ERRQUEUE) == 0
         && let Some(flow) = kernel::flow(sock)
     {
-        received(flow, result as u64);
+        received(flow, result as u64, turn);
     }
     0
 }
@@ -48,11 +71,11 @@ fn returned(sock: Typed, result: i32, flags: i32) -> i32 {
 fn rcv_space_adjust(ctx: BtfTracePointContext) -> i32 {
     let sock = Typed(ctx.arg(0));
     let Some(connection) = followed::record(sock.address()) else { return 0 };
-    let Some(taken) = read_unseen::taken(sock.address()) else { return 0 };
     // A peek passes here too, and takes nothing.
-    let more = taken.wrapping_sub(unsafe { (*connection).bytes_read });
-    if more as i64 > 0 {
-        received(sock.0 as u64, more);
+    if let Some(more) = unsafe { read_unseen::missing(connection, sock.address()) }
+        && more > 0
+    {
+        received(sock.0 as u64, more as u64, Turn::First);
     }
     0
 }
@@ -61,8 +84,17 @@ fn rcv_space_adjust(ctx: BtfTracePointContext) -> i32 {
 const LONG_WAIT_NS: u64 = 1_000_000;
 
 #[inline(always)]
-fn received(flow: u64, bytes: u64) {
+fn received(flow: u64, bytes: u64, turn: Turn) {
+    if !copies::mark_at(event::READ, flow, &at::TCP_COPIED_SEQ, turn) {
+        return;
+    }
     let Some(connection) = followed::record(Address(flow)) else { return };
+    if turn == Turn::Again {
+        match unsafe { read_unseen::missing(connection, Address(flow)) } {
+            Some(missing) if i64::from(missing) >= bytes as i64 => copies::taken_over(),
+            _ => return,
+        }
+    }
     let now = now();
     let (_, tid) = threads::ids();
     let (before, cookie, waited, accepted) = unsafe {
@@ -76,7 +108,9 @@ fn received(flow: u64, bytes: u64) {
         let mut waited = if since != 0 { Some(now.saturating_sub(since)) } else { None };
         if let Some(wait) = waited {
             // That data may have been taken long ago by a path that was not seen, and this is the next.
-            if wait > LONG_WAIT_NS && read_unseen::more_than(Address(flow), connection.bytes_read).is_some() {
+            if wait > LONG_WAIT_NS
+                && read_unseen::missing(connection, Address(flow)).is_some_and(|more| more > 0)
+            {
                 waited = None;
             } else if wait > connection.longest_read_wait_ns {
                 connection.longest_read_wait_ns = wait;

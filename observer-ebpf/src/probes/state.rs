@@ -8,17 +8,28 @@ use aya_log_ebpf::debug;
 use super::{arrival, destroy, ending, endings, listener};
 use crate::{
     constants as at,
+    copies::Turn,
     kernel::{TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_LISTEN, TCP_SYN_RECV, Typed},
 };
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn set_state(ctx: BtfTracePointContext) -> i32 {
+    changed(ctx, Turn::First)
+}
+
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn set_state_2(ctx: BtfTracePointContext) -> i32 {
+    changed(ctx, Turn::Again)
+}
+
+#[inline(always)]
+fn changed(ctx: BtfTracePointContext, turn: Turn) -> i32 {
     let old: i32 = ctx.arg(1);
     let new: i32 = ctx.arg(2);
     let sock = Typed(ctx.arg(0));
     match new {
         TCP_ESTABLISHED if old == TCP_SYN_RECV => arrival::established(sock),
-        TCP_CLOSE if old != TCP_LISTEN => ending::closed(sock, old),
+        TCP_CLOSE if old != TCP_LISTEN => ending::closed(sock, old, turn),
         TCP_CLOSE_WAIT if old == TCP_ESTABLISHED => endings::peer_closed(sock),
         TCP_FIN_WAIT1 if old == TCP_ESTABLISHED => endings::closed_here(sock),
         TCP_LISTEN => {

@@ -10,9 +10,11 @@ use aya_ebpf::{
 };
 use observer_ebpf::record::{flag, stage};
 
-use super::{accept_unseen, followed, read_unseen};
+use super::{accept_unseen, followed, read_unseen, write_unseen};
 use crate::{
     books::{add, add32, duration, now},
+    constants as at,
+    copies::{self, Turn, event},
     kernel::{self, Address, Typed},
     maps::LISTENERS,
     threads,
@@ -20,33 +22,52 @@ use crate::{
 
 #[btf_tracepoint(function = "sock_send_length")]
 fn send_length(ctx: BtfTracePointContext) -> i32 {
-    returned(Typed(ctx.arg(0)), ctx.arg(1))
+    returned(Typed(ctx.arg(0)), ctx.arg(1), Turn::First)
+}
+
+#[btf_tracepoint(function = "sock_send_length")]
+fn send_length_2(ctx: BtfTracePointContext) -> i32 {
+    returned(Typed(ctx.arg(0)), ctx.arg(1), Turn::Again)
+}
+
+#[btf_tracepoint(function = "sock_send_length")]
+fn send_length_3(ctx: BtfTracePointContext) -> i32 {
+    returned(Typed(ctx.arg(0)), ctx.arg(1), Turn::Again)
 }
 
 #[fexit(function = "tcp_sendmsg")]
 fn sendmsg(ctx: FExitContext) -> i32 {
     // The result follows the parameters; see `read`.
-    returned(Typed(ctx.arg(0)), ctx.arg(3))
+    returned(Typed(ctx.arg(0)), ctx.arg(3), Turn::First)
 }
 
 #[fexit(function = "tcp_sendpage")]
 fn sendpage(ctx: FExitContext) -> i32 {
-    returned(Typed(ctx.arg(0)), ctx.arg(5))
+    returned(Typed(ctx.arg(0)), ctx.arg(5), Turn::First)
 }
 
 #[inline(always)]
-fn returned(sock: Typed, result: i32) -> i32 {
+fn returned(sock: Typed, result: i32, turn: Turn) -> i32 {
     if result > 0
         && let Some(flow) = kernel::flow(sock)
     {
-        sent(flow, result as u64);
+        sent(flow, result as u64, turn);
     }
     0
 }
 
 #[inline(always)]
-fn sent(flow: u64, bytes: u64) {
+fn sent(flow: u64, bytes: u64, turn: Turn) {
+    if !copies::mark_at(event::WRITE, flow, &at::TCP_WRITE_SEQ, turn) {
+        return;
+    }
     let Some(connection) = followed::record(Address(flow)) else { return };
+    if turn == Turn::Again {
+        match unsafe { write_unseen::missing(connection, Address(flow)) } {
+            Some(missing) if i64::from(missing) >= bytes as i64 => copies::taken_over(),
+            _ => return,
+        }
+    }
     let now = now();
     let (_, tid) = threads::ids();
     let (first, read, cookie, flags) = unsafe {

@@ -30,7 +30,7 @@ pub struct Connection {
     pub first_write_ns: u64,
     /// State became CLOSE.
     pub closed_ns: u64,
-    /// The socket was destroyed.
+    /// The socket was destroyed; 0 if no program was shown that.
     pub destroyed_ns: u64,
     /// Oldest data that no read has come for yet; 0 when there is none.
     pub unread_since_ns: u64,
@@ -50,6 +50,14 @@ pub struct Connection {
     pub syn_wait_us: u32,
     /// Depth of the accept queue when this connection entered it, itself included.
     pub queue_at_arrival: u32,
+    /// The socket's `copied_seq` when its reads began to be counted. This and the next three are 0 when the record is sent.
+    pub read_from: u32,
+    /// Its `write_seq` when its writes began to be counted.
+    pub written_from: u32,
+    /// Its `copied_seq` when its state became CLOSE, without a FIN.
+    pub read_to: u32,
+    /// Its `write_seq` when its state became CLOSE, without a FIN.
+    pub written_to: u32,
     /// Process that accepted.
     pub acceptor_pid: u32,
     /// Thread that accepted.
@@ -99,6 +107,10 @@ impl Connection {
         writes: 0,
         syn_wait_us: 0,
         queue_at_arrival: 0,
+        read_from: 0,
+        written_from: 0,
+        read_to: 0,
+        written_to: 0,
         acceptor_pid: 0,
         acceptor_tid: 0,
         acceptor_comm: [0; COMM],
@@ -114,4 +126,4 @@ impl Connection {
     };
 }
 
-plain!(Connection = 2 * 4 + 14 * 8 + 6 * 4 + COMM + 8 * NAMED_THREADS + 32 + 3 * 2 + 2);
+plain!(Connection = 2 * 4 + 14 * 8 + 10 * 4 + COMM + 8 * NAMED_THREADS + 32 + 3 * 2 + 2);

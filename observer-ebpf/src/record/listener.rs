@@ -55,6 +55,8 @@ pub struct ListenerCounters {
     pub synack_retransmits: u64,
     /// Followed connections whose socket is destroyed.
     pub ended: u64,
+    /// Followed connections whose socket was found to be gone, and whose end no program was shown.
+    pub end_unseen: u64,
     /// Connections that their peer reset while they waited in the queue; they keep their place, and are accepted.
     pub aborted_queued: u64,
     /// Part of `enqueued`: they came from the queue of a shard that closed (`net.ipv4.tcp_migrate_req`).
@@ -102,6 +104,7 @@ impl ListenerCounters {
         cookies_failed: 0,
         synack_retransmits: 0,
         ended: 0,
+        end_unseen: 0,
         aborted_queued: 0,
         migrated: 0,
         moved_away: 0,
@@ -215,7 +218,7 @@ pub struct Sample {
 }
 
 plain!(ListenerIdentity = 4 * 8 + 3 * 4 + 2 * 2 + 16 + COMM);
-plain!(ListenerCounters = 22 * 8 + 4 * 4);
+plain!(ListenerCounters = 23 * 8 + 4 * 4);
 plain!(Endings = 10 * 8);
 plain!(
     ListenerEntry = size_of::<ListenerIdentity>()

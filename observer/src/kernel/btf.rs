@@ -182,6 +182,11 @@ impl Btf {
         self.prototype(pointer.size_or_type)?.checked_sub(1)
     }
 
+    /// Whether there is a type definition of this name.
+    pub fn defines(&self, typedef: &str) -> bool {
+        self.named(&self.typedefs, typedef).is_some()
+    }
+
     fn prototype(&self, id: u32) -> Option<u32> {
         self.resolve(id)
             .filter(|prototype| prototype.kind == KIND_PROTOTYPE)
@@ -307,4 +312,4 @@ fn word(data: &[u8], at: usize) -> Result<u32, BtfError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -66,7 +66,7 @@ impl Choice<'_> {
 
     fn best(&mut self, signal: &'static Signal, tried: &mut Tried) -> Outcome {
         let mut outcome = Outcome { signal, hook: None, refused: Vec::new() };
-        for hook in signal.hooks {
+        for hook in self.in_order(signal) {
             let silent = |(other, one): &Chosen| other.name == signal.name && one.name == hook.name;
             if self.silent.iter().any(silent) {
                 outcome.refused.push((hook, Refusal::Silent));
@@ -81,6 +81,15 @@ impl Choice<'_> {
             }
         }
         outcome
+    }
+
+    /// A signal's hooks, the best first.
+    fn in_order(&self, signal: &'static Signal) -> Vec<&'static Hook> {
+        let mut hooks: Vec<&Hook> = signal.hooks.iter().collect();
+        if self.layout.preempted {
+            hooks.sort_by_key(|hook| !plan::FIRST_WHERE_PREEMPTED.contains(&(signal.name, hook.name)));
+        }
+        hooks
     }
 
     /// All of a hook's programs, or none.
@@ -105,9 +114,7 @@ impl Choice<'_> {
                 Err(refusal) => {
                     for name in begun {
                         tried.attached.remove(name);
-                        if let Some(program) = self.ebpf.program_mut(name) {
-                            loading::stop(program);
-                        }
+                        self.stop(name);
                     }
                     // That another has the event may change; nothing else does.
                     if !matches!(refusal, Refusal::Taken(_)) {
@@ -129,11 +136,31 @@ impl Choice<'_> {
             return Err(Refusal::Taken(other.name.to_owned()));
         }
         self.fits(row)?;
-        let program = self
-            .ebpf
-            .program_mut(name)
-            .ok_or_else(|| Refusal::Other(format!("the eBPF object has no program {name}")))?;
-        loading::start(program, row, self.btf).map_err(|error| loading::refusal(row, &error))
+        let copies = if self.layout.preempted { row.copies } else { &[] };
+        // In this order: what is attached later is called later (`func_add` appends at equal priority).
+        for one in std::iter::once(&name).chain(copies) {
+            let started = match self.ebpf.program_mut(one) {
+                Some(program) => {
+                    loading::start(program, row, self.btf).map_err(|error| loading::refusal(row, &error))
+                }
+                None => Err(Refusal::Other(format!("the eBPF object has no program {one}"))),
+            };
+            if let Err(refusal) = started {
+                self.stop(name);
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+
+    /// Detaches and unloads a program, and its copies.
+    fn stop(&mut self, name: &str) {
+        let copies = plan::program(name).map_or(&[][..], |row| row.copies);
+        for one in std::iter::once(&name).chain(copies) {
+            if let Some(program) = self.ebpf.program_mut(one) {
+                loading::stop(program);
+            }
+        }
     }
 
     /// Whether this kernel has what the program reads.

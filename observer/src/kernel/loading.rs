@@ -15,6 +15,7 @@ use demo_server::visible::Shown;
 use super::{
     btf::Btf,
     layout::Layout,
+    origin,
     plan::{Attach, Program},
     probes::Options,
     refusal::Refusal,
@@ -38,14 +39,17 @@ pub(super) fn types(path: &Path) -> Result<(Btf, AyaBtf)> {
     };
     let data = read().map_err(|error: std::io::Error| {
         Failure::Kernel(format!(
-            "cannot read the kernel's BTF from {}: {error}; it needs a kernel built with CONFIG_DEBUG_INFO_BTF",
-            Shown(path)
+            "cannot read the kernel's BTF from {}: {error}; {}",
+            Shown(path),
+            origin::remedy()
         ))
     })?;
     let unusable =
         |error: &dyn Display| Failure::Kernel(format!("cannot use BTF of {}: {error}", Shown(path)));
     // First, because aya takes for granted some of what this checks.
     let types = Btf::parse(data).map_err(|error| unusable(&error))?;
+    origin::check(path, &types)?;
+    origin::check_age(path, &types)?;
     // The same bytes, not the file again, which may be another by now.
     let for_aya = AyaBtf::parse(types.bytes(), Endianness::default()).map_err(|error| unusable(&error))?;
     Ok((types, for_aya))
@@ -64,8 +68,10 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &AyaBtf) -> Result<E
     let netns = filters.netns.unwrap_or(0);
     let netns_cookie = options.netns_cookie.unwrap_or(0);
     let cgroup = filters.cgroup.unwrap_or(0);
+    let preempted = u32::from(layout.preempted);
     let log_level = if options.log { LOG_ALL } else { 0u8 };
     loader
+        .override_global("PREEMPTED", &preempted, true)
         .override_global("FILTER_PORTS", &ports, true)
         .override_global("FILTER_PID", &pid, true)
         .override_global("FILTER_NETNS", &netns, true)

@@ -36,6 +36,7 @@ pub struct Maps {
     listeners: HashMap<MapData, u64, Wire<ListenerEntry>>,
     threads: HashMap<MapData, Wire<ThreadKey>, Wire<ThreadEntry>>,
     connections: HashMap<MapData, u64, Wire<Connection>>,
+    max_connections: u32,
     windows: HashMap<MapData, u64, Wire<ClosedWindow>>,
     servers: HashMap<MapData, u32, u8>,
     acceptors: HashMap<MapData, Wire<AcceptorKey>, Wire<AcceptorEntry>>,
@@ -45,7 +46,7 @@ pub struct Maps {
 
 impl Maps {
     /// Takes the maps out of a loaded object.
-    pub fn take(ebpf: &mut Ebpf) -> Result<Self> {
+    pub fn take(ebpf: &mut Ebpf, max_connections: u32) -> Result<Self> {
         let mut take =
             |name: &str| ebpf.take_map(name).ok_or_else(|| anyhow!("the eBPF object has no map {name}"));
         Ok(Self {
@@ -54,6 +55,7 @@ impl Maps {
             listeners: take("LISTENERS")?.try_into().context("map LISTENERS")?,
             threads: take("THREADS")?.try_into().context("map THREADS")?,
             connections: take("CONNECTIONS")?.try_into().context("map CONNECTIONS")?,
+            max_connections,
             windows: take("CLOSED_WINDOWS")?.try_into().context("map CLOSED_WINDOWS")?,
             servers: take("SERVERS")?.try_into().context("map SERVERS")?,
             acceptors: take("ACCEPTORS")?.try_into().context("map ACCEPTORS")?,
@@ -118,9 +120,14 @@ impl Maps {
         self.connections.iter().filter_map(Result::ok).map(|(_, connection)| connection.0)
     }
 
-    /// Sockets of the connections that are open now.
-    pub fn connection_socks(&self) -> impl Iterator<Item = u64> {
-        self.connections.keys().filter_map(Result::ok)
+    /// Sockets of the connections that are open now, each once. The kernel begins anew when the last one told was removed
+    /// meanwhile, so there is an end to that.
+    pub fn connection_socks(&self) -> Vec<u64> {
+        let most = self.max_connections.saturating_mul(2) as usize;
+        let mut socks: Vec<u64> = self.connections.keys().filter_map(Result::ok).take(most).collect();
+        socks.sort_unstable();
+        socks.dedup();
+        socks
     }
 
     /// Sockets whose peer's window was closed when it was last looked at.

@@ -42,6 +42,9 @@ pub struct Program {
     pub event: Option<&'static str>,
     /// Globals with the offsets and constants that it reads.
     pub fields: Fields,
+    /// Functions in the object that do the same for what it was not shown. They are attached behind it, where programs can
+    /// be preempted.
+    pub copies: &'static [&'static str],
 }
 
 /// Names of globals, in groups that belong together.
@@ -72,6 +75,11 @@ pub struct Signal {
     /// What is unknown without it.
     pub without: &'static str,
 }
+
+/// Hooks that come before the others where programs can be preempted, by signal: two programs of different kinds stand in
+/// for each other there.
+pub const FIRST_WHERE_PREEMPTED: &[(&str, &str)] =
+    &[("accept", "fexit/inet_accept+tracepoint/sys_exit_accept")];
 
 /// A signal by its name.
 pub fn signal(name: &str) -> Option<&'static Signal> {
@@ -117,6 +125,24 @@ mod tests {
                     program.name
                 );
             }
+        }
+    }
+
+    #[test]
+    fn copies_are_no_programs_of_their_own() {
+        let copies: Vec<&str> = PROGRAMS.iter().flat_map(|row| row.copies).copied().collect();
+        for (index, copy) in copies.iter().enumerate() {
+            assert!(program(copy).is_none() && !copies[index + 1..].contains(copy), "{copy}");
+        }
+    }
+
+    #[test]
+    fn hooks_that_come_first_exist() {
+        for (name, hook) in FIRST_WHERE_PREEMPTED {
+            assert!(
+                signal(name).is_some_and(|signal| signal.hooks.iter().any(|one| one.name == *hook)),
+                "{hook}"
+            );
         }
     }
 

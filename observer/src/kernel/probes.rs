@@ -15,7 +15,9 @@ use aya::{
 use super::{
     choice::{Choice, Chosen, Outcome, unusable},
     layout::Layout,
-    loading, privilege,
+    loading,
+    plan::Program,
+    privilege,
 };
 use crate::model::{
     bounds,
@@ -84,7 +86,7 @@ impl Probes {
     ///
     /// # Errors
     /// [`Failure::Privilege`](crate::failure::Failure::Privilege) without the capabilities,
-    /// [`Failure::Kernel`](crate::failure::Failure::Kernel) without BTF or when an essential signal, or
+    /// [`Failure::Kernel`](crate::failure::Failure::Kernel) without BTF of this kernel, on one that is too old, or when an essential signal, or
     /// one whose hook was asked for, has no hook here.
     pub fn attach(options: &Options) -> Result<Self> {
         privilege::check()?;
@@ -136,8 +138,21 @@ impl Probes {
         outcome.and_then(|outcome| outcome.hook).map_or(&[], |hook| hook.programs)
     }
 
-    /// What a program cost so far, from its descriptor's fdinfo; `None` if it is not loaded.
-    pub fn cost(&self, name: &str) -> Option<ProbeCost> {
+    /// What a program and its copies cost so far; `None` if it is not loaded. What a program was not shown is only lost if
+    /// no copy of it was shown it either.
+    pub fn cost(&self, row: &Program) -> Option<ProbeCost> {
+        let copies = row.copies.iter().filter_map(|copy| self.cost_of(copy));
+        let first = self.cost_of(row.name)?;
+        Some(copies.fold(first, |sum, copy| ProbeCost {
+            program: sum.program,
+            runs: sum.runs,
+            run_time_ns: sum.run_time_ns.map(|ns| ns + copy.run_time_ns.unwrap_or(0)),
+            recursion_misses: sum.recursion_misses.min(copy.recursion_misses),
+        }))
+    }
+
+    /// What one program cost so far, from its descriptor's fdinfo; `None` if it is not loaded.
+    fn cost_of(&self, name: &str) -> Option<ProbeCost> {
         let fd = self.ebpf.program(name)?.fd().ok()?.as_fd().as_raw_fd();
         let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
         let value = |key: &str| {

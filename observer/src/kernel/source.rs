@@ -11,6 +11,7 @@ use super::{
     acceptors::{Acceptors, Gone},
     choice::Outcome,
     clock,
+    ends::Ends,
     log::ProbeLog,
     maps::{self, Maps},
     namespaces::{self, Namespaces, Selected},
@@ -58,6 +59,7 @@ pub struct Source {
     namespaces: Namespaces,
     windows: Windows,
     acceptors: Acceptors,
+    ends: Ends,
     /// Processes that hold listeners.
     holders: BTreeSet<u32>,
     /// Threads that were alive at the last look, by process and thread id.
@@ -84,7 +86,7 @@ impl Source {
         let mut probes = Probes::attach(options)?;
         // Before the maps are taken: aya-log takes its own out of the same object.
         let log = options.log.then(|| ProbeLog::open(&mut probes.ebpf)).transpose()?;
-        let maps = Maps::take(&mut probes.ebpf)?;
+        let maps = Maps::take(&mut probes.ebpf, options.max_connections)?;
         probes.find_existing()?;
         let counts_sleeps = probes.has_programs("wakeups");
         let selected = options.filters.netns.zip(options.entrance.clone());
@@ -97,6 +99,7 @@ impl Source {
             namespaces: Namespaces::new(selected),
             windows: Windows::default(),
             acceptors: Acceptors::default(),
+            ends: Ends::default(),
             holders: BTreeSet::new(),
             alive: BTreeSet::new(),
             began_ns,
@@ -289,6 +292,7 @@ impl Source {
         let gone = self.threads(sink);
         let (maps, probes) = (&mut self.maps, &mut self.probes);
         self.acceptors.read(time_ns, &gone, maps, probes, sink);
+        self.ends.look(&mut self.probes, &self.maps, sink);
         sink(Event::ThreadsRead { time_ns });
         sink(Event::Probes(self.costs()));
     }
@@ -389,6 +393,6 @@ impl Source {
 
     /// What each program cost so far: the kernel shows it in the descriptor's fdinfo.
     fn costs(&self) -> Vec<ProbeCost> {
-        PROGRAMS.iter().filter_map(|row| self.probes.cost(row.name)).collect()
+        PROGRAMS.iter().filter_map(|row| self.probes.cost(row)).collect()
     }
 }

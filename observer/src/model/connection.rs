@@ -69,6 +69,7 @@ pub fn of(record: &record::Connection, open: bool) -> Connection {
         bytes_written: record.bytes_written,
         longest_read_wait_ns: record.longest_read_wait_ns,
         end: match (open, record.closed_ns) {
+            (false, 0) if has(flag::END_UNSEEN) => End::Unseen,
             (false, _) => end(record.flags),
             (true, 0) => End::Open,
             // It is over, but the program holds its socket still; or it waits in the queue, and may yet be accepted.
@@ -78,7 +79,7 @@ pub fn of(record: &record::Connection, open: bool) -> Connection {
     }
 }
 
-/// Stages that are null although they did happen, or may have.
+/// Stages that are null although they did happen, or may have; and counts that may be too low.
 fn unseen(record: &record::Connection, arrival_seen: bool) -> Vec<&'static str> {
     let mut unseen = Vec::new();
     // The SYN came in any case; a cookie leaves nothing that remembers when.
@@ -97,8 +98,22 @@ fn unseen(record: &record::Connection, arrival_seen: bool) -> Vec<&'static str> 
     if record.flags & flag::HELD != 0 {
         // They may have been before the start, whatever was seen since.
         unseen.extend(["first_read_ns", "first_write_ns"]);
-    } else if record.flags & flag::READ_UNSEEN != 0 && record.first_read_ns == 0 {
-        unseen.push("first_read_ns");
+    } else {
+        if record.flags & flag::READ_UNSEEN != 0 && record.first_read_ns == 0 {
+            unseen.push("first_read_ns");
+        }
+        if record.flags & flag::WRITE_UNSEEN != 0 && record.first_write_ns == 0 {
+            unseen.push("first_write_ns");
+        }
+    }
+    if record.flags & flag::END_UNSEEN != 0 && record.closed_ns == 0 {
+        unseen.push("closed_ns");
+    }
+    if record.flags & flag::READ_UNSEEN != 0 {
+        unseen.push("reads");
+    }
+    if record.flags & flag::WRITE_UNSEEN != 0 {
+        unseen.push("writes");
     }
     unseen
 }
@@ -145,6 +160,31 @@ mod tests {
         assert_eq!(of(&record, true).end, End::Open);
         record.closed_ns = 1;
         assert_eq!(of(&record, true).end, End::RstIn);
+    }
+
+    #[test]
+    fn what_was_not_seen_is_said() {
+        let unseen = |flags, closed_ns| {
+            let flags = flags | flag::ACCEPTED;
+            let record = record::Connection {
+                flags,
+                closed_ns,
+                syn_wait_us: 1,
+                established_ns: 5,
+                ..record::Connection::BLANK
+            };
+            let connection = of(&record, false);
+            (connection.unseen.join(" "), connection.end)
+        };
+        assert_eq!(unseen(flag::FIN, 9), (String::new(), End::Fin));
+        assert_eq!(unseen(flag::READ_UNSEEN, 9).0, "first_read_ns reads");
+        assert_eq!(unseen(flag::WRITE_UNSEEN, 9).0, "first_write_ns writes");
+        assert_eq!(unseen(flag::END_UNSEEN, 0), ("closed_ns".to_owned(), End::Unseen));
+        assert_eq!(
+            unseen(flag::END_UNSEEN | flag::FIN, 9),
+            (String::new(), End::Fin),
+            "how it ended was seen"
+        );
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub enum Event {
         /// Inode number of the namespace.
         netns: u32,
     },
+    /// Followed connections, counted.
+    Followed(Followed),
     /// Listeners with connections whose peer's window is closed; the others have none.
     ClosedWindows(Vec<ClosedWindows>),
     /// So many connections ended, and that is all that a recording tells of them.
@@ -111,6 +113,19 @@ fn as_many_as_there_were<'de, const N: usize, D: Deserializer<'de>>(from: D) -> 
     let there = Vec::<u64>::deserialize(from)?;
     counters.iter_mut().zip(there).for_each(|(counter, count)| *counter = count);
     Ok(counters)
+}
+
+/// The connections that are followed, counted one by one, and what should be the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Followed {
+    /// Records begun before the count.
+    pub begun: u64,
+    /// Records ended before it, those whose end was not seen among them.
+    pub ended: u64,
+    /// Records counted.
+    pub open: u64,
+    /// Records begun and ended while it was counted.
+    pub meanwhile: u64,
 }
 
 /// A listener's connections whose peer's window is closed while data waits for it.

@@ -6,6 +6,7 @@ use observer_ebpf::loss;
 
 use super::{
     drops::Telling,
+    event::Followed,
     host::Host,
     listener::Watched,
     snapshot::{Filters, LedgerCheck, Meta},
@@ -148,6 +149,26 @@ pub(super) fn ring(counters: [u64; loss::COUNTERS as usize], delivered: u64) -> 
     }
 }
 
+/// The records: what was begun has ended or is there. `meanwhile` are those that the count may have missed or counted twice,
+/// so a difference is what they cannot account for.
+pub(super) fn followed(followed: Followed) -> LedgerCheck {
+    let Followed { begun, ended, open, meanwhile } = followed;
+    let counted = ended as i64 + open as i64 - begun as i64;
+    let difference = counted.signum() * (counted.abs() - meanwhile as i64).max(0);
+    LedgerCheck {
+        scope: "ring",
+        listener: None,
+        netns: 0,
+        check: "connections",
+        ours: begun as i64 + difference,
+        kernel: begun as i64,
+        difference,
+        reason: (difference != 0)
+            .then(|| "connections that are not followed any more, and whose end was not told".to_owned()),
+        since_ns: None,
+    }
+}
+
 /// Since when checks have differed in one direction, without a break: what stays is no matter of one instant.
 #[derive(Debug, Default)]
 pub(super) struct Standing(HashMap<(Option<u64>, u32, &'static str), (i64, u64)>);
@@ -221,5 +242,27 @@ impl Gone {
             sum(&mut self.cookies_sent, counters.cookies_sent);
             sum(&mut self.cookies_failed, counters.cookies_failed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_begun_has_ended_or_is_open() {
+        let difference = |ended, open, meanwhile| {
+            let check = followed(Followed { begun: 100, ended, open, meanwhile });
+            assert_eq!((check.kernel, check.ours - check.kernel), (100, check.difference));
+            assert_eq!(check.reason.is_some(), check.difference != 0);
+            check.difference
+        };
+        assert_eq!(difference(60, 40, 0), 0);
+        assert_eq!(difference(60, 39, 0), -1);
+        assert_eq!(difference(60, 41, 0), 1);
+        // What came or went while it was counted is no difference; more than that is.
+        assert_eq!(difference(60, 37, 3), 0);
+        assert_eq!(difference(60, 36, 3), -1);
+        assert_eq!(difference(60, 44, 3), 1);
     }
 }

@@ -311,6 +311,7 @@ impl Watched {
             backlog_before: self.course.changed().map(|change| change.before),
             backlog_changed_ns: self.course.changed().map(|change| change.time_ns),
             acceptors: Acceptors::default(),
+            end_unseen: counters.end_unseen,
             accept_wait_ns: self.stages[stage::ACCEPT_WAIT].quantiles(),
             accept_wait_interval_ns: self.interval[stage::ACCEPT_WAIT].quantiles(),
             rates,

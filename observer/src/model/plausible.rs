@@ -3,7 +3,7 @@
 use observer_ebpf::record::{Connection, Endings, ListenerCounters, ListenerEntry, ThreadEntry, UNCOUNTED};
 
 use super::{
-    event::{ClosedWindows, Event, HostCounters},
+    event::{ClosedWindows, Event, Followed, HostCounters},
     look::On,
 };
 
@@ -37,6 +37,9 @@ pub(super) fn limit(event: &mut Event) {
                 *bytes = (*bytes).min(MOST_BYTES);
                 time(since_ns);
             }
+        }
+        Event::Followed(Followed { begun, ended, open, meanwhile }) => {
+            [begun, ended, open, meanwhile].into_iter().for_each(count);
         }
         Event::Unrecorded(connections) => count(connections),
         Event::Loss(counters) => counters.iter_mut().for_each(count),
@@ -112,6 +115,7 @@ fn counters(all: &mut ListenerCounters) {
         cookies_failed,
         synack_retransmits,
         ended,
+        end_unseen,
         aborted_queued,
         migrated,
         moved_away,
@@ -130,7 +134,7 @@ fn counters(all: &mut ListenerCounters) {
         unrecorded: _,
     } = all;
     [enqueued, accepted, accepted_unseen, accepted_by_ring, dropped_queued].into_iter().for_each(count);
-    [cookies, cookies_sent, cookies_failed, synack_retransmits, ended, aborted_queued]
+    [cookies, cookies_sent, cookies_failed, synack_retransmits, ended, end_unseen, aborted_queued]
         .into_iter()
         .for_each(count);
     [migrated, moved_away, requests, refused_syn, refused_ack, refused_syn_queue].into_iter().for_each(count);

@@ -2,12 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
-    kernel::{choice::Outcome, clock::now_ns, tasks},
+    kernel::{choice::Outcome, clock::now_ns, origin, tasks},
     model::{
         drops::Telling,
         histogram::QUANTILE_ERROR,
@@ -20,8 +19,7 @@ const SCHEMA: u32 = 1;
 
 /// Release of the running kernel.
 pub fn kernel_release() -> String {
-    fs::read_to_string("/proc/sys/kernel/osrelease")
-        .map_or_else(|_| "unknown".into(), |text| text.trim().to_owned())
+    origin::release()
 }
 
 /// Describes a session.

@@ -172,7 +172,7 @@ fn row(
             Id::BytesOut => figures::bytes(connection.bytes_written),
             Id::End => {
                 style = match connection.end {
-                    End::Fin | End::Open | End::Unknown => styles.dim,
+                    End::Fin | End::Open | End::Unknown | End::Unseen => styles.dim,
                     _ => styles.warn,
                 };
                 words::end(connection.end).to_owned()

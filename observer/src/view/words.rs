@@ -21,6 +21,7 @@ pub(crate) fn end(end: End) -> &'static str {
         End::Timeout => "timeout",
         End::QueuedReset => "in queue",
         End::Unknown => "unknown",
+        End::Unseen => "unseen",
         End::Open => "open",
     }
 }
@@ -39,6 +40,7 @@ pub(crate) fn end_sentence(end: End, closed_first: Option<bool>) -> String {
         End::Timeout => "the kernel gave up on a silent peer",
         End::QueuedReset => "destroyed while it waited in the accept queue",
         End::Unknown => "nobody saw how",
+        End::Unseen => "its end was shown to no probe; later its socket was gone",
         End::Open => "still open",
     };
     format!("{how}{first}")

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     has, run,
-    type_information::{Scratch, kernel_btf, renamed},
+    type_information::{Scratch, kernel_btf, renamed, shown},
 };
 
 const WATCH: &[&str] = &["stream", "--duration", "10ms", "--netns", "/proc/self/ns/net"];
@@ -48,10 +48,9 @@ fn one_that_is_asked_for_is_used() {
 fn one_that_is_asked_for_and_does_not_work_is_an_error() {
     let Some(data) = kernel_btf("one_that_is_asked_for_and_does_not_work_is_an_error") else { return };
     let file = Scratch::with("without-recvmsg", &renamed(data, "tcp_recvmsg", "tcp_recvmsx"));
-    let path = file.path();
-    watch(&["--btf", path, "--hook", "read=fexit/tcp_recvmsg"])
+    shown(&file, &[WATCH, &["--hook", "read=fexit/tcp_recvmsg"]].concat())
         .refused(4, &["`read`", "fexit/tcp_recvmsg", "no function tcp_recvmsg"]);
-    assert_eq!(watch(&["--btf", path]).code, Some(0), "nobody asked for it");
+    assert_eq!(shown(&file, WATCH).code, Some(0), "nobody asked for it");
 }
 
 #[test]

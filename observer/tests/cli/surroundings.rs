@@ -10,21 +10,30 @@ use serde_json::Value;
 
 use crate::{Run, has, run, run_with_only};
 
-/// Runs the binary in some way where these directories are empty.
+/// Runs the binary in some way with mounts of its own, changed before.
 #[track_caller]
-fn without(hidden: &[&str], binary: impl FnOnce() -> Run + Send) -> Run {
-    let hide = || {
+pub(crate) fn with_mounts(change: impl FnOnce() + Send, binary: impl FnOnce() -> Run + Send) -> Run {
+    let run = || {
         // SAFETY: only the mounts are left, and with them what threads share of the file system's root.
         #[expect(unsafe_code, reason = "rustix marks all of unshare(2) so, for the sake of CLONE_FILES")]
         unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.expect("unshare");
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
             .expect("private mounts");
+        change();
+        binary()
+    };
+    thread::scope(|scope| scope.spawn(run).join()).expect("a thread")
+}
+
+/// Runs the binary in some way where these directories are empty.
+#[track_caller]
+pub(crate) fn without(hidden: &[&str], binary: impl FnOnce() -> Run + Send) -> Run {
+    let hide = || {
         for directory in hidden.iter().filter(|directory| Path::new(directory).exists()) {
             mount("none", *directory, "tmpfs", MountFlags::empty(), None).expect("an empty file system");
         }
-        binary()
     };
-    thread::scope(|scope| scope.spawn(hide).join()).expect("a thread")
+    with_mounts(hide, binary)
 }
 
 const TRACING: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug"];

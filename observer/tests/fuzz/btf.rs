@@ -9,7 +9,7 @@ use crate::{Take, chance::Chance};
 /// A table of names, and where each begins.
 fn names() -> (Vec<u8>, Vec<u32>) {
     let (mut strings, mut places) = (vec![0], vec![0]);
-    let fields = FIELDS.iter().flat_map(|field| [field.structure, field.member]);
+    let fields = FIELDS.iter().flat_map(|field| [field.structure].into_iter().chain(field.members()));
     let functions = ["tcp_recvmsg", "tcp_sendmsg", "btf_trace_tcp_probe", "btf_trace_inet_sock_set_state"];
     for name in fields.chain(ENUMERATORS.iter().map(|row| row.name)).chain(functions) {
         places.push(strings.len() as u32);

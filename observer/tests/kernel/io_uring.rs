@@ -1,6 +1,6 @@
 //! Accepts through io_uring: no system call returns the descriptor.
 
-use std::os::fd::AsRawFd as _;
+use std::{fs::File, os::fd::AsRawFd as _};
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
@@ -62,6 +62,15 @@ fn accept(ring: &mut IoUring, server: &Server, way: Way) {
     }
 }
 
+/// Whether the kernel knows the request. If it does, it says that the descriptor is no socket; if not, that the request is
+/// wrong.
+fn knows_multishot(ring: &mut IoUring) -> bool {
+    let nothing = File::open("/dev/null").expect("/dev/null");
+    push(ring, &opcode::AcceptMulti::new(types::Fd(nothing.as_raw_fd())).build());
+    ring.submit_and_wait(1).expect("io_uring_enter");
+    ring.completion().next().expect("a completion").result() != -libc::EINVAL
+}
+
 /// Whether the hook in use sees accepts that no system call returns.
 fn sees_rings(lines: &Lines) -> bool {
     lines.meta()["signals"]["accept"] != "tracepoint/sys_exit_accept"
@@ -76,6 +85,10 @@ fn check(way: Way) {
             return println!("SKIPPED: {name}: this kernel has no such io_uring: {error}");
         }
     };
+    if way.multishot && !knows_multishot(&mut ring) {
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        return println!("SKIPPED: {name}: this kernel's io_uring has no multishot accept");
+    }
     let mut observer = Observer::shared();
     if !sees_rings(&observer) {
         let name = std::thread::current().name().unwrap_or_default().to_owned();

@@ -44,6 +44,7 @@ pub(crate) struct Listener {
     pub(crate) synack_retransmits: u64,
     pub(crate) unread: u64,
     pub(crate) ended: u64,
+    pub(crate) end_unseen: u64,
 }
 
 /// Who accepted.

@@ -73,7 +73,7 @@ fn run(name: &str) -> Accounts {
     Accounts { lines, journal: entries.map(|entry| (entry.remote, entry)).collect(), clients }
 }
 
-fn journal_path(name: &str) -> PathBuf {
+pub(crate) fn journal_path(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("observer-test-{}-{name}-{}.journal", std::process::id(), tid()))
 }
 

@@ -28,6 +28,26 @@ impl Acceptor {
         Self(Pid::from_raw(pid).expect("cannot fork"))
     }
 
+    /// The same with a number of our choice, which another process may have now.
+    pub(crate) fn fork_as(socket: &Socket, number: u32) -> Option<Self> {
+        let fd = socket.as_raw_fd();
+        let numbers = [number.cast_signed()];
+        // SAFETY: as in `fork`; the arguments are plain numbers, zeroes are valid, and `numbers` outlives the call.
+        #[expect(unsafe_code, reason = "only clone3(2) takes the number of the new process")]
+        let pid = unsafe {
+            let mut arguments: libc::clone_args = std::mem::zeroed();
+            arguments.exit_signal = libc::SIGCHLD as u64;
+            arguments.set_tid = numbers.as_ptr().expose_provenance() as u64;
+            arguments.set_tid_size = numbers.len() as u64;
+            let pid = libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>());
+            if pid == 0 {
+                serve(fd);
+            }
+            pid
+        };
+        Pid::from_raw(i32::try_from(pid).ok().filter(|pid| *pid > 0)?).map(Self)
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.0.as_raw_nonzero().get().cast_unsigned()
     }

@@ -97,7 +97,7 @@ fn at_the_last_ack_with_a_reset() {
     isolated(|| refused_at_the_last_ack("1"));
 }
 
-const SYNS: u16 = 300;
+const SYNS: u16 = 60;
 const BACKLOG: u32 = 16;
 
 /// More half-open handshakes than the SYN queue holds.
@@ -111,6 +111,8 @@ fn flooded(cookies: &str) -> (Lines, Counters, u64, u32) {
     let server = Server::listen(V4, BACKLOG);
     observer.wait_until_it_knows(&server);
     half_open::send(server.address.port(), SYNS);
+    // In a queue that is more than half full, requests are given up after three seconds (`reqsk_timer_handler`).
+    server.socket.listen(4096).expect("listen");
     until("every SYN is answered, queued or refused", || {
         let counted = since();
         let queued = i64::from(server.syn_queue());

@@ -1,13 +1,13 @@
 //! Addresses of sockets, and numbers of threads, that are given to others at once.
 
-use std::{collections::BTreeSet, fs, thread};
+use std::{cell::OnceCell, collections::BTreeSet, fs, thread};
 
 use crate::{
     namespace::{ALIKE, isolated, natively},
     observed::Observer,
     processes::Acceptor,
     traffic::{Server, V4, connect, own, receive, receive_end, send},
-    waiting::tid,
+    waiting::{tid, until},
 };
 
 #[test]
@@ -113,11 +113,10 @@ fn a_process_with_the_number_of_one_that_exited() {
         let pid = first.pid();
         served();
         drop(first);
-        let again = (0..1000).find_map(|_| {
-            fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).expect("ns_last_pid can be set");
-            Some(Acceptor::fork(&server.socket)).filter(|acceptor| acceptor.pid() == pid)
+        let again = OnceCell::new();
+        until("a process with the number again", || {
+            Acceptor::fork_as(&server.socket, pid).is_some_and(|acceptor| again.set(acceptor).is_ok())
         });
-        let again = again.unwrap_or_else(|| panic!("no process got the number {pid} again"));
         served();
         observer.wait_for_connections(2);
         drop(again);

@@ -9,6 +9,8 @@ use std::{
     thread,
 };
 
+use observer::kernel::{btf::Btf, probes::KERNEL_BTF};
+
 use crate::{
     lines::{Lines, Thread},
     namespace::proves,
@@ -70,15 +72,24 @@ impl Acceptor {
     }
 }
 
+/// `signal=hook` of the hook that counts each switch here: before 5.18 the tracepoint has a parameter less.
+fn at_each_switch() -> &'static str {
+    let btf = fs::read(KERNEL_BTF).ok().and_then(|data| Btf::parse(data).ok());
+    match btf.and_then(|btf| btf.arguments("sched_switch")) {
+        Some(3) => "wakeups=tp_btf/sched_switch(3)",
+        _ => "wakeups=tp_btf/sched_switch",
+    }
+}
+
 fn each_sleep_is_counted(hook: Option<&str>) {
     const ACCEPTS: u64 = 23;
-    let signals: &[&str] = match hook {
-        None => &["wakeups=proc/voluntary_ctxt_switches", "activity"],
-        Some(_) => &["wakeups=tp_btf/sched_switch"],
+    let signals = match hook {
+        None => &["wakeups=proc/voluntary_ctxt_switches", "activity"][..],
+        Some(hook) => &[hook],
     };
     proves(signals, || {
         let mut options = vec!["--interval", "100ms", "--netns", "/proc/self/ns/net"];
-        options.extend(hook);
+        options.extend(hook.iter().flat_map(|hook| ["--hook", hook]));
         let mut observer = Observer::start_with(&options);
         let server = Server::listen(V4, 64);
         let acceptors: Vec<_> = (0..3).map(|_| Acceptor::start(&server)).collect();
@@ -137,23 +148,23 @@ fn read_from_proc() {
 
 #[test]
 fn counted_at_each_switch() {
-    each_sleep_is_counted(Some("--hook=wakeups=tp_btf/sched_switch"));
+    each_sleep_is_counted(Some(at_each_switch()));
 }
 
 /// /proc never shows such a thread.
 #[test]
 fn of_threads_that_exit_at_once() {
-    proves(&["wakeups=tp_btf/sched_switch"], || {
-        let options = ["--interval", "100ms", "--netns", "/proc/self/ns/net"];
-        let mut observer =
-            Observer::start_with(&[&options[..], &["--hook=wakeups=tp_btf/sched_switch"]].concat());
+    let hook = at_each_switch();
+    proves(&[hook], || {
+        let options = ["--interval", "100ms", "--netns", "/proc/self/ns/net", "--hook", hook];
+        let mut observer = Observer::start_with(&options);
         let server = Server::listen(V4, 64);
         let acceptor = Acceptor::start(&server);
         acceptor.wait_until_it_sleeps();
         let (tid, slept) = (acceptor.tid, acceptor.slept());
         Acceptor::end(vec![acceptor], &server);
         let line = |lines: &Lines| lines.of::<Thread>("thread").into_iter().rfind(|line| line.tid == tid);
-        observer.wait_for("the acceptor's line", |lines| line(lines).is_some());
+        observer.wait_for("the acceptor's line", |lines| line(lines).is_some_and(|line| line.accepts > 0));
         let line = line(&observer.finish()).expect("its line");
         assert_eq!(line.accepts, 1);
         assert!(line.wakeups >= Some(1), "it slept {slept} times before it accepted: {line:?}");

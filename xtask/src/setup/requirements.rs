@@ -1,11 +1,11 @@
 //! The table of what is needed. A new requirement is one row.
 
 use super::{
-    Purpose::{self, Demo, Lint, Peers, Test, Vm},
+    Purpose::{self, Arm64, Demo, Lint, Peers, Test, Vm},
     bpf_linker, browser, kernel, qemu, rust,
     step::{Remedy, Step},
 };
-use crate::{exit::Kind, machine::Machine, privilege, privilege::Privilege};
+use crate::{exit::Kind, machine::Machine, privilege, privilege::Privilege, toolchain};
 
 /// Something that the machine must have.
 pub(super) struct Requirement {
@@ -169,8 +169,28 @@ pub(super) static REQUIREMENTS: &[Requirement] = &[
         packages_from_apt: true,
         without: None,
         exit: None,
-        check: qemu::check,
-        remedy: qemu::remedy,
+        check: |machine| qemu::X86.check(machine),
+        remedy: |machine| qemu::X86.remedy(machine),
+    },
+    Requirement {
+        name: "QEMU for ARM",
+        why: "boots a kernel for 64-bit ARM",
+        purposes: &[Arm64],
+        packages_from_apt: true,
+        without: None,
+        exit: None,
+        check: |machine| qemu::ARM.check(machine),
+        remedy: |machine| qemu::ARM.remedy(machine),
+    },
+    Requirement {
+        name: "Rust for ARM",
+        why: "is the standard library that the programs for 64-bit ARM are linked with",
+        purposes: &[Arm64],
+        packages_from_apt: false,
+        without: None,
+        exit: None,
+        check: rust::check_arm,
+        remedy: |_| Remedy::Steps(vec![Step::run_line(&format!("rustup target add {}", toolchain::ARM))]),
     },
     Requirement {
         name: "static busybox",

@@ -47,6 +47,17 @@ pub(super) fn compiler_remedy(machine: &dyn Machine) -> Remedy {
     })
 }
 
+/// The host's compiler has a standard library for 64-bit ARM.
+pub(super) fn check_arm(machine: &dyn Machine) -> State {
+    let arguments = ["--print", "target-libdir", "--target", toolchain::ARM];
+    let place = machine.output("rustc", &arguments).unwrap_or_default();
+    let place = place.trim();
+    match machine.list(place).iter().any(|file| file.starts_with("libstd-")) {
+        true => State::Present(place.to_owned()),
+        false => State::Missing(format!("the compiler has no standard library for {}", toolchain::ARM)),
+    }
+}
+
 /// The host's compiler has its companions.
 pub(super) fn check_lints(machine: &dyn Machine) -> State {
     match first_line(machine, "cargo", &["fmt", "--version"]) {

@@ -27,16 +27,24 @@ const KERNEL_TESTS: &str = "observer tests/kernel";
 pub(super) struct Column {
     name: String,
     doctor: Doctor,
-    /// The sets of hooks that were tried, the observer's own choice first.
+    /// The sets of hooks that the tests ran with, the observer's own choice first.
     sets: Vec<Set>,
+    /// Hooks that load, `signal=hook` each, behind the ones in use; `None` if only those were tried.
+    behind: Option<Set>,
     /// Outcome of the tests with each of them.
     tests: Vec<(String, Outcome)>,
 }
 
 impl Column {
     /// Of a kernel in the emulated machine.
-    pub(super) fn of_guest(kernel: &Kernel, doctor: Doctor, sets: Vec<Set>, results: &Results) -> Self {
-        Self { name: kernel.series.clone(), doctor, sets, tests: results.clone() }
+    pub(super) fn of_guest(
+        kernel: &Kernel,
+        doctor: Doctor,
+        sets: Vec<Set>,
+        behind: Set,
+        results: &Results,
+    ) -> Self {
+        Self { name: kernel.series.clone(), doctor, sets, behind: Some(behind), tests: results.clone() }
     }
 
     /// Of the kernel that runs here; its tests are those of the last `cargo xtask test`.
@@ -45,18 +53,20 @@ impl Column {
         let doctor = Doctor::read(&json)?;
         let mut numbers = doctor.kernel.split('.');
         let name = [numbers.next(), numbers.next()].into_iter().flatten().collect::<Vec<_>>().join(".");
+        let name = format!("{name} (host)");
         let outcome = suite::last(KERNEL_TESTS)?;
         Ok(Self {
             name: name.clone(),
             doctor,
             sets: vec![Vec::new()],
+            behind: None,
             tests: vec![(format!("Linux {name}"), outcome)],
         })
     }
 
     /// Whether a hook behind the one in use loads.
     fn loads(&self, hook: &str) -> bool {
-        self.sets.iter().flatten().any(|one| one == hook)
+        self.behind.iter().flatten().any(|one| one == hook)
     }
 
     /// The tests that compare a signal by this hook with ground truth, and passed.
@@ -77,15 +87,11 @@ impl Column {
         tests
     }
 
-    /// What loads here and no test compared with ground truth.
-    pub(super) fn unproven(&self) -> Vec<String> {
-        let mut unproven = Vec::new();
-        for (signal, hook) in self.hooks() {
-            if self.proofs(signal, hook).is_empty() {
-                unproven.push(format!("Linux {}: {signal} by {hook}", self.name));
-            }
-        }
-        unproven
+    /// Whether tests ran here with every hook that loads, or this is the one in use.
+    fn is_tested(&self, signal: &str, hook: &str) -> bool {
+        let behind = self.behind.iter().flatten();
+        let is_whole = behind.into_iter().all(|one| self.sets.iter().flatten().any(|tested| tested == one));
+        is_whole || self.doctor.in_use(signal) == Some(hook)
     }
 
     /// Every signal with each hook that loads here.
@@ -97,6 +103,24 @@ impl Column {
             signal.hooks.iter().filter(loads).map(|hook| (signal.signal.as_str(), hook.hook.as_str()))
         })
     }
+}
+
+/// What loads somewhere and no test compared with ground truth: where it loads, or, if the tests ran there with the hooks
+/// in use alone, anywhere. This last can be said only of `every` kernel and hook.
+pub(super) fn unproven(columns: &[Column], every: bool) -> Vec<String> {
+    let mut unproven = Vec::new();
+    for column in columns {
+        for (signal, hook) in column.hooks() {
+            let is_proven = match column.is_tested(signal, hook) {
+                true => !column.proofs(signal, hook).is_empty(),
+                false => !every || columns.iter().any(|other| !other.proofs(signal, hook).is_empty()),
+            };
+            if !is_proven {
+                unproven.push(format!("Linux {}: {signal} by {hook}", column.name));
+            }
+        }
+    }
+    unproven
 }
 
 /// Writes the document, or says that it should be written.
@@ -148,7 +172,8 @@ fn proofs(text: &mut String, columns: &[Column], names: &[&str]) {
     let _ = writeln!(
         text,
         "\n## Proofs\n\nFor each signal and each hook, by kernel: a test that compares its figures with ground truth, and \
-         how many more do; `-` where the hook does not load.\n"
+         how many more do; `-` where the hook does not load, and `loads` where it does and the tests ran with the hooks in \
+         use alone.\n"
     );
     let _ = writeln!(text, "| signal | hook | {} |", names.join(" | "));
     let _ = writeln!(text, "|---|---|{}", "---|".repeat(columns.len()));
@@ -158,7 +183,8 @@ fn proofs(text: &mut String, columns: &[Column], names: &[&str]) {
             let cells = columns.iter().map(|column| {
                 let loads = column.hooks().any(|(name, one)| name == signal.signal && one == hook.hook);
                 match column.proofs(&signal.signal, &hook.hook).as_slice() {
-                    [] if loads => "none".to_owned(),
+                    [] if loads && column.is_tested(&signal.signal, &hook.hook) => "none".to_owned(),
+                    [] if loads => "loads".to_owned(),
                     [] => "-".to_owned(),
                     [one] => format!("`{one}`"),
                     [one, more @ ..] => format!("`{one}` and {}", more.len()),
@@ -186,7 +212,7 @@ fn section(text: &mut String, column: &Column) {
                 ("refused", Some(reason)) => format!("refused: {reason}"),
                 ("untried", _) if column.loads(&name) => "works too".to_owned(),
                 // On this machine nothing but the observer's own choice is tried.
-                ("untried", _) if column.sets.len() > 1 => "does not work".to_owned(),
+                ("untried", _) if column.behind.is_some() => "does not work".to_owned(),
                 _ => continue,
             };
             let _ = writeln!(text, "  - `{}` {note}", hook.hook);
@@ -213,42 +239,69 @@ mod tests {
     use super::*;
     use crate::test::libtest::Skip;
 
+    const REPORT: &str = r#"{"kernel":"6.1.9","signals":[{"signal":"read","what":"a thread read","hook":"x","blind":"splice","hooks":[
+        {"hook":"w","state":"refused","reason":"none here"},{"hook":"x","state":"in_use"},
+        {"hook":"y","state":"untried"}]}]}"#;
+
+    /// A kernel that loads `y` behind `x`, with the outcome of the tests with each of these sets.
+    fn column(name: &str, tests: Vec<(Set, Outcome)>) -> Column {
+        let doctor = Doctor::read(REPORT).unwrap();
+        let behind = Some(vec!["read=y".to_owned()]);
+        let (sets, tests): (Vec<_>, Vec<_>) = tests.into_iter().unzip();
+        let label = |set: &Set| match set.as_slice() {
+            [] => format!("Linux {name}"),
+            set => format!("Linux {name} with {}", set.join(",")),
+        };
+        let tests = sets.iter().map(label).zip(tests).collect();
+        Column { name: name.into(), doctor, sets, behind, tests }
+    }
+
+    fn passed(proofs: &[Proof]) -> Outcome {
+        Outcome { passed: 3, proofs: proofs.to_vec(), ..Outcome::default() }
+    }
+
+    fn proof() -> Proof {
+        Proof { test: "t::reads".into(), signals: vec!["read".into()] }
+    }
+
     #[test]
     fn a_signal_is_a_row_and_a_kernel_a_column() {
-        let doctor = Doctor::read(
-            r#"{"kernel":"6.1.9","signals":[{"signal":"read","what":"a thread read","hook":"x","blind":"splice","hooks":[
-                {"hook":"w","state":"refused","reason":"none here"},{"hook":"x","state":"in_use"},
-                {"hook":"y","state":"untried"}]}]}"#,
-        )
-        .unwrap();
-        let proof = Proof { test: "t::reads".into(), signals: vec!["read".into()] };
         let skip = Skip { test: "t".into(), reason: "why".into() };
-        let own =
-            Outcome { passed: 3, skipped: vec![skip], proofs: vec![proof.clone()], ..Outcome::default() };
-        let other = Outcome { passed: 1, ..Outcome::default() };
-        let mut column = Column {
-            name: "6.1".into(),
-            doctor,
-            sets: vec![vec![], vec!["read=y".into()]],
-            tests: vec![("Linux 6.1".into(), own), ("Linux 6.1 with read=y".into(), other)],
-        };
-        assert_eq!(column.unproven(), ["Linux 6.1: read by y"]);
-        column.tests[1].1.proofs.push(proof);
-        assert_eq!(column.unproven(), [""; 0]);
-        let text = text(&[column]);
+        let own = Outcome { skipped: vec![skip], ..passed(&[proof()]) };
+        let tests = vec![(vec![], own), (vec!["read=y".into()], passed(&[proof()]))];
+        let text = text(&[column("6.1", tests), column("6.12", vec![(vec![], passed(&[proof()]))])]);
         for line in [
-            "| signal | what it tells | 6.1 |",
-            "| read | a thread read | `x` |",
+            "| signal | what it tells | 6.1 | 6.12 |",
+            "| read | a thread read | `x` | `x` |",
             "- **read**: `x`; cannot see: splice",
             "  - `w` refused: none here",
             "  - `y` works too",
             "| Linux 6.1 | 3 | 0 | 1 |",
             "- `t`: why",
-            "| read | `w` | - |",
-            "| read | `x` | `t::reads` |",
-            "| read | `y` | `t::reads` |",
+            "| read | `w` | - | - |",
+            "| read | `x` | `t::reads` | `t::reads` |",
+            "| read | `y` | `t::reads` | loads |",
         ] {
             assert!(text.lines().any(|found| found == line), "no line `{line}` in:\n{text}");
         }
+    }
+
+    #[test]
+    fn what_loads_is_proven_here_or_where_every_hook_is_tested() {
+        let whole = |proofs: &[Proof]| {
+            let other = (vec!["read=y".to_owned()], passed(proofs));
+            column("6.1", vec![(vec![], passed(&[proof()])), other])
+        };
+        let chosen = |proofs: &[Proof]| column("6.12", vec![(vec![], passed(proofs))]);
+        let proven = &[proof()];
+        assert_eq!(unproven(&[whole(proven), chosen(proven)], true), [""; 0]);
+        assert_eq!(
+            unproven(&[whole(proven), chosen(&[])], true),
+            ["Linux 6.12: read by x"],
+            "what is in use is proven there"
+        );
+        assert_eq!(unproven(&[chosen(proven)], true), ["Linux 6.12: read by y"], "and the rest somewhere");
+        assert_eq!(unproven(&[chosen(proven)], false), [""; 0], "but one kernel alone does not tell");
+        assert_eq!(unproven(&[whole(&[]), whole(proven)], true), ["Linux 6.1: read by y"]);
     }
 }

@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::{
+    board::{AMD64, Board},
     kernels::Kernel,
     machine::{self, Machine},
 };
@@ -22,48 +23,74 @@ use crate::{
     workdir::WorkDir,
 };
 
+/// The programs that the tests of this machine are built of, so that nothing is built for a guest alone.
+pub(super) struct Programs {
+    /// The observer, as it runs on this machine.
+    pub(super) observer: PathBuf,
+    backend: PathBuf,
+    tests: PathBuf,
+}
+
+impl Programs {
+    /// Builds them.
+    pub(super) fn build(toolchain: &BpfToolchain) -> Result<Self> {
+        let programs = artifacts::build_tests(toolchain, &[])?;
+        let find = |what: &str, is_it: fn(&Program) -> bool| {
+            let found = programs.iter().find(|program| is_it(program));
+            found.map(|program| program.path.clone()).with_context(|| format!("cargo built no {what}"))
+        };
+        Ok(Self {
+            observer: find("program observer", |program| program.target == "observer" && !program.test)?,
+            backend: find("program demo-server", |program| program.target == "demo-server" && !program.test)?,
+            tests: find("kernel tests", |program| program.target == "kernel" && program.test)?,
+        })
+    }
+}
+
 /// What tests compare with.
 const COMPARED_WITH: [&str; 2] = ["ss", "nstat"];
 
 /// The programs, ready to be packed.
 pub(super) struct Guest {
-    observer: PathBuf,
-    tests: PathBuf,
-    backend: PathBuf,
+    board: &'static Board,
+    busybox: PathBuf,
+    /// Programs of the workspace: where they are here, and in the guest.
+    programs: Vec<(PathBuf, PathBuf)>,
     /// More files and directories: where they are here, and in the guest.
     more: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Guest {
-    /// Takes them from what the tests of this machine are built of, so that nothing is built for the guest alone.
-    pub(super) fn build(toolchain: &BpfToolchain) -> Result<Self> {
-        let programs = artifacts::build_tests(toolchain, &[])?;
-        let find =
-            |what: &str, is_it: fn(&Program) -> bool| match programs.iter().find(|program| is_it(program)) {
-                Some(program) => Ok(program.path.clone()),
-                None => bail!("cargo built no {what}"),
-            };
-        let observer = find("program observer", |program| program.target == "observer" && !program.test)?;
-        let backend =
-            find("program demo-server", |program| program.target == "demo-server" && !program.test)?;
-        let tests = find("kernel tests", |program| program.target == "kernel" && program.test)?;
+    /// A guest like this machine, with the programs of tests and what they start.
+    pub(super) fn of_tests(programs: &Programs) -> Result<Self> {
+        let Programs { observer, backend, tests } = programs;
         let mut more = Vec::new();
         for name in COMPARED_WITH {
             let path = PathBuf::from(exec::capture(exec::command("which").arg(name))?.trim());
             more.extend(libraries(&path)?);
             more.push((path, Path::new("/bin").join(name)));
         }
-        for program in [&observer, &backend, &tests] {
+        for program in [observer, backend, tests] {
             more.extend(libraries(program)?);
         }
         more.sort();
         more.dedup();
-        Ok(Self { observer, tests, backend, more })
+        let busybox = ["/bin/busybox", "/usr/bin/busybox"].iter().find(|path| Path::new(path).exists());
+        let busybox = busybox.context("there is no busybox; the package busybox-static has it")?;
+        // The tests start the observer by the path that was compiled into them, and it starts the backend beside it.
+        let programs = vec![
+            (tests.clone(), PathBuf::from("/bin/kernel-tests")),
+            (observer.clone(), observer.clone()),
+            (backend.clone(), backend.clone()),
+        ];
+        Ok(Self { board: &AMD64, busybox: busybox.into(), programs, more })
     }
 
-    /// The observer, as it runs on this machine.
-    pub(super) fn observer(&self) -> &Path {
-        &self.observer
+    /// A guest of another architecture, with static programs for it.
+    pub(super) fn of_static(board: &'static Board, busybox: PathBuf, programs: &[PathBuf]) -> Self {
+        let inside = |program: &PathBuf| Path::new("/bin").join(program.file_name().unwrap_or_default());
+        let programs = programs.iter().map(|program| (program.clone(), inside(program))).collect();
+        Self { board, busybox, programs, more: Vec::new() }
     }
 
     /// The same with other files.
@@ -77,7 +104,7 @@ impl Guest {
         let directory = WorkDir::new()?;
         let image = directory.join("initramfs");
         self.pack(kernel, &directory.join("root"), &image)?;
-        Machine::boot(kernel, &image, directory, interrupt)
+        Machine::boot(self.board, kernel, &image, directory, interrupt)
     }
 
     fn pack(&self, kernel: &Kernel, root: &Path, image: &Path) -> Result<()> {
@@ -85,17 +112,19 @@ impl Guest {
         for directory in ["bin", "proc", "sys", "dev", "tmp", "run"] {
             fs::create_dir_all(root.join(directory)).with_context(context)?;
         }
-        let busybox = ["/bin/busybox", "/usr/bin/busybox"].iter().find(|path| Path::new(path).exists());
-        let busybox = busybox.context("there is no busybox; the package busybox-static has it")?;
-        fs::copy(busybox, root.join("bin/busybox")).with_context(context)?;
-        stripped(&self.tests, &root.join("bin/kernel-tests"))?;
-        // The tests start the observer by the path that was compiled into them, and it starts the backend beside it.
-        for program in [&self.observer, &self.backend] {
-            let inside = root.join(program.strip_prefix("/").unwrap_or(program));
+        fs::copy(&self.busybox, root.join("bin/busybox")).with_context(context)?;
+        for (here, there) in &self.programs {
+            let inside = root.join(there.strip_prefix("/").unwrap_or(there));
             fs::create_dir_all(inside.parent().unwrap_or(root)).with_context(context)?;
-            stripped(program, &inside)?;
-            let name = program.file_name().with_context(context)?;
-            std::os::unix::fs::symlink(program, root.join("bin").join(name)).with_context(context)?;
+            match self.board.is_native {
+                true => stripped(here, &inside)?,
+                // It is stripped already: this machine's `strip` knows its own architecture alone.
+                false => drop(fs::copy(here, &inside).with_context(context)?),
+            }
+            let link = root.join("bin").join(there.file_name().with_context(context)?);
+            if link != inside {
+                std::os::unix::fs::symlink(there, link).with_context(context)?;
+            }
         }
         for (number, module) in kernel.modules.iter().enumerate() {
             let inside = root.join(format!("module-{number}"));
@@ -112,7 +141,7 @@ impl Guest {
             fs::create_dir_all(inside.parent().unwrap_or(root)).with_context(context)?;
             exec::run(exec::command("cp").args(["-rL", "--no-target-directory"]).arg(here).arg(&inside))?;
         }
-        fs::write(root.join("init"), init()).with_context(context)?;
+        fs::write(root.join("init"), init(self.board.scripts)).with_context(context)?;
         exec::run(exec::command("chmod").arg("755").arg(root.join("init")))?;
         archive(root, image)
     }
@@ -131,8 +160,8 @@ pub(super) fn libraries(program: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
 }
 
 /// The first process. All of the file system is in memory already, and nothing may be mounted over where the programs
-/// lie. Scripts come by the second serial port, and what they write goes there, alone; the first belongs to the kernel.
-fn init() -> String {
+/// lie. Scripts come by a serial port, and what they write goes there, alone; the first port belongs to the kernel.
+fn init(port: &str) -> String {
     format!(
         "#!/bin/busybox sh\n\
          /bin/busybox --install -s /bin\n\
@@ -146,8 +175,8 @@ fn init() -> String {
          mount -t cgroup2 cgroup /sys/fs/cgroup\n\
          for module in /module-*; do insmod $module; done\n\
          ip link set lo up\n\
-         stty -F /dev/ttyS1 raw -echo\n\
-         exec < /dev/ttyS1 > /dev/ttyS1 2>&1\n\
+         stty -F /dev/{port} raw -echo\n\
+         exec < /dev/{port} > /dev/{port} 2>&1\n\
          cd /tmp\n\
          echo {begun}\n\
          while IFS= read -r line; do\n\

@@ -1,115 +1,155 @@
 //! The kernels: which, and how to have them.
 
-use std::{fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    path::PathBuf,
+};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{
-    exec,
-    machine::{Machine, ThisMachine},
-    privilege, workspace,
+use super::{
+    apt::{self, Apt},
+    board::AMD64,
+    builds::{self, Build},
 };
 
-/// Beginnings of the versions that are tried, the oldest first: long-term kernels of Debian, beside whatever this
-/// machine runs.
-const SERIES: [&str; 2] = ["6.1", "6.12"];
+/// A series of kernels, of which the newest is taken.
+#[derive(Debug)]
+pub(super) struct Series {
+    /// Beginning of its versions, whole numbers, as `--kernel` takes it.
+    name: &'static str,
+    /// The lowest version that counts.
+    from: &'static [u64],
+    /// Debian's suite that has it; `None` for the suites that this machine's apt knows.
+    suite: Option<&'static str>,
+    /// The tests run with every hook that loads, and not only with those that the observer chooses.
+    every_hook: bool,
+    /// It is tried unless `--kernel` names others.
+    by_default: bool,
+}
 
-/// What the tests ask of the kernel that Debian builds as modules: sock_diag for TCP.
+/// The suite of the newest kernels.
+const BACKPORTS: Option<&str> = Some("trixie-backports");
+
+/// The series that are tried, the oldest first, beside the kernel that this machine runs: the long-term kernels of a
+/// Debian release, and the newest kernels that Debian builds. The newest ones are found and not named, because a suite of
+/// backports moves on; they are tried when they are asked for: on 7.x the verifier takes several times as long over a
+/// program, and an emulated start of the observer more than ten seconds of a processor. The oldest and the newest have every hook tested; hooks that load on a kernel between them load on
+/// one of these two as well, or are the observer's choice there, and `unproven` complains of any that are neither.
+const SERIES: [Series; 4] = [
+    Series { name: "6.1", from: &[6, 1], suite: None, every_hook: true, by_default: true },
+    Series { name: "6.12", from: &[6, 12], suite: None, every_hook: true, by_default: true },
+    Series { name: "6", from: &[6, 18], suite: BACKPORTS, every_hook: false, by_default: false },
+    Series { name: "7", from: &[7], suite: BACKPORTS, every_hook: true, by_default: false },
+];
+
+/// The kernel for another architecture: a long-term one.
+const OTHER: Series =
+    Series { name: "6.12", from: &[6, 12], suite: Some(OTHER_SUITE), every_hook: false, by_default: false };
+const OTHER_SUITE: &str = "trixie";
+
+/// Modules that the tests need: sock_diag for TCP.
 const MODULES: [&str; 2] = ["net/ipv4/inet_diag.ko", "net/ipv4/tcp_diag.ko"];
+/// Where packages have modules; and, of later kernels, the image.
+const MODULE_ROOTS: [&str; 2] = ["lib/modules", "usr/lib/modules"];
 
 /// A kernel that can be booted.
 #[derive(Debug, Clone)]
 pub(super) struct Kernel {
-    /// Beginning of its version.
+    /// Its first two numbers, as documents name it.
     pub(super) series: String,
     /// Its version, as `uname -r` says it.
     pub(super) version: String,
+    /// The tests run with every hook that loads.
+    pub(super) every_hook: bool,
     /// The image.
     pub(super) image: PathBuf,
     /// Modules to load, in this order.
     pub(super) modules: Vec<PathBuf>,
 }
 
-/// A series of the table.
+/// Checks that a series is in the table.
 pub(super) fn series(text: &str) -> Result<String, String> {
-    match SERIES.contains(&text) {
+    let names = SERIES.map(|series| series.name);
+    match names.contains(&text) {
         true => Ok(text.to_owned()),
-        false => Err(format!("there is `{}`", SERIES.join("`, `"))),
+        false => Err(format!("there is `{}`", names.join("`, `"))),
     }
 }
 
-/// The newest kernel of each series that apt offers, from the cache if it is there.
+/// Returns the newest kernel of each series, or of those that are wanted, from the cache if it is there.
 pub(super) fn fetch(wanted: &[String]) -> Result<Vec<Kernel>> {
-    let mut packages = names()?;
-    if SERIES.iter().any(|series| newest(&packages, series).is_none()) {
-        eprintln!("vm: apt knows no such kernels, so first its lists: (as root) apt-get update");
-        let privilege = privilege::detect(&ThisMachine);
-        exec::run(privilege::as_root(&privilege, "apt-get").args(["update", "-q"]))?;
-        packages = names()?;
-    }
-    SERIES
-        .iter()
-        .filter(|series| wanted.is_empty() || wanted.iter().any(|one| one == *series))
-        .map(|series| {
-            let package = newest(&packages, series).with_context(|| {
-                format!("apt offers no package linux-image-{series}*-cloud-amd64-unsigned; after `apt-get update` it should")
-            })?;
-            unpacked(series, package)
-        })
-        .collect()
-}
-
-/// Names of the packages that apt offers.
-fn names() -> Result<String> {
-    ThisMachine.output("apt-cache", &["pkgnames", "linux-image-"]).context(
-        "apt-cache does not run; the kernels come from Debian's packages, so this needs Debian or its kin",
-    )
-}
-
-/// The package of the highest version of a series.
-fn newest<'a>(packages: &'a str, series: &str) -> Option<&'a str> {
-    let of_series = |name: &&str| {
-        name.strip_prefix("linux-image-")
-            .and_then(|rest| rest.strip_suffix("-cloud-amd64-unsigned"))
-            .and_then(|version| version.strip_prefix(series))
-            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+    let mut sources: BTreeMap<Option<&str>, Apt> = BTreeMap::new();
+    let is_wanted = |series: &&Series| match wanted.is_empty() {
+        true => series.by_default,
+        false => wanted.iter().any(|one| one == series.name),
     };
-    packages.lines().map(str::trim).filter(of_series).max_by_key(|name| numbers(name))
+    let mut kernels = Vec::new();
+    for series in SERIES.iter().filter(is_wanted) {
+        let apt = match sources.entry(series.suite) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(match series.suite {
+                Some(suite) => Apt::of_suite(suite, AMD64.architecture)?,
+                None => Apt::of_this_machine(),
+            }),
+        };
+        kernels.push(newest(series, apt, AMD64.architecture)?);
+    }
+    Ok(kernels)
 }
 
-/// The numbers in a name, to compare versions by.
-fn numbers(name: &str) -> Vec<u64> {
-    name.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
+/// Returns the kernel of another architecture, and where it comes from.
+pub(super) fn fetch_other(architecture: &str) -> Result<(Kernel, Apt)> {
+    let apt = Apt::of_suite(OTHER_SUITE, architecture)?;
+    Ok((newest(&OTHER, &apt, architecture)?, apt))
 }
 
-/// Downloads and unpacks a package, unless that was done before.
-fn unpacked(series: &str, package: &str) -> Result<Kernel> {
-    let cache = workspace::target_dir().join("xtask").join("kernels");
-    let version = package.trim_start_matches("linux-image-").trim_end_matches("-unsigned").to_owned();
-    let place = cache.join(package);
-    let image = place.join("boot").join(format!("vmlinuz-{version}"));
-    if !image.exists() {
-        eprintln!("vm: downloading {package}");
-        let download = cache.join("download");
-        // Whatever is there is left from a run that was interrupted.
-        let _ = fs::remove_dir_all(&download);
-        fs::create_dir_all(&download).with_context(|| format!("could not make {}", download.display()))?;
-        exec::run(exec::command("apt-get").args(["download", "-q", package]).current_dir(&download))?;
-        let file = fs::read_dir(&download)?.flatten().next().context("apt-get downloaded nothing")?.path();
-        let partial = cache.join("partial");
-        let _ = fs::remove_dir_all(&partial);
-        exec::run(exec::command("dpkg").arg("-x").arg(&file).arg(&partial))?;
-        fs::rename(&partial, &place).with_context(|| format!("could not make {}", place.display()))?;
-        let _ = fs::remove_dir_all(&download);
+/// Downloads the newest kernel of a series, unless it is there.
+fn newest(series: &Series, apt: &Apt, architecture: &str) -> Result<Kernel> {
+    let find = || -> Result<Option<Build>> {
+        Ok(builds::newest(&apt.names("linux-")?, series.name, series.from, architecture))
+    };
+    let mut build = find()?;
+    if build.is_none() && series.suite.is_none() {
+        apt::update_this_machine()?;
+        build = find()?;
     }
-    if !image.exists() {
-        bail!("{package} holds no {}", image.display());
-    }
-    let modules = place.join("lib/modules").join(&version).join("kernel");
-    // Later kernels have them compressed.
-    let modules = MODULES.iter().flat_map(|name| [modules.join(name), modules.join(format!("{name}.xz"))]);
-    let modules = modules.filter(|path| path.exists()).collect();
-    Ok(Kernel { series: series.to_owned(), version, image, modules })
+    let build = build.with_context(|| {
+        let from = series.from.iter().map(u64::to_string).collect::<Vec<_>>().join(".");
+        format!(
+            "{} offers no whole kernel {}.* from {from} on (a package linux-image-*-cloud-{architecture}, or \
+             linux-binary and linux-modules): change the row of `SERIES` if Debian has moved on",
+            series.suite.unwrap_or("apt"),
+            series.name
+        )
+    })?;
+    unpacked(&build, apt, series.every_hook)
+}
+
+/// Downloads and unpacks a build, unless that was done before.
+fn unpacked(build: &Build, apt: &Apt, every_hook: bool) -> Result<Kernel> {
+    let version = &build.version;
+    let first = build.packages.first().context("a kernel without packages")?;
+    let place = apt::directory().join(first);
+    apt.unpack(&build.packages, &place)?;
+    let roots = MODULE_ROOTS.map(|root| place.join(root).join(version));
+    let images = [place.join("boot").join(format!("vmlinuz-{version}"))].into_iter();
+    let mut images = images.chain(roots.iter().map(|root| root.join("vmlinuz")));
+    let Some(image) = images.find(|image| image.exists()) else {
+        bail!("{} holds no image of Linux {version}: remove it, and run this again", place.display());
+    };
+    let modules = MODULES.iter().map(|name| module(&roots, name).with_context(|| format!("Linux {version}")));
+    let mut numbers = version.split('.');
+    let series = [numbers.next(), numbers.next()].into_iter().flatten().collect::<Vec<_>>().join(".");
+    let modules = modules.collect::<Result<_>>()?;
+    Ok(Kernel { series, version: version.clone(), every_hook, image, modules })
+}
+
+/// Finds a module below the directories of a kernel. Later kernels have them compressed.
+fn module(roots: &[PathBuf], name: &str) -> Result<PathBuf> {
+    let mut paths =
+        roots.iter().flat_map(|root| ["", ".xz"].map(|end| root.join(format!("kernel/{name}{end}"))));
+    paths.find(|path| path.exists()).with_context(|| format!("there is no module {name}"))
 }
 
 #[cfg(test)]
@@ -117,18 +157,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_of_a_series_is_found() {
-        let packages = "linux-image-6.1.0-9-cloud-amd64-unsigned\nlinux-image-6.1.0-56-cloud-amd64-unsigned\n\
-                        linux-image-6.1.0-56-rt-amd64-unsigned\nlinux-image-6.12.117+deb12-cloud-amd64-unsigned\n\
-                        linux-image-6.12.90+deb12-cloud-amd64-unsigned\nlinux-image-6.12.117+deb12-cloud-amd64-dbg\n";
-        assert_eq!(newest(packages, "6.1"), Some("linux-image-6.1.0-56-cloud-amd64-unsigned"));
-        assert_eq!(newest(packages, "6.12"), Some("linux-image-6.12.117+deb12-cloud-amd64-unsigned"));
-        assert_eq!(newest(packages, "5.10"), None);
+    fn only_series_of_the_table() {
+        assert_eq!(series("6.1").as_deref(), Ok("6.1"));
+        assert_eq!(series("7").as_deref(), Ok("7"));
+        assert!(series("6.2").is_err());
     }
 
     #[test]
-    fn only_series_of_the_table() {
-        assert_eq!(series("6.1").as_deref(), Ok("6.1"));
-        assert!(series("6").is_err());
+    fn the_oldest_and_the_newest_have_every_hook_tested() {
+        let all = SERIES.map(|series| series.every_hook);
+        assert!(all[0] && all[all.len() - 1]);
+        assert!(SERIES.is_sorted_by_key(|series| series.from), "the oldest first");
     }
 }

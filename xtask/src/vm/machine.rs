@@ -10,8 +10,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::kernels::Kernel;
-use crate::{child::Running, interrupt::Interrupt, setup::qemu, workdir::WorkDir};
+use super::{board::Board, kernels::Kernel};
+use crate::{child::Running, interrupt::Interrupt, workdir::WorkDir};
 
 /// What the guest writes when it waits for the first script.
 pub(super) const BEGUN: &str = "guest: begun";
@@ -26,19 +26,6 @@ const BOOTS: usize = 4;
 const BOOT_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often we look at what it wrote.
 const LOOK: Duration = Duration::from_millis(200);
-
-/// All that TCG has, but for moving and filling memory with one instruction (`rep movsb`, `rep stosb`), which it emulates
-/// byte by byte: without it a run of tests costs a fifth less.
-const PROCESSOR: &str = "max,-erms,-fsrm";
-
-/// One: of several the emulator runs one at a time, for a tenth of a second each, and a CPU that waits for another, as
-/// it does whenever a program is attached, waits that long. Several CPUs are this machine's part.
-const CPUS: &str = "1";
-
-/// The kernel's own options, all for speed: no work against attacks that an emulator does not know, and grace periods of
-/// RCU that are not waited for, because most of a test is the observer's start and end.
-const COMMAND_LINE: &str =
-    "console=ttyS0 quiet panic=-1 mitigations=off init_on_alloc=0 rcupdate.rcu_expedited=1";
 
 /// What came of a script.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +54,7 @@ pub(super) struct Machine {
 impl Machine {
     /// Boots, and boots again if the guest never begins.
     pub(super) fn boot(
+        board: &Board,
         kernel: &Kernel,
         initramfs: &Path,
         directory: WorkDir,
@@ -75,7 +63,7 @@ impl Machine {
         let (serial, console) = (directory.join("serial"), directory.join("console"));
         for _ in 0..BOOTS {
             let start = Instant::now();
-            let mut qemu = start_qemu(kernel, initramfs, &serial, &console)?;
+            let mut qemu = start_qemu(board, kernel, initramfs, &serial, &console)?;
             loop {
                 let begun = read_from(&serial, 0)?.find(BEGUN).map(|at| at + BEGUN.len());
                 if let Some(read) = begun {
@@ -119,26 +107,17 @@ impl Machine {
     }
 }
 
-fn start_qemu(kernel: &Kernel, initramfs: &Path, serial: &Path, console: &Path) -> Result<Running> {
+fn start_qemu(
+    board: &Board,
+    kernel: &Kernel,
+    initramfs: &Path,
+    serial: &Path,
+    console: &Path,
+) -> Result<Running> {
     let output = File::create(serial).with_context(|| format!("could not write {}", serial.display()))?;
-    let mut qemu = qemu::command();
-    // One thread, whatever the number of CPUs: with several, TCG now and then runs code that was just rewritten.
-    qemu.args(["-accel", "tcg,thread=single", "-cpu", PROCESSOR, "-smp", CPUS, "-m", "3072"])
-        .args(["-display", "none", "-no-reboot", "-nodefaults", "-append", COMMAND_LINE])
-        .arg("-kernel")
-        .arg(&kernel.image)
-        .arg("-initrd")
-        .arg(initramfs)
-        .args(["-serial".as_ref(), file(console).as_os_str(), "-serial".as_ref(), "stdio".as_ref()])
-        .stdin(Stdio::piped())
-        .stdout(output);
+    let mut qemu = board.command(&kernel.image, initramfs, console);
+    qemu.stdin(Stdio::piped()).stdout(output);
     Running::start(&mut qemu, "qemu")
-}
-
-fn file(path: &Path) -> std::ffi::OsString {
-    let mut text = std::ffi::OsString::from("file:");
-    text.push(path);
-    text
 }
 
 /// What the guest wrote from this byte on.

@@ -94,7 +94,8 @@ fn endless() -> Vec<u8> {
     with_types(&types, b"\0s\0")
 }
 
-fn with_types(types: &[u32], strings: &[u8]) -> Vec<u8> {
+/// A blob of these types and strings.
+pub(in crate::kernel) fn with_types(types: &[u32], strings: &[u8]) -> Vec<u8> {
     let mut data = MAGIC.to_le_bytes().to_vec();
     data.extend([1, 0]);
     let types: Vec<u8> = types.iter().flat_map(|word| word.to_le_bytes()).collect();

@@ -13,6 +13,8 @@ const ADDRESSES: &[&str] =
     &["SKC_FAMILY", "SKC_NUM", "SKC_DPORT", "SKC_DADDR", "SKC_RCV_SADDR", "SKC_V6_DADDR", "SKC_V6_RCV_SADDR"];
 const NETNS: &[&str] = &["SKC_NET", "NET_NS", "NS_INUM"];
 const ACCEPT_QUEUE: &[&str] = &["SK_ACK_BACKLOG", "SK_MAX_ACK_BACKLOG"];
+/// How far a socket has read and written.
+const SEQUENCES: &[&str] = &["TCP_COPIED_SEQ", "TCP_RCV_NXT", "TCP_WRITE_SEQ", "SKC_FLAGS"];
 /// Whose a record is.
 const PEER: &[&str] = &["SKC_DPORT"];
 const HOLDER: &[&str] = &["SOCKET_SK", "TASK_TGID", "TASK_COMM"];
@@ -30,16 +32,24 @@ const READY: Fields = &[
         "RSKQ_ACCEPT_TAIL",
         "REQ_SK",
         "TREQ_SNT_SYNACK",
-        "TCP_BYTES_RECEIVED",
+        "TCP_SRTT_US",
+        "TCP_TOTAL_RETRANS",
     ],
+    SEQUENCES,
 ];
-const ACCEPT_CALL: Fields = &[DESCRIPTOR, ADDRESSES, &["SKC_COOKIE", "PT_REGS_ARGUMENT_1", "TASK_START"]];
+const ACCEPT_CALL: Fields =
+    &[DESCRIPTOR, ADDRESSES, SEQUENCES, &["SKC_COOKIE", "PT_REGS_ARGUMENT_1", "TASK_START"]];
 const COOKIE_CHECK: Fields = &[&["SKC_COOKIE", "SKB_HEAD", "SKB_TRANSPORT_HEADER"]];
 const WINDOW: Fields = &[&["TCP_SND_UNA", "TCP_SND_WND", "TCP_WRITE_SEQ"]];
-const TRANSFER: Fields = &[PEER, &["SK_PROTOCOL", "TASK_START"]];
+const TRANSFER: Fields = &[PEER, SEQUENCES, &["SK_PROTOCOL", "TASK_START"]];
 
 const fn row(name: &'static str, attach: Attach, fields: Fields) -> Program {
-    Program { name, attach, takes: None, event: None, fields }
+    Program { name, attach, takes: None, event: None, fields, copies: &[] }
+}
+
+/// One with copies.
+const fn copied(copies: &'static [&'static str], program: Program) -> Program {
+    Program { copies, ..program }
 }
 
 /// One that was written for so many arguments or parameters.
@@ -54,34 +64,45 @@ const fn of_event(event: &'static str, program: Program) -> Program {
 
 /// The programs.
 pub static PROGRAMS: &[Program] = &[
-    row(
-        "set_state",
-        Attach::TpBtf("inet_sock_set_state"),
-        &[
-            ADDRESSES,
-            NETNS,
+    copied(
+        &["set_state_2"],
+        row(
+            "set_state",
+            Attach::TpBtf("inet_sock_set_state"),
             &[
-                "SK_PROTOCOL",
-                "SK_ERR",
-                "SK_SOCKET",
-                "SK_ACK_BACKLOG",
-                "SK_DROPS",
-                "TCP_SRTT_US",
-                "TCP_TOTAL_RETRANS",
+                ADDRESSES,
+                NETNS,
+                SEQUENCES,
+                &[
+                    "SK_PROTOCOL",
+                    "SK_ERR",
+                    "SK_SOCKET",
+                    "SK_ACK_BACKLOG",
+                    "SK_DROPS",
+                    "TCP_SRTT_US",
+                    "TCP_TOTAL_RETRANS",
+                ],
             ],
-        ],
+        ),
     ),
-    of_event(READABLE, row("data_ready", Attach::TpBtf("sk_data_ready"), READY)),
+    copied(&["data_ready_2"], of_event(READABLE, row("data_ready", Attach::TpBtf("sk_data_ready"), READY))),
     of_event(READABLE, row("def_readable", Attach::FEntry("sock_def_readable"), READY)),
-    row("destroy_sock", Attach::TpBtf("tcp_destroy_sock"), &[PEER, &["SKC_COOKIE"]]),
-    taking(3, row("recv_length", Attach::TpBtf("sock_recv_length"), TRANSFER)),
-    taking(5, row("recvmsg", Attach::FExit("tcp_recvmsg"), TRANSFER)),
-    row(
-        "rcv_space_adjust",
-        Attach::TpBtf("tcp_rcv_space_adjust"),
-        &[PEER, &["TCP_RCV_NXT", "TCP_COPIED_SEQ", "TCP_BYTES_RECEIVED", "TASK_START"]],
+    copied(
+        &["destroy_sock_2", "destroy_sock_3"],
+        row("destroy_sock", Attach::TpBtf("tcp_destroy_sock"), &[PEER, SEQUENCES, &["SKC_COOKIE"]]),
     ),
-    taking(3, row("send_length", Attach::TpBtf("sock_send_length"), TRANSFER)),
+    copied(
+        &["recv_length_2", "recv_length_3"],
+        taking(3, row("recv_length", Attach::TpBtf("sock_recv_length"), TRANSFER)),
+    ),
+    taking(5, row("recvmsg", Attach::FExit("tcp_recvmsg"), TRANSFER)),
+    taking(6, row("recvmsg_by_6", Attach::FExit("tcp_recvmsg"), TRANSFER)),
+    taking(4, row("recvmsg_by_4", Attach::FExit("tcp_recvmsg"), TRANSFER)),
+    row("rcv_space_adjust", Attach::TpBtf("tcp_rcv_space_adjust"), &[PEER, SEQUENCES, &["TASK_START"]]),
+    copied(
+        &["send_length_2", "send_length_3"],
+        taking(3, row("send_length", Attach::TpBtf("sock_send_length"), TRANSFER)),
+    ),
     taking(3, row("sendmsg", Attach::FExit("tcp_sendmsg"), TRANSFER)),
     taking(5, row("sendpage", Attach::FExit("tcp_sendpage"), TRANSFER)),
     row("receive_reset", Attach::TpBtf("tcp_receive_reset"), &[PEER]),
@@ -147,7 +168,7 @@ pub static PROGRAMS: &[Program] = &[
     row(
         "accept_returns",
         Attach::FExit("inet_accept"),
-        &[ADDRESSES, &["SOCKET_SK", "SK_PROTOCOL", "SKC_COOKIE", "TASK_START"]],
+        &[ADDRESSES, SEQUENCES, &["SOCKET_SK", "SK_PROTOCOL", "SKC_COOKIE", "TASK_START"]],
     ),
     row("exit_accept", ACCEPT_RETURNS, ACCEPT_CALL),
     row("late_exit_accept", ACCEPT_RETURNS, ACCEPT_CALL),
@@ -160,6 +181,7 @@ pub static PROGRAMS: &[Program] = &[
         ),
     ),
     taking(4, row("switched", Attach::TpBtf("sched_switch"), &[&["TASK_START"]])),
+    taking(3, row("switched_by_3", Attach::TpBtf("sched_switch"), &[&["TASK_START", "TASK_STATE"]])),
     row(
         "sample_queues",
         Attach::OnDemand,
@@ -178,11 +200,16 @@ pub static PROGRAMS: &[Program] = &[
     ),
     row("send_probe", Attach::FEntry("tcp_send_probe0"), WINDOW),
     row("look_at_windows", Attach::OnDemand, WINDOW),
+    row("look_for_ends", Attach::OnDemand, &[PEER, &["SKC_REFCNT"]]),
     row(
         "existing_listeners",
         Attach::Iterator("task_file"),
         &[IS_TCP, HOLDER, NETNS, ADDRESSES, &["SKC_COOKIE", "SK_ACK_BACKLOG", "SK_DROPS"]],
     ),
-    row("existing_connections", Attach::Iterator("task_file"), &[IS_TCP, HOLDER, NETNS, ADDRESSES]),
+    row(
+        "existing_connections",
+        Attach::Iterator("task_file"),
+        &[IS_TCP, HOLDER, NETNS, ADDRESSES, SEQUENCES],
+    ),
     row("listener_holders", Attach::Iterator("task_file"), &[IS_TCP, HOLDER, &["SKC_COOKIE"]]),
 ];

@@ -2,6 +2,10 @@
 
 use super::{Hook, Signal};
 
+/// What tcp_recvmsg does not show, whatever the number of its parameters.
+const BY_RECVMSG: &str = "kTLS, MPTCP; who reads by splice, sendfile or TCP_ZEROCOPY_RECEIVE, and when; that it happened \
+                          shows at the first write or the end";
+
 /// The plan.
 pub static SIGNALS: &[Signal] = &[
     Signal {
@@ -155,14 +159,9 @@ pub static SIGNALS: &[Signal] = &[
                      the first write or the end",
                 ),
             },
-            Hook {
-                name: "fexit/tcp_recvmsg",
-                programs: &["recvmsg"],
-                blind: Some(
-                    "kTLS, MPTCP; who reads by splice, sendfile or TCP_ZEROCOPY_RECEIVE, and when; that it \
-                     happened shows at the first write or the end",
-                ),
-            },
+            Hook { name: "fexit/tcp_recvmsg", programs: &["recvmsg"], blind: Some(BY_RECVMSG) },
+            Hook { name: "fexit/tcp_recvmsg(6)", programs: &["recvmsg_by_6"], blind: Some(BY_RECVMSG) },
+            Hook { name: "fexit/tcp_recvmsg(4)", programs: &["recvmsg_by_4"], blind: Some(BY_RECVMSG) },
             Hook {
                 name: "tp_btf/tcp_rcv_space_adjust",
                 programs: &["rcv_space_adjust"],
@@ -181,7 +180,10 @@ pub static SIGNALS: &[Signal] = &[
             Hook {
                 name: "tp_btf/sock_send_length",
                 programs: &["send_length"],
-                blind: Some("sendfile and splice on kernels that do not send those through sendmsg"),
+                blind: Some(
+                    "who writes by sendfile and splice on kernels that do not send those through sendmsg; that it \
+                     happened shows at the end",
+                ),
             },
             Hook {
                 name: "fexit/tcp_sendmsg+tcp_sendpage",
@@ -192,7 +194,8 @@ pub static SIGNALS: &[Signal] = &[
                 name: "fexit/tcp_sendmsg",
                 programs: &["sendmsg"],
                 blind: Some(
-                    "kTLS, MPTCP, and sendfile and splice on kernels that do not send those through sendmsg",
+                    "kTLS, MPTCP; who writes by sendfile and splice on kernels that do not send those through sendmsg; that \
+                     it happened shows at the end",
                 ),
             },
         ],
@@ -238,7 +241,7 @@ pub static SIGNALS: &[Signal] = &[
         what: "a connection ends, and how",
         hooks: &[Hook {
             name: "tp_btf/tcp_destroy_sock",
-            programs: &["set_state", "destroy_sock"],
+            programs: &["set_state", "destroy_sock", "look_for_ends"],
             blind: None,
         }],
         essential: true,
@@ -342,6 +345,11 @@ pub static SIGNALS: &[Signal] = &[
             Hook {
                 name: "tp_btf/sched_switch",
                 programs: &["switched"],
+                blind: Some("nothing, but it runs at every switch of the machine"),
+            },
+            Hook {
+                name: "tp_btf/sched_switch(3)",
+                programs: &["switched_by_3"],
                 blind: Some("nothing, but it runs at every switch of the machine"),
             },
         ],

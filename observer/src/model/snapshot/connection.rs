@@ -55,6 +55,8 @@ pub enum End {
     QueuedReset,
     /// None of these was seen.
     Unknown,
+    /// Its end was shown to no probe: later its socket was found to be gone.
+    Unseen,
     /// It is still open (only with `--open`).
     Open,
 }
@@ -86,7 +88,9 @@ pub struct Connection {
     pub first_write_ns: Option<u64>,
     /// State became CLOSE.
     pub closed_ns: Option<u64>,
-    /// Stages that are null because they were not seen, not because they did not happen.
+    /// Stages that are null because they were not seen, not because they did not happen. With `reads` or `writes` some of
+    /// those were not seen: how many there were, and by whom, is at least what is told; the bytes are all that there were,
+    /// unless the end was not seen either.
     pub unseen: Vec<&'static str>,
     /// Depth of the accept queue when it entered, itself included; null when not seen.
     pub queue_at_arrival: Option<u32>,

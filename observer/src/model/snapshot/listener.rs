@@ -184,6 +184,8 @@ pub struct Listener {
     /// Who accepts from it, and who holds it.
     #[serde(flatten)]
     pub acceptors: Acceptors,
+    /// Followed connections whose end was shown to no probe: their sockets were found to be gone.
+    pub end_unseen: u64,
     /// Accept-queue wait, since start.
     pub accept_wait_ns: Quantiles,
     /// Accept-queue wait of the connections accepted since the last line; here `max` is the end of a bucket, up to

@@ -47,9 +47,9 @@ fn foreign_files_are_named_so() {
 #[test]
 fn a_newer_format_is_refused_by_its_number() {
     let mut bytes = recorded(&story(1, 2), true);
-    bytes[8] = 2;
+    bytes[8] = 3;
     let error = refused(&bytes);
-    assert!(error.contains("version 2") && error.contains("byte 8"), "{error}");
+    assert!(error.contains("version 3") && error.contains("byte 8"), "{error}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::view::words;
 
 const STATES: &[&str] = &["queued", "accepted", "read", "answered"];
 const WAYS: &[&str] = &["handshake", "cookie", "fast", "unseen"];
-const ENDS: &[&str] = &["fin", "rst", "in", "out", "timeout", "queue", "unknown", "open"];
+const ENDS: &[&str] = &["fin", "rst", "in", "out", "timeout", "queue", "unknown", "unseen", "open"];
 
 /// The fields.
 pub(super) const FIELDS: &[Field<Connection>] = &[
