@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd as _;
 use std::thread;
 
+use demo_server::control::State;
 use demo_server::load::{self, Manner, Overrides, PROFILES, Plan, Report};
 use demo_server::settings::Settings;
 use demo_server::wake::Wake;
@@ -203,6 +204,14 @@ fn clients_that_abort_are_counted_and_no_error() {
     test.server.end().unwrap();
 }
 
+struct RungAtTheEnd<'a>(&'a Wake);
+
+impl Drop for RungAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.ring();
+    }
+}
+
 #[test]
 fn holders_stay_and_hold_the_threads_of_a_blocking_server() {
     let test = TestServer::start(pattern("thread-per-connection"), Settings::default());
@@ -211,9 +220,13 @@ fn holders_stay_and_hold_the_threads_of_a_blocking_server() {
     let stop = Wake::new().unwrap();
     let report = thread::scope(|scope| {
         let running = scope.spawn(|| load::run(&plan, Some(stop.as_fd())).unwrap());
-        let state = test.wait_for("all to be accepted", |state| state.counters.open == 23);
-        assert_eq!((state.counters.bytes_read, state.threads.len()), (0, 24));
-        stop.ring();
+        // However the test ends, the load must, or the scope would wait for it.
+        let stop = RungAtTheEnd(&stop);
+        // A connection is open a moment before it has its thread.
+        let all = |state: &State| state.counters.open == 23 && state.threads.len() == 24;
+        let state = test.wait_for("all to be accepted, each by a thread of its own", all);
+        assert_eq!(state.counters.bytes_read, 0);
+        drop(stop);
         running.join().unwrap()
     });
     assert!(report.errors.is_empty() && report.warnings.is_empty(), "{report}");

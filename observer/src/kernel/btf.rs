@@ -8,7 +8,7 @@
 
 use std::{collections::HashSet, fmt, ops::Range};
 
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 
 /// What is wrong with a BTF blob, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +19,10 @@ pub enum BtfError {
     Truncated(usize),
     /// At this byte is a type of a kind that this reader does not know the size of.
     UnknownKind(usize, u32),
-    /// At this byte is a type whose name is not within the strings, or has no end there soon.
+    /// At this byte is a type whose name is not within the strings.
     Name(usize),
+    /// The strings do not end, or one of them is longer than any name.
+    Strings,
     /// It has more types than any kernel.
     TooManyTypes,
 }
@@ -31,8 +33,9 @@ impl fmt::Display for BtfError {
             Self::NotBtf => write!(f, "not BTF: the magic number is missing"),
             Self::Truncated(at) => write!(f, "BTF is truncated: it ends within the item at byte {at}"),
             Self::UnknownKind(at, kind) => write!(f, "BTF has a type of unknown kind {kind} at byte {at}"),
-            Self::Name(at) => {
-                write!(f, "BTF has a type at byte {at} without a name of at most {LONGEST_NAME} bytes")
+            Self::Name(at) => write!(f, "BTF has a type at byte {at} whose name is not within its strings"),
+            Self::Strings => {
+                write!(f, "BTF has a string without an end, or of more than {LONGEST_NAME} bytes")
             }
             Self::TooManyTypes => write!(f, "BTF has more than {MOST_TYPES} types"),
         }
@@ -62,6 +65,7 @@ const MOST_TYPES: usize = 1 << 20;
 #[derive(Clone, Copy)]
 struct Type {
     at: usize,
+    name: u32,
     kind: u32,
     members: u32,
     /// Bitfields are encoded in the offsets when set.
@@ -75,6 +79,10 @@ struct Named {
     name: u32,
     id: u32,
 }
+
+/// A structure of these types.
+#[derive(Clone, Copy)]
+pub struct Structure(Type);
 
 /// Parsed BTF of a kernel.
 pub struct Btf {
@@ -106,6 +114,10 @@ impl Btf {
         if strings_end > data.len() {
             return Err(BtfError::Truncated(data.len()));
         }
+        // Once for all of them: every start of the observer reads some 150,000 names.
+        if !are_names(data.get(strings..strings_end).unwrap_or_default()) {
+            return Err(BtfError::Strings);
+        }
         let mut btf = Self {
             data,
             types: Vec::new(),
@@ -121,11 +133,11 @@ impl Btf {
             if btf.types.len() == MOST_TYPES {
                 return Err(BtfError::TooManyTypes);
             }
-            if btf.name(word(&btf.data, at)?).is_none() {
+            if header.name as usize >= btf.strings.len() {
                 return Err(BtfError::Name(at));
             }
             btf.types.push(at);
-            btf.remember(at, &header)?;
+            btf.remember(&header);
             at = at.saturating_add(12).saturating_add(tail(at, &header)?);
         }
         if at != end {
@@ -134,9 +146,9 @@ impl Btf {
         Ok(btf)
     }
 
-    fn remember(&mut self, at: usize, header: &Type) -> Result<(), BtfError> {
+    fn remember(&mut self, header: &Type) {
         let id = self.types.len() as u32;
-        let named = Named { name: word(&self.data, at)?, id };
+        let named = Named { name: header.name, id };
         match header.kind {
             KIND_STRUCT => self.structures.push(named),
             KIND_ENUM => self.enumerations.push(id),
@@ -144,7 +156,6 @@ impl Btf {
             KIND_TYPEDEF => self.typedefs.push(named),
             _ => {}
         }
-        Ok(())
     }
 
     /// The blob.
@@ -206,10 +217,14 @@ impl Btf {
         })
     }
 
+    /// A structure, to look for members in; `None` if the kernel has none of this name.
+    pub fn structure(&self, name: &str) -> Option<Structure> {
+        self.named(&self.structures, name).map(Structure)
+    }
+
     /// Byte offset of a member of a structure, through anonymous unions and structures; `None` if there is no such
-    /// structure, no such member, or if it is a bitfield that does not begin at a byte.
-    pub fn offset_of(&self, structure: &str, member: &str) -> Option<u32> {
-        let structure = self.named(&self.structures, structure)?;
+    /// member, or if it is a bitfield that does not begin at a byte.
+    pub fn offset_of(&self, Structure(structure): Structure, member: &str) -> Option<u32> {
         let bits = self.member_bits(&structure, member.as_bytes(), DEEPEST, &mut HashSet::new())?;
         bits.is_multiple_of(8).then_some(bits / 8)
     }
@@ -260,10 +275,11 @@ impl Btf {
 
     fn header(&self, at: usize) -> Result<Type, BtfError> {
         let words = self.data.get(at..).and_then(|rest| rest.first_chunk::<12>());
-        let [_, _, _, _, a, b, c, d, e, f, g, h] = *words.ok_or(BtfError::Truncated(at))?;
+        let [i, j, k, l, a, b, c, d, e, f, g, h] = *words.ok_or(BtfError::Truncated(at))?;
         let info = u32::from_le_bytes([a, b, c, d]);
         Ok(Type {
             at,
+            name: u32::from_le_bytes([i, j, k, l]),
             kind: (info >> 24) & 0x1f,
             members: info & 0xffff,
             packed_offsets: info >> 31 == 1,
@@ -282,13 +298,18 @@ impl Btf {
         let from = self.strings.start.saturating_add(offset as usize);
         self.data.get(from..self.strings.end).filter(|text| !text.is_empty())
     }
+}
 
-    /// A name, without the zero that ends it; none if it has no end soon.
-    fn name(&self, offset: u32) -> Option<&[u8]> {
-        let text = self.string(offset)?;
-        let end = text.iter().take(LONGEST_NAME + 1).position(|byte| *byte == 0)?;
-        text.get(..end)
+/// Whether each of these strings has an end, soon.
+fn are_names(strings: &[u8]) -> bool {
+    let mut begin = 0;
+    for end in memchr_iter(0, strings) {
+        if end - begin > LONGEST_NAME {
+            return false;
+        }
+        begin = end + 1;
     }
+    begin == strings.len()
 }
 
 /// Bytes that follow the common twelve, by kind.

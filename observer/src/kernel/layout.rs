@@ -32,8 +32,14 @@ impl Layout {
     /// Looks every field up.
     pub fn of(btf: &Btf) -> Self {
         let mut layout = Self { preempted: btf.defines(PREEMPTIBLE_GUARD), ..Self::default() };
+        // Every look-up of a name goes through megabytes of them: each once.
+        let mut structures = BTreeMap::new();
         for field in FIELDS {
-            match field.members().find_map(|member| btf.offset_of(field.structure, member)) {
+            let name = field.structure;
+            let structure = *structures.entry(name).or_insert_with(|| btf.structure(name));
+            let offset = structure
+                .and_then(|structure| field.members().find_map(|member| btf.offset_of(structure, member)));
+            match offset {
                 Some(offset) => layout.values.push((field.global, offset)),
                 None => layout.missing.push(field.global),
             }
