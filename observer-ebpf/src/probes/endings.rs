@@ -1,11 +1,11 @@
 //! How a listener's connections end and who ends them, and which peers leave before they are accepted. Part of the
 //! signals `close` and `reset`.
 
-use observer_ebpf::record::{ListenerEntry, PATIENCE_NS, flag};
+use observer_ebpf::record::{Connection, ListenerEntry, PATIENCE_NS, flag};
 
-use super::followed;
+use super::{accept_unseen, followed};
 use crate::{
-    books::{add, now, set_bits},
+    books::{add, add_signed, now, set_bits},
     kernel::Typed,
     maps::LISTENERS,
 };
@@ -42,9 +42,26 @@ pub(crate) unsafe fn left_queue(entry: *mut ListenerEntry, enqueued_ns: u64) {
     }
 }
 
-/// A connection has ended.
+/// A connection has ended: it is in no queue any more, and its end is counted.
 #[inline(always)]
-pub(crate) unsafe fn ended(entry: *mut ListenerEntry, flags: u32, writes: u32) {
+pub(crate) unsafe fn ended(connection: *mut Connection, entry: *mut ListenerEntry) {
+    unsafe {
+        let flags = (*connection).flags;
+        if flags & flag::ACCEPTED == 0 && flags & flag::FIN != 0 {
+            // In the queue it can only be reset: who closes it in order has accepted it, even if accept(2) failed in its
+            // last step and closed it itself.
+            accept_unseen::note(connection, entry, flags);
+        } else if flags & flag::ACCEPTED == 0 {
+            add(&raw mut (*entry).counters.dropped_queued, 1);
+        } else if flag::is_unread(flags) {
+            add_signed(&raw mut (*entry).counters.unread, -1);
+        }
+        count(entry, (*connection).flags, (*connection).writes);
+    }
+}
+
+#[inline(always)]
+unsafe fn count(entry: *mut ListenerEntry, flags: u32, writes: u32) {
     let has = |bit: u32| flags & bit != 0;
     let endings = unsafe { &raw mut (*entry).endings };
     let accepted = has(flag::ACCEPTED) || has(flag::ACCEPT_UNSEEN);

@@ -11,9 +11,9 @@ use observer_ebpf::{
     record::{Connection, flag},
 };
 
-use super::{accept_unseen, followed, read_unseen, sample::arguments, write_unseen};
+use super::{endings, followed, read_unseen, sample::arguments, write_unseen};
 use crate::{
-    books::{add, add_signed, lost, set_bits},
+    books::{add, lost, set_bits},
     constants as at,
     kernel::Address,
     maps::{CONNECTIONS, LISTENERS},
@@ -59,13 +59,7 @@ pub(crate) fn end(connection: *mut Connection) -> i32 {
         }
         if let Some(entry) = LISTENERS.get_ptr_mut((*connection).listener) {
             add(&raw mut (*entry).counters.end_unseen, 1);
-            if flags & flag::ACCEPTED == 0 && flags & flag::FIN != 0 {
-                accept_unseen::note(connection, entry, flags);
-            } else if flags & flag::ACCEPTED == 0 {
-                add(&raw mut (*entry).counters.dropped_queued, 1);
-            } else if flag::is_unread(flags) {
-                add_signed(&raw mut (*entry).counters.unread, -1);
-            }
+            endings::ended(connection, entry);
         }
         lost(loss::END_MISSED);
         followed::ended(connection);
