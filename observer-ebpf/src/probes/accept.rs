@@ -149,9 +149,7 @@ fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
         Ok(connection) => (Some(connection), unsafe { (*connection).listener }, false),
         Err(None) => return,
         Err(Some(flow)) => match accept_late::arrived_before(task, flow, from) {
-            Arrived::Followed(connection) => {
-                (Some(connection), unsafe { (*connection).listener }, true)
-            }
+            Arrived::Followed(connection) => (Some(connection), unsafe { (*connection).listener }, true),
             // The listener's and the thread's figures stay exact without a record.
             Arrived::NoRoom(cookie) if alone => (None, cookie, true),
             Arrived::NoRoom(_) | Arrived::Unwatched => return,

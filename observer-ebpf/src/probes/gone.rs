@@ -23,10 +23,10 @@ use crate::{
 #[raw_tracepoint(tracepoint = "sys_enter")]
 fn look_for_ends(ctx: RawTracePointContext) -> i32 {
     for sock in arguments(&ctx) {
-        // One with another peer is ended by that.
+        // The record is looked up itself, because nothing is to be ended here in two ways.
         if sock != 0
-            && let Some(connection) = followed::record(Address(sock))
-            && is_gone(Address(sock))
+            && let Some(connection) = CONNECTIONS.get_ptr_mut(sock)
+            && (followed::is_of_another(connection, Address(sock)) || is_gone(Address(sock)))
         {
             end(connection);
             let _ = CONNECTIONS.remove(sock);
