@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     name: "slow-accept",
     what: "clients wait for seconds in the accept queue, although it has room",
     when: "some are accepted, but the head of the queue has waited for a second or longer, or half of those accepted since the last \
-           snapshot had",
+           snapshot had. Whether the acceptors are at work or sleep beside the queue is told apart",
     why: "how full a queue is says little of how long it takes: with net.core.somaxconn at 4096 it can hold minutes, and clients \
           leave before; a place that they leave is accepted all the same",
     remedy: "more threads that accept, or less work for each connection; a shorter queue or a deadline turns away at once those who \
@@ -84,8 +84,13 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
             figures::duration(facts.window_ns)
         ));
     }
+    // One that sleeps beside a queue is not short of time.
+    let asleep = stuck::cause(facts, worst);
     let acceptors = facts.acceptors(place);
-    if let Some(first) = acceptors.first() {
+    if let Some(cause) = &asleep {
+        text.push_str(&format!("; {}", cause.says));
+        evidence.extend(cause.evidence.iter().cloned());
+    } else if let Some(first) = acceptors.first() {
         let more = match acceptors.len() {
             1 => format!("only {} accepts", name(first)),
             many => format!("{many} threads accept, most of all {}", name(first)),
@@ -97,6 +102,8 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     }
     let mut found = Finding::at(place, felt(worst)? as f64 / 1e9, format!("{text}."), []);
     found.evidence.extend(evidence);
+    found.cause = Some(asleep.as_ref().map_or("slower_than_arrivals", |cause| cause.word));
+    found.remedy = asleep.map(|cause| cause.remedy.into());
     Some(found)
 }
 

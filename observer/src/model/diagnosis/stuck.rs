@@ -14,7 +14,7 @@ use crate::{
     figures,
     model::evidence::{Facts, Member, Place},
 };
-pub(super) use cause::Cause;
+pub(super) use cause::{Cause, of as cause};
 
 /// Nothing is said of less than this.
 const LONG_NS: u64 = 1_500_000_000;
@@ -37,7 +37,7 @@ fn has_waited(member: &Member<'_>) -> bool {
 /// The stuck members of a place.
 fn at<'a>(facts: &Facts<'_>, place: &'a Place<'a>) -> Vec<Stuck<'a>> {
     let waited = place.members.iter().filter(|member| has_waited(member));
-    let judged = waited.filter_map(|member| Some(Stuck { member, cause: cause::of(facts, member)? }));
+    let judged = waited.filter_map(|member| Some(Stuck { member, cause: cause(facts, member)? }));
     judged.collect()
 }
 
@@ -72,7 +72,7 @@ pub(super) fn findings(facts: &Facts<'_>, whole: bool) -> Vec<Finding> {
 
 /// Whether a listener is stuck, so that other rules say nothing of it.
 pub(super) fn is_stuck(facts: &Facts<'_>, member: &Member<'_>) -> bool {
-    facts.window_ns >= LONG_NS && has_waited(member) && cause::of(facts, member).is_some()
+    facts.window_ns >= LONG_NS && has_waited(member) && cause(facts, member).is_some()
 }
 
 fn finding(facts: &Facts<'_>, place: &Place<'_>, group: &[Stuck<'_>]) -> Option<Finding> {

@@ -17,18 +17,18 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(in crate::model::diagnosis) struct Cause {
     /// A stable word for it.
-    pub(super) word: &'static str,
+    pub(in crate::model::diagnosis) word: &'static str,
     /// Who does what, for a sentence.
-    pub(super) says: String,
+    pub(in crate::model::diagnosis) says: String,
     /// What to do about that.
-    pub(super) remedy: &'static str,
+    pub(in crate::model::diagnosis) remedy: &'static str,
     /// The figures that show it.
-    pub(super) evidence: Vec<(&'static str, Figure)>,
+    pub(in crate::model::diagnosis) evidence: Vec<(&'static str, Figure)>,
 }
 
 /// Why nobody accepts from a listener at which some have waited for the whole window; none if the acceptors go on, or
 /// another rule tells of it.
-pub(super) fn of(facts: &Facts<'_>, member: &Member<'_>) -> Option<Cause> {
+pub(in crate::model::diagnosis) fn of(facts: &Facts<'_>, member: &Member<'_>) -> Option<Cause> {
     let listener = member.listener;
     let threads = |one: &AcceptedBy| facts.thread(one.pid, one.tid);
     let alive: Vec<(&AcceptedBy, Option<&Thread>)> = listener

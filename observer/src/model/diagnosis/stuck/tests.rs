@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::{
-    shard_stuck, stranded_queue,
+    shard_stuck, slow_accept, stranded_queue,
     tests::{NOW, SECOND, found, listener, of, thread},
 };
 use crate::model::{
@@ -157,4 +157,17 @@ fn one_that_accepted_and_is_gone_is_said_to_be() {
     now.listeners[0].acceptors.gone = Some(Arc::new(accepted_by(6)));
     let sentence = found(&shard_stuck::RULE, shards([5, 0], 60, Some(1)), now).concat();
     assert!(sentence.contains("t6/6, which accepted last 19.0 s ago, has ended"), "{sentence}");
+}
+
+#[test]
+fn who_sleeps_beside_a_queue_is_not_short_of_time() {
+    let slow = |depth, accepted, how| {
+        let mut state = state(depth, accepted, does("epoll_wait", watches(how)));
+        let listener = state.listeners.first_mut().unwrap();
+        (listener.oldest_waits_ns, listener.rates.accepted) = (Some(2 * SECOND), 1.0);
+        state
+    };
+    let told = |how| found(&slow_accept::RULE, slow(2, 5, how), slow(6, 8, how)).concat();
+    assert!(told(How::Edge).ends_with("(EPOLLET): only the next arrival wakes it."), "{}", told(How::Edge));
+    assert!(told(How::Level).ends_with("; only t7/7 accepts."), "{}", told(How::Level));
 }
