@@ -35,6 +35,11 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
     facts.places.iter().filter(|place| place.is_saturated()).filter_map(|place| busy(facts, place)).collect()
 }
 
+/// Whether this rule tells why a queue is full.
+pub(super) fn is_it(facts: &Facts<'_>, place: &Place<'_>) -> bool {
+    RULE.cannot_tell(&facts.snapshot.meta).is_none() && place.is_saturated() && busy(facts, place).is_some()
+}
+
 fn busy(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let acceptors: Vec<&Thread> =
         facts.acceptors(place).into_iter().filter(|thread| thread.rates.accepts > 0.0).collect();

@@ -26,7 +26,7 @@ pub(super) fn is_clamped(listener: &Listener) -> bool {
 }
 
 fn overflows(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
-    let members = overflow::refusing(place, |member| is_clamped(member.listener));
+    let members = overflow::refusing(facts, place, |member| is_clamped(member.listener));
     let limit = members.first()?.listener.backlog_limit;
     let mut found = overflow::finding(
         facts,

@@ -70,7 +70,7 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
             chosen_by(member.listener.backlog_limit).is_some()
                 && !backlog_clamped::is_clamped(member.listener)
         };
-        let members = overflow::refusing(place, is_it);
+        let members = overflow::refusing(facts, place, is_it);
         let (whose, how) = chosen_by(members.first()?.listener.backlog_limit)?;
         overflow::finding(facts, place, &members, whose, how)
     });

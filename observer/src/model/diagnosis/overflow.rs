@@ -1,7 +1,7 @@
 //! What an overflow of an accept queue comes from: bursts, or acceptors that cannot keep up. Only for the first is a
 //! longer backlog of any use.
 
-use super::{Figure, Finding, backlog_lowered};
+use super::{Figure, Finding, acceptor_busy, backlog_lowered, stuck};
 use crate::{
     figures,
     model::evidence::{Facts, Member, Place, name},
@@ -19,10 +19,18 @@ pub(super) enum Why {
     Overload,
 }
 
-/// Members of a place that refused somebody for a full queue at a limit of this kind. Those whose limit was lowered have
-/// a rule of their own.
-pub(super) fn refusing<'a>(place: &'a Place<'a>, is_it: impl Fn(&Member<'_>) -> bool) -> Vec<&'a Member<'a>> {
-    let refuses = |member: &&Member<'_>| member.counted.overflows > 0 && !backlog_lowered::is_lowered(member);
+/// Members of a place that refused somebody for a full queue at a limit of this kind. Those whose limit was lowered, and
+/// those that nobody empties, have rules of their own, which tell of it.
+pub(super) fn refusing<'a>(
+    facts: &Facts<'_>,
+    place: &'a Place<'a>,
+    is_it: impl Fn(&Member<'_>) -> bool,
+) -> Vec<&'a Member<'a>> {
+    let refuses = |member: &&Member<'_>| {
+        member.counted.overflows > 0
+            && !backlog_lowered::is_lowered(member)
+            && !stuck::is_stuck(facts, member)
+    };
     place.members.iter().filter(|member| is_it(member)).filter(refuses).collect()
 }
 
@@ -89,6 +97,9 @@ pub(super) fn finding(
     // Of the others at the place nothing is said.
     let place = &place.with(members);
     let (why, text, evidence) = why(facts, place, members);
+    if why == Why::Overload && acceptor_busy::is_it(facts, place) {
+        return None;
+    }
     let sentence = format!(
         "{} attempts were refused by {} in the last {} at a limit of {}, {limit}: {text}.",
         figures::count(refused),

@@ -22,7 +22,7 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
             || backlog_clamped::is_clamped(member.listener)
     };
     let found = facts.places.iter().filter_map(|place| {
-        let members = overflow::refusing(place, |member| !of_another_rule(member));
+        let members = overflow::refusing(facts, place, |member| !of_another_rule(member));
         overflow::finding(
             facts,
             place,
@@ -46,12 +46,12 @@ mod tests {
         let mut thread = thread(7, 10.0, 10.0, 0.0);
         thread.rates.running = Some(running);
         let listener = Listener {
-            accepted: 5,
+            accepted: 5 + refused,
             comm: "p".to_owned(),
             overflows_between: (refused, refused),
             ..listener(1, limit, depth)
         };
-        of(vec![listener], vec![Thread { accepts: 5, ..thread }])
+        of(vec![listener], vec![Thread { accepts: 5 + refused, ..thread }])
     }
 
     #[test]

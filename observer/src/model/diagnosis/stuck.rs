@@ -1,5 +1,5 @@
 //! Queues that nobody empties, each judged alone: which they are, and how a sentence tells of them. What keeps their
-//! acceptors is in [`cause`].
+//! acceptors is in [`mod@cause`].
 
 mod cause;
 mod does;
@@ -98,11 +98,18 @@ fn finding(facts: &Facts<'_>, place: &Place<'_>, group: &[Stuck<'_>]) -> Option<
         1 => "in the accept queue".to_owned(),
         _ => format!("at {}", shards(group.iter().map(|stuck| stuck.member))),
     };
-    let mut sentence = format!("{wait} {place_of} of {holder}{age}, and {came}: {}.", first.cause.says,);
+    let refused = sum(|member| member.counted.overflows);
+    let turned = match refused {
+        0 => String::new(),
+        _ => format!(" ({} attempts were refused meanwhile)", figures::count(refused)),
+    };
+    let mut sentence =
+        format!("{wait} {place_of} of {holder}{age}, and {came}{turned}: {}.", first.cause.says);
     let mut evidence: Vec<(&'static str, Figure)> = vec![
         ("accept_queue", now.into()),
         ("accept_queue_before", before.into()),
         ("accepted", accepted.into()),
+        ("overflows", refused.into()),
         ("holder", holder.into()),
     ];
     evidence.extend(oldest.map(|ns| ("oldest_waits_ns", ns.into())));
