@@ -168,10 +168,10 @@ fn what_an_edge_has_stranded_is_named_although_each_burst_frees_some() {
         let stop = Wake::new().expect("an eventfd");
         thread::scope(|scope| {
             let load = scope.spawn(|| load::run(&plan, Some(stop.as_fd())));
-            observer.wait_for("the diagnosis stranded-queue beside another burst", |lines| {
+            observer.wait_for("the diagnosis stranded-queue, with what was refused meanwhile", |lines| {
                 let stranded = lines_of(lines, "stranded-queue");
-                stranded.iter().any(|line| line["evidence"]["accepted"].as_u64() > Some(0))
-                    && found(lines).contains(&"backlog-default")
+                let has = |line: &serde_json::Value, what: &str| line["evidence"][what].as_u64() > Some(0);
+                stranded.iter().any(|line| has(line, "accepted") && has(line, "overflows"))
             });
             stop.ring();
             load.join().expect("the load failed").expect("the load broke off");
