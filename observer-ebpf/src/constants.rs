@@ -38,9 +38,11 @@ pub(crate) static FILTER_NETNS_COOKIE: u64 = 0;
 /// Inode number of the cgroup whose sockets are selected; 0 selects all.
 #[unsafe(no_mangle)]
 pub(crate) static FILTER_CGROUP: u64 = 0;
+
 /// 1 where programs can be preempted, so that runs of them are skipped and copies take those over; 0 elsewhere.
 #[unsafe(no_mangle)]
 pub(crate) static PREEMPTED: u32 = 0;
+
 /// The value of a constant. Volatile, because the compiler must not take the value that is in the object file.
 #[inline(always)]
 pub(crate) fn value<T: Copy>(constant: &'static T) -> T {

@@ -80,7 +80,7 @@ pub(crate) fn mark(event: u32, sock: u64, sequence: u64, turn: Turn) -> bool {
 /// [`mark`] with a sequence number of the socket's own.
 #[inline(always)]
 pub(crate) fn mark_at(event: u32, sock: u64, sequence: &'static u32, turn: Turn) -> bool {
-    !preempted() || mark(event, sock, Address(sock).read::<u32>(sequence).unwrap_or(0).into(), turn)
+    !preempted() || mark(event, sock, Address(sock).read_or_zero::<u32>(sequence).into(), turn)
 }
 
 /// Takes the mark away that is the same for each event of a socket.

@@ -1,10 +1,10 @@
 //! Reads of kernel structures at offsets from the running kernel's BTF.
 
-use core::ffi::c_void;
+use core::{ffi::c_void, mem::MaybeUninit};
 
 use aya_ebpf::helpers::{
     bpf_probe_read_kernel,
-    generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
+    generated::{self, bpf_get_current_task_btf, bpf_task_pt_regs},
 };
 
 use crate::constants::{self as at, exists, value};
@@ -50,6 +50,14 @@ impl Typed {
     }
 }
 
+/// What any bytes are a value of.
+pub(crate) trait Number: Copy {}
+impl Number for u8 {}
+impl Number for u16 {}
+impl Number for u32 {}
+impl Number for u64 {}
+impl Number for [u32; 4] {}
+
 /// An address in the kernel of which the verifier knows nothing; reads of it are checked by the helper.
 #[derive(Clone, Copy)]
 pub(crate) struct Address(pub(crate) u64);
@@ -59,6 +67,21 @@ impl Address {
     #[inline(always)]
     pub(crate) fn read<T>(self, offset: &'static u32) -> Option<T> {
         unsafe { bpf_probe_read_kernel((self.0 + value(offset) as u64) as *const T) }.ok()
+    }
+
+    /// Reads a member of which every pattern of bits is a value; zeroes when the address is not mapped, as the helper
+    /// leaves it then. Without a branch, of which the verifier would follow both ways.
+    #[inline(always)]
+    pub(crate) fn read_or_zero<T: Number>(self, offset: &'static u32) -> T {
+        let mut member = MaybeUninit::<T>::zeroed();
+        unsafe {
+            generated::bpf_probe_read_kernel(
+                member.as_mut_ptr().cast(),
+                size_of::<T>() as u32,
+                (self.0 + value(offset) as u64) as *const c_void,
+            );
+            member.assume_init()
+        }
     }
 
     /// Follows a member that is itself a pointer.
@@ -90,9 +113,9 @@ pub(crate) fn is_internet(family: u16) -> bool {
 #[inline(always)]
 pub(crate) fn local_address(sock: Address, family: u16) -> [u32; 4] {
     if family == AF_INET6 {
-        sock.read(&at::SKC_V6_RCV_SADDR).unwrap_or([0; 4])
+        sock.read_or_zero(&at::SKC_V6_RCV_SADDR)
     } else {
-        [sock.read(&at::SKC_RCV_SADDR).unwrap_or(0), 0, 0, 0]
+        [sock.read_or_zero(&at::SKC_RCV_SADDR), 0, 0, 0]
     }
 }
 

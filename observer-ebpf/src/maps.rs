@@ -7,7 +7,10 @@ use aya_ebpf::{
 };
 use observer_ebpf::{
     loss,
-    record::{COMM, ClosedWindow, Connection, ListenerEntry, ThreadEntry, ThreadKey},
+    record::{
+        AcceptorEntry, AcceptorKey, COMM, ClosedWindow, Connection, HolderEntry, HolderKey, ListenerEntry,
+        ThreadEntry, ThreadKey,
+    },
 };
 
 /// A connection between its SYN_RECV → ESTABLISHED and its listener's `sk_data_ready`, which follows in the same
@@ -37,6 +40,14 @@ pub(crate) static CLOSED_WINDOWS: HashMap<u64, ClosedWindow> = HashMap::with_max
 /// Threads. Full: their activity is not counted, and counted as lost.
 #[map]
 pub(crate) static THREADS: HashMap<ThreadKey, ThreadEntry> = HashMap::with_max_entries(8192, 0);
+
+/// Who accepted from which listener, or tried to. Full: counted as lost with the threads.
+#[map]
+pub(crate) static ACCEPTORS: HashMap<AcceptorKey, AcceptorEntry> = HashMap::with_max_entries(8192, 0);
+
+/// Who holds which listener, as the iterator last found it. Full: the rest is not listed, and userspace says so.
+#[map]
+pub(crate) static HOLDERS: HashMap<HolderKey, HolderEntry> = HashMap::with_max_entries(4096, 0);
 
 /// Processes that serve watched listeners.
 #[map]

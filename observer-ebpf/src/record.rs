@@ -3,13 +3,17 @@
 //! Times are CLOCK_MONOTONIC nanoseconds; 0 means "did not happen, or was not seen" (flags tell which). Addresses
 //! are in network byte order, IPv4 in the first four bytes; ports are in host byte order.
 
+mod acceptor;
 mod connection;
 mod listener;
 mod thread;
 mod window;
 
+pub use acceptor::{AcceptorEntry, AcceptorKey, HolderEntry, HolderKey};
 pub use connection::{Connection, NAMED_THREADS};
-pub use listener::{ListenerCounters, ListenerEntry, ListenerEvent, ListenerIdentity, Sample};
+pub use listener::{
+    Endings, ListenerCounters, ListenerEntry, ListenerEvent, ListenerIdentity, PATIENCE_NS, Sample,
+};
 pub use thread::{ThreadEntry, ThreadKey, UNCOUNTED};
 pub use window::ClosedWindow;
 
@@ -46,7 +50,7 @@ pub mod flag {
     pub const RESET_OUT: u32 = 1 << 6;
     /// The socket gave up with ETIMEDOUT.
     pub const TIMED_OUT: u32 = 1 << 7;
-    /// This side closed first (its state before CLOSE was FIN_WAIT2, CLOSING or FIN_WAIT1).
+    /// This side closed first (its state was FIN_WAIT1, FIN_WAIT2 or CLOSING).
     pub const CLOSED_FIRST: u32 = 1 << 8;
     /// More threads read than the record can name.
     pub const MORE_READERS: u32 = 1 << 9;
@@ -65,6 +69,8 @@ pub mod flag {
     pub const WRITE_UNSEEN: u32 = 1 << 15;
     /// Its end was shown to no program: its socket was found to be gone.
     pub const END_UNSEEN: u32 = 1 << 16;
+    /// The peer closed first: its FIN came while this side was open.
+    pub const PEER_CLOSED: u32 = 1 << 17;
 
     /// Whether it is accepted and data waits that nobody has read any of: what a listener's `unread` counts.
     #[inline(always)]

@@ -14,8 +14,8 @@ use observer::{
 use observer_ebpf::{
     histogram::{BUCKETS, bucket},
     record::{
-        Connection, ListenerCounters, ListenerEntry, ListenerIdentity, Sample, ThreadEntry, ThreadKey, flag,
-        kind, stage,
+        Connection, Endings, ListenerCounters, ListenerEntry, ListenerIdentity, Sample, ThreadEntry,
+        ThreadKey, flag, kind, stage,
     },
 };
 use ratatui::{
@@ -189,6 +189,7 @@ fn listener(cookie: u64) -> ListenerEntry {
         counters: ListenerCounters::BLANK,
         longest: [0; stage::STAGES],
         histograms: [[0; BUCKETS]; stage::STAGES],
+        endings: Endings::default(),
     }
 }
 

@@ -144,6 +144,15 @@ pub(crate) fn cause(name: &str) -> String {
     causes.join(" or ")
 }
 
+/// "a", "a and b", "a, b and c".
+pub(crate) fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

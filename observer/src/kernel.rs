@@ -21,6 +21,7 @@
 //! - `ends`: connections whose end no program was shown
 //! - [`source`]: all of it as a source of events
 
+mod acceptors;
 pub mod btf;
 pub mod choice;
 pub mod clock;
@@ -30,6 +31,7 @@ pub mod host;
 pub mod layout;
 mod loading;
 pub mod log;
+mod look;
 pub mod maps;
 pub mod namespaces;
 pub mod netns_cookie;

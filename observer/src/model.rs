@@ -10,8 +10,10 @@
 //! - [`drops`]: what a listener refused, and why
 //! - [`chance`]: how far chance takes shares
 //! - [`diagnosis`]: what is wrong, by rules; `evidence`: what the rules judge by
+//! - `acceptors`: who accepts from each listener; [`look`]: what those threads do
 //! - `listener`, `thread`, `host`, `ledger`: one subject each; `register`: listeners come and go
 
+mod acceptors;
 pub mod bounds;
 pub mod chance;
 pub mod connection;
@@ -23,6 +25,7 @@ pub mod histogram;
 mod host;
 mod ledger;
 mod listener;
+pub mod look;
 pub mod name;
 pub mod plausible;
 mod register;
@@ -35,6 +38,7 @@ use std::{
     sync::Arc,
 };
 
+use acceptors::Acceptances;
 use bounds::{Bounds, LeftOut};
 use diagnosis::Diagnoses;
 use event::{Event, Followed};
@@ -54,6 +58,7 @@ pub struct Model {
     meta: Arc<Meta>,
     listeners: BTreeMap<u64, Watched>,
     threads: Threads,
+    acceptances: Acceptances,
     hosts: BTreeMap<u32, Host>,
     /// Those of them that nobody reads any more; they are in one more snapshot.
     hosts_gone: HashSet<u32>,
@@ -119,7 +124,23 @@ impl Model {
             Event::Activity { pid, tid, run_ns, ready_ns, doing } => {
                 self.threads.spent((pid, tid), Spent { run_ns, ready_ns }, doing);
             }
-            Event::ThreadsRead { time_ns } => self.threads.read(time_ns),
+            Event::Acceptance(one) => {
+                if self.listeners.contains_key(&one.listener) {
+                    self.acceptances.accepted(*one, self.bounds.map(Bounds::most_threads));
+                }
+            }
+            Event::Look { pid, tid, look } => self.acceptances.looked((pid, tid), look.map(|look| *look)),
+            Event::Holders { listener, holders } => {
+                if let Some(watched) = self.listeners.get_mut(&listener) {
+                    watched.held(&holders);
+                    self.acceptances.held(listener, holders);
+                }
+            }
+            Event::Descriptors { pid, descriptors } => self.acceptances.descriptors(pid, descriptors),
+            Event::ThreadsRead { time_ns } => {
+                self.threads.read(time_ns);
+                self.acceptances.read(time_ns);
+            }
             Event::Host { netns, counters } => {
                 if self.hosts_gone.remove(&netns) {
                     self.begin_anew(netns);
@@ -217,7 +238,8 @@ impl Model {
             .map(|watched| {
                 let host = self.hosts.get(&watched.identity().netns);
                 let here = refused.get(&watched.identity().netns).copied().unwrap_or(0);
-                watched.snapshot(&self.meta, host, here)
+                let acceptors = self.acceptances.of(watched.identity().cookie);
+                Listener { acceptors, ..watched.snapshot(&self.meta, host, here) }
             })
             .collect();
         sort(&mut listeners);
@@ -276,6 +298,12 @@ impl Model {
 
     fn threads(&mut self) -> Vec<snapshot::Thread> {
         let mut threads = self.threads.snapshot();
+        for thread in &mut threads {
+            let ids = (thread.pid, thread.tid);
+            thread.looked = self.acceptances.look(ids);
+            (thread.accept_failures, thread.accept_failed_ns, thread.accept_errno) =
+                self.acceptances.failures(ids);
+        }
         // A share of what is not known to be all is none.
         if self.threads.left_out() > 0
             || self.counters.is_some_and(|counters| counters[loss::THREADS_FULL as usize] > 0)

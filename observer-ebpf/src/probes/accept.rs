@@ -20,7 +20,7 @@ use observer_ebpf::{
 
 use super::{
     accept_late::{self, Arrived},
-    followed,
+    acceptors, followed,
 };
 use crate::{
     books::{add, add_signed, duration, lost, now, set_bits},
@@ -92,6 +92,8 @@ fn returned(ctx: &TracePointContext, alone: bool) -> u32 {
             None if alone => lost(loss::ACCEPT_UNRESOLVED),
             None => {}
         }
+    } else {
+        acceptors::failed(-descriptor);
     }
     0
 }
@@ -135,47 +137,30 @@ fn record_of(sock: Address) -> Result<*mut Connection, Option<Address>> {
 }
 
 /// Without a record the accept is still counted, if no other hook does so (`alone`).
+///
+/// Every case comes to the same end, which is written once: the verifier goes through it again for each way that leads
+/// there with something else in hand.
 #[inline(always)]
 fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
     let now = now();
-    let (connection, late) = match record_of(sock) {
+    let (connection, cookie, late) = match record_of(sock) {
         // Another hook has seen it.
         Ok(connection) if unsafe { (*connection).accepted_ns } != 0 => return,
-        Ok(connection) => (connection, false),
+        Ok(connection) => (Some(connection), unsafe { (*connection).listener }, false),
         Err(None) => return,
         Err(Some(flow)) => match accept_late::arrived_before(task, flow, from) {
-            Arrived::Followed(connection) => (connection, true),
+            Arrived::Followed(connection) => (Some(connection), unsafe { (*connection).listener }, true),
             // The listener's and the thread's figures stay exact without a record.
-            Arrived::NoRoom(_) if !alone => return,
-            Arrived::NoRoom(cookie) => {
-                if let Some(entry) = LISTENERS.get_ptr_mut(cookie) {
-                    unsafe {
-                        accept_late::account(entry);
-                        add(&raw mut (*entry).counters.accepted, 1);
-                    }
-                }
-                if let Some(thread) = threads::entry(task, now) {
-                    unsafe { (*thread).accepts += 1 };
-                }
-                return;
-            }
-            Arrived::Unwatched => return,
+            Arrived::NoRoom(cookie) if alone => (None, cookie, true),
+            Arrived::NoRoom(_) | Arrived::Unwatched => return,
         },
     };
-    let (pid, tid) = threads::ids();
-    let comm = threads::name();
-    let (cookie, enqueued, before) = unsafe {
-        let connection = &mut *connection;
-        connection.accepted_ns = now;
-        connection.acceptor_pid = pid;
-        connection.acceptor_tid = tid;
-        connection.acceptor_comm = comm;
-        let before = set_bits(&raw mut connection.flags, flag::ACCEPTED);
-        (connection.listener, connection.enqueued_ns, before)
-    };
+    let (enqueued, before) = connection.map_or((0, 0), |connection| unsafe { note(connection, now) });
+    let mut listener = 0;
     if let Some(entry) = LISTENERS.get_ptr_mut(cookie) {
         unsafe {
             if before & flag::ACCEPTED == 0 {
+                listener = cookie;
                 if late {
                     // Before the accept, so that no reading has more accepted than arrived.
                     accept_late::account(entry);
@@ -196,7 +181,23 @@ fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
     if let Some(thread) = threads::entry(task, now) {
         unsafe {
             (*thread).accepts += 1;
-            (*thread).comm = comm;
+            (*thread).comm = threads::name();
         }
+    }
+    acceptors::accepted(listener, task, now);
+}
+
+/// Notes in a connection's record who accepted it. Returns when it was enqueued, and its flags before.
+#[inline(always)]
+unsafe fn note(connection: *mut Connection, now: u64) -> (u64, u32) {
+    let (pid, tid) = threads::ids();
+    unsafe {
+        let connection = &mut *connection;
+        connection.accepted_ns = now;
+        connection.acceptor_pid = pid;
+        connection.acceptor_tid = tid;
+        connection.acceptor_comm = threads::name();
+        let before = set_bits(&raw mut connection.flags, flag::ACCEPTED);
+        (connection.enqueued_ns, before)
     }
 }

@@ -72,17 +72,17 @@ pub(crate) fn unseen(sock: Address, listener: u64, family: u16) -> Connection {
 pub(crate) fn identify(sock: Address, family: u16, connection: &mut Connection) {
     let local = local_address(sock, family);
     let remote: [u32; 4] = if family == AF_INET6 {
-        sock.read(&at::SKC_V6_DADDR).unwrap_or([0; 4])
+        sock.read_or_zero(&at::SKC_V6_DADDR)
     } else {
-        [sock.read(&at::SKC_DADDR).unwrap_or(0), 0, 0, 0]
+        [sock.read_or_zero(&at::SKC_DADDR), 0, 0, 0]
     };
     connection.local_address = unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(local) };
     connection.remote_address = unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(remote) };
-    connection.local_port = sock.read(&at::SKC_NUM).unwrap_or(0);
-    connection.remote_port = u16::from_be(sock.read(&at::SKC_DPORT).unwrap_or(0));
+    connection.local_port = sock.read_or_zero(&at::SKC_NUM);
+    connection.remote_port = u16::from_be(sock.read_or_zero(&at::SKC_DPORT));
     connection.family = family;
-    connection.read_from = sock.read(&at::TCP_COPIED_SEQ).unwrap_or(0);
-    connection.written_from = sock.read(&at::TCP_WRITE_SEQ).unwrap_or(0);
+    connection.read_from = sock.read_or_zero(&at::TCP_COPIED_SEQ);
+    connection.written_from = sock.read_or_zero(&at::TCP_WRITE_SEQ);
 }
 
 /// Puts a record into the map, unless there is one; `None` when the map is full.

@@ -38,7 +38,7 @@ fn look_at_windows(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn look(sock: Address) {
-    let acknowledged: u32 = sock.read(&at::TCP_SND_UNA).unwrap_or(0);
+    let acknowledged: u32 = sock.read_or_zero(&at::TCP_SND_UNA);
     let waiting = waiting(sock, acknowledged).unwrap_or(0);
     // The record goes before the socket's memory does: if it is still there, what was read is the connection's.
     let listener = CONNECTIONS.get_ptr(sock.0).map(|connection| unsafe { (*connection).listener });

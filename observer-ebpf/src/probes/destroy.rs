@@ -9,9 +9,9 @@ use observer_ebpf::{
     record::{Connection, ListenerEvent, flag, stage},
 };
 
-use super::{accept_unseen, followed, read_unseen, read_unseen::is_layered, sample, write_unseen};
+use super::{endings, followed, read_unseen, read_unseen::is_layered, sample, write_unseen};
 use crate::{
-    books::{LISTENER_CLOSED, add, add_signed, duration, now, send, set_bits},
+    books::{LISTENER_CLOSED, add, duration, now, send, set_bits},
     constants as at,
     copies::preempted,
     kernel::{Address, Typed},
@@ -99,22 +99,13 @@ unsafe fn connection_ended(connection: *mut Connection, sock: Address) {
         if (*connection).closed_ns == 0 {
             (*connection).closed_ns = now;
         }
-        let flags = (*connection).flags;
-        let enqueued = (*connection).enqueued_ns;
         if let Some(entry) = LISTENERS.get_ptr_mut((*connection).listener) {
             add(&raw mut (*entry).counters.ended, 1);
-            if flags & flag::ACCEPTED == 0 && flags & flag::FIN != 0 {
-                // In the queue it can only be reset: who closes it in order has accepted it, even if accept(2) failed in
-                // its last step and closed it itself.
-                accept_unseen::note(connection, entry, flags);
-            } else if flags & flag::ACCEPTED == 0 {
-                add(&raw mut (*entry).counters.dropped_queued, 1);
-            } else if flag::is_unread(flags) {
-                add_signed(&raw mut (*entry).counters.unread, -1);
-            }
+            let enqueued = (*connection).enqueued_ns;
             if enqueued != 0 {
                 duration(entry, stage::LIFETIME, now - enqueued);
             }
+            endings::ended(connection, entry);
         }
         followed::ended(connection);
     }

@@ -38,7 +38,7 @@ pub(crate) fn closed(sock: Typed, old: i32, turn: Turn) {
         bits |= flag::TIMED_OUT;
     }
     let fin_sent = matches!(old, TCP_FIN_WAIT1 | TCP_FIN_WAIT2 | TCP_CLOSING | TCP_LAST_ACK);
-    let written_to: u32 = sock.address().read(&at::TCP_WRITE_SEQ).unwrap_or(0);
+    let written_to: u32 = sock.address().read_or_zero(&at::TCP_WRITE_SEQ);
     unsafe {
         // Of another layer's socket these say nothing, and so claim nothing.
         (*connection).read_to = (*connection).read_from;

@@ -27,16 +27,16 @@ use crate::{
 
 /// `struct bpf_iter__task_file`.
 #[repr(C)]
-struct TaskFile {
+pub(super) struct TaskFile {
     meta: *const c_void,
     task: *const c_void,
-    descriptor: u64,
+    pub(super) descriptor: u64,
     file: *const c_void,
 }
 
 /// The `struct sock` of an open file, with the task that holds it; `None` if the file is no socket.
 #[inline(always)]
-fn held(ctx: *const TaskFile) -> Option<(Typed, Typed)> {
+pub(super) fn held(ctx: *const TaskFile) -> Option<(Typed, Typed)> {
     let (task, file) = unsafe { ((*ctx).task, (*ctx).file) };
     if task.is_null() || file.is_null() {
         return None;
@@ -50,7 +50,7 @@ fn held(ctx: *const TaskFile) -> Option<(Typed, Typed)> {
 }
 
 #[inline(always)]
-fn holder(task: Typed) -> Holder {
+pub(super) fn holder(task: Typed) -> Holder {
     let comm = (task.0 as u64 + u64::from(value(&at::TASK_COMM))) as *const [u8; COMM];
     Holder {
         pid: task.load::<u32>(&at::TASK_TGID),

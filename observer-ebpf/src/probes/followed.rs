@@ -17,14 +17,20 @@ use crate::{
 #[inline(always)]
 pub(crate) fn record(sock: Address) -> Option<*mut Connection> {
     let connection = CONNECTIONS.get_ptr_mut(sock.0)?;
-    // connect(2) with AF_UNSPEC takes the peer away; then there is nothing to tell by.
-    let port = sock.read::<u16>(&at::SKC_DPORT).map_or(0, u16::from_be);
-    if port != 0 && port != unsafe { (*connection).remote_port } {
+    if is_of_another(connection, sock) {
         gone::end(connection);
         let _ = CONNECTIONS.remove(sock.0);
         return None;
     }
     Some(connection)
+}
+
+/// Whether the socket at this address has another peer than the one that has this record.
+#[inline(always)]
+pub(crate) fn is_of_another(connection: *const Connection, sock: Address) -> bool {
+    // connect(2) with AF_UNSPEC takes the peer away; then there is nothing to tell by.
+    let port = u16::from_be(sock.read_or_zero(&at::SKC_DPORT));
+    port != 0 && port != unsafe { (*connection).remote_port }
 }
 
 /// Sends the record of a connection that has ended. Its sequence numbers have served: they mean nothing to anybody, and are

@@ -11,9 +11,9 @@ use observer_ebpf::{
     record::{Connection, flag},
 };
 
-use super::{accept_unseen, followed, read_unseen, sample::arguments, write_unseen};
+use super::{endings, followed, read_unseen, sample::arguments, write_unseen};
 use crate::{
-    books::{add, add_signed, lost, set_bits},
+    books::{add, lost, set_bits},
     constants as at,
     kernel::Address,
     maps::{CONNECTIONS, LISTENERS},
@@ -23,10 +23,10 @@ use crate::{
 #[raw_tracepoint(tracepoint = "sys_enter")]
 fn look_for_ends(ctx: RawTracePointContext) -> i32 {
     for sock in arguments(&ctx) {
-        // One with another peer is ended by that.
+        // The record is looked up itself, because nothing is to be ended here in two ways.
         if sock != 0
-            && let Some(connection) = followed::record(Address(sock))
-            && is_gone(Address(sock))
+            && let Some(connection) = CONNECTIONS.get_ptr_mut(sock)
+            && (followed::is_of_another(connection, Address(sock)) || is_gone(Address(sock)))
         {
             end(connection);
             let _ = CONNECTIONS.remove(sock);
@@ -59,13 +59,7 @@ pub(crate) fn end(connection: *mut Connection) -> i32 {
         }
         if let Some(entry) = LISTENERS.get_ptr_mut((*connection).listener) {
             add(&raw mut (*entry).counters.end_unseen, 1);
-            if flags & flag::ACCEPTED == 0 && flags & flag::FIN != 0 {
-                accept_unseen::note(connection, entry, flags);
-            } else if flags & flag::ACCEPTED == 0 {
-                add(&raw mut (*entry).counters.dropped_queued, 1);
-            } else if flag::is_unread(flags) {
-                add_signed(&raw mut (*entry).counters.unread, -1);
-            }
+            endings::ended(connection, entry);
         }
         lost(loss::END_MISSED);
         followed::ended(connection);

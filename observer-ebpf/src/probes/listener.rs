@@ -92,7 +92,7 @@ unsafe fn fill(
     holder: &Holder,
 ) {
     let entry = unsafe { &mut *entry };
-    let family: u16 = sock.read(&at::SKC_FAMILY).unwrap_or(0);
+    let family: u16 = sock.read_or_zero(&at::SKC_FAMILY);
     let words = local_address(sock, family);
     let identity = &mut entry.identity;
     identity.cookie = cookie;
@@ -109,9 +109,9 @@ unsafe fn fill(
     // One that has just opened has an empty queue; one that existed before is read while connections may arrive, so
     // the difference to what is counted from here on is not exact by the few of that instant.
     if holder.opened_ns == 0 {
-        entry.counters.queued_at_start = sock.read(&at::SK_ACK_BACKLOG).unwrap_or(0);
+        entry.counters.queued_at_start = sock.read_or_zero(&at::SK_ACK_BACKLOG);
         entry.counters.unrecorded = entry.counters.queued_at_start;
         entry.counters.peak = entry.counters.queued_at_start;
-        entry.counters.drops_at_start = sock.read(&at::SK_DROPS).unwrap_or(0);
+        entry.counters.drops_at_start = sock.read_or_zero(&at::SK_DROPS);
     }
 }

@@ -36,7 +36,7 @@ fn conn_request(ctx: FEntryContext) -> i32 {
     let Some(entry) = watched(listener) else { return 0 };
     let limit: u32 = listener.load(&at::SK_MAX_ACK_BACKLOG);
     let queue = listener.address().inner(&at::ICSK_ACCEPT_QUEUE);
-    let requests: u32 = queue.read(&at::RSKQ_QLEN).unwrap_or(0);
+    let requests: u32 = queue.read_or_zero(&at::RSKQ_QLEN);
     // inet_csk_reqsk_queue_is_full comes first, and refuses only without cookies. Whether it says so at the limit or
     // above it depends on the kernel; at exactly the limit the accept queue is asked alone.
     let cookies = || {
@@ -169,6 +169,6 @@ fn has_ack(packet: Typed) -> Option<bool> {
 #[inline(always)]
 fn segments(packet: Typed) -> u64 {
     let end = packet.load::<u64>(&at::SKB_HEAD) + u64::from(packet.load::<u32>(&at::SKB_END));
-    let segments: u16 = Address(end).read(&at::SHINFO_GSO_SEGS).unwrap_or(0);
+    let segments: u16 = Address(end).read_or_zero(&at::SHINFO_GSO_SEGS);
     if segments == 0 { 1 } else { segments.into() }
 }

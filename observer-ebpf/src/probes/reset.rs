@@ -3,7 +3,7 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use observer_ebpf::record::flag;
 
-use super::followed;
+use super::{endings, followed};
 use crate::{
     books::{add, set_bits},
     kernel::Address,
@@ -20,6 +20,7 @@ fn receive_reset(ctx: BtfTracePointContext) -> i32 {
                 && let Some(entry) = LISTENERS.get_ptr_mut((*connection).listener)
             {
                 add(&raw mut (*entry).counters.aborted_queued, 1);
+                endings::left_queue(entry, (*connection).enqueued_ns);
             }
         }
     }

@@ -69,8 +69,8 @@ fn reserved(cookie: u64, entry: *mut ListenerEntry) -> Option<()> {
     }
     let mut slot = SAMPLES.reserve::<Sample>(0)?;
     let queue = sock.inner(&at::ICSK_ACCEPT_QUEUE);
-    let state: u8 = sock.read(&at::SKC_STATE).unwrap_or(0);
-    let depth: u32 = sock.read(&at::SK_ACK_BACKLOG).unwrap_or(0);
+    let state: u8 = sock.read_or_zero(&at::SKC_STATE);
+    let depth: u32 = sock.read_or_zero(&at::SK_ACK_BACKLOG);
     // From here on the peak is that of the time after this sample. The exchange is atomic: an arrival is counted in
     // this peak or in the next one.
     let peak = unsafe { swap32(&raw mut (*entry).counters.peak, depth) };
@@ -79,14 +79,14 @@ fn reserved(cookie: u64, entry: *mut ListenerEntry) -> Option<()> {
     slot.write(Sample {
         kind: SAMPLE,
         state: state.into(),
-        port: sock.read(&at::SKC_NUM).unwrap_or(0),
+        port: sock.read_or_zero(&at::SKC_NUM),
         cookie,
         time_ns: now(),
         accept_queue: depth,
-        limit: sock.read(&at::SK_MAX_ACK_BACKLOG).unwrap_or(0),
-        syn_queue: queue.read(&at::RSKQ_QLEN).unwrap_or(0),
-        syn_queue_young: queue.read(&at::RSKQ_YOUNG).unwrap_or(0),
-        drops: sock.read(&at::SK_DROPS).unwrap_or(0),
+        limit: sock.read_or_zero(&at::SK_MAX_ACK_BACKLOG),
+        syn_queue: queue.read_or_zero(&at::RSKQ_QLEN),
+        syn_queue_young: queue.read_or_zero(&at::RSKQ_YOUNG),
+        drops: sock.read_or_zero(&at::SK_DROPS),
         peak: if peak > depth { peak } else { depth },
         somaxconn: somaxconn(sock).unwrap_or(0),
         reserved: 0,

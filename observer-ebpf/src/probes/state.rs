@@ -5,11 +5,11 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
 
-use super::{arrival, destroy, ending, listener};
+use super::{arrival, destroy, ending, endings, listener};
 use crate::{
     constants as at,
     copies::Turn,
-    kernel::{TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV, Typed},
+    kernel::{TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_LISTEN, TCP_SYN_RECV, Typed},
 };
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -30,6 +30,8 @@ fn changed(ctx: BtfTracePointContext, turn: Turn) -> i32 {
     match new {
         TCP_ESTABLISHED if old == TCP_SYN_RECV => arrival::established(sock),
         TCP_CLOSE if old != TCP_LISTEN => ending::closed(sock, old, turn),
+        TCP_CLOSE_WAIT if old == TCP_ESTABLISHED => endings::peer_closed(sock),
+        TCP_FIN_WAIT1 if old == TCP_ESTABLISHED => endings::closed_here(sock),
         TCP_LISTEN => {
             // The level is a constant that is 0 unless logging was asked for, and the verifier then drops this.
             debug!(&ctx, "listener opens on port {}", sock.load::<u16>(&at::SKC_NUM));

@@ -29,7 +29,7 @@ pub(crate) unsafe fn missing(connection: *const Connection, sock: Address) -> Op
 /// nothing tells a FIN from a byte.
 #[inline(always)]
 pub(crate) unsafe fn note(connection: *mut Connection, sock: Address) {
-    unsafe { settle(connection, beyond(connection, sock.read(&at::TCP_WRITE_SEQ).unwrap_or(0)) - 1) }
+    unsafe { settle(connection, beyond(connection, sock.read_or_zero(&at::TCP_WRITE_SEQ)) - 1) }
 }
 
 /// The same for a socket that had written this far when its state became CLOSE.

@@ -124,6 +124,35 @@ impl ListenerCounters {
     };
 }
 
+/// How a listener's followed connections ended, and which left before they were accepted.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Endings {
+    /// In order, and the peer's FIN came first.
+    pub fin_peer: u64,
+    /// In order, and this side's FIN came first.
+    pub fin_own: u64,
+    /// Reset by the peer.
+    pub reset_peer: u64,
+    /// Reset by this side.
+    pub reset_own: u64,
+    /// The kernel gave up on a silent peer.
+    pub timeout: u64,
+    /// Destroyed in the accept queue.
+    pub queued_reset: u64,
+    /// Nothing tells.
+    pub unknown: u64,
+    /// Accepted, and closed by this side first without a read, although data had come or without a write either.
+    pub closed_unread: u64,
+    /// Peers that closed in order (FIN) while their connection waited in the accept queue.
+    pub closed_queued: u64,
+    /// Peers that closed or reset a connection that had waited in the accept queue for [`PATIENCE_NS`] or longer.
+    pub gave_up: u64,
+}
+
+/// A peer that leaves the queue sooner did not leave because it waited: a probe, or the loser of two connections.
+pub const PATIENCE_NS: u64 = 200_000_000;
+
 /// Value of the map of listeners, keyed by cookie.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -136,6 +165,8 @@ pub struct ListenerEntry {
     pub longest: [u64; stage::STAGES],
     /// Durations of each [`stage`] by [`bucket`](crate::histogram::bucket). They wrap; userspace adds differences.
     pub histograms: [[u32; BUCKETS]; stage::STAGES],
+    /// How its connections ended.
+    pub endings: Endings,
 }
 
 /// A notice about a listener; the entry itself is in the map.
@@ -188,9 +219,12 @@ pub struct Sample {
 
 plain!(ListenerIdentity = 4 * 8 + 3 * 4 + 2 * 2 + 16 + COMM);
 plain!(ListenerCounters = 23 * 8 + 4 * 4);
+plain!(Endings = 10 * 8);
 plain!(
-    ListenerEntry =
-        size_of::<ListenerIdentity>() + size_of::<ListenerCounters>() + stage::STAGES * (8 + 4 * BUCKETS)
+    ListenerEntry = size_of::<ListenerIdentity>()
+        + size_of::<ListenerCounters>()
+        + stage::STAGES * (8 + 4 * BUCKETS)
+        + size_of::<Endings>()
 );
 plain!(ListenerEvent = 2 * 4 + 2 * 8);
 plain!(Sample = 2 * 4 + 2 * 8 + 8 * 4 + size_of::<ListenerCounters>());

@@ -7,7 +7,10 @@ use aya::{
 };
 use observer_ebpf::{
     Plain, loss,
-    record::{ClosedWindow, Connection, ListenerEntry, ThreadEntry, ThreadKey},
+    record::{
+        AcceptorEntry, AcceptorKey, ClosedWindow, Connection, HolderEntry, HolderKey, ListenerEntry,
+        ThreadEntry, ThreadKey,
+    },
 };
 
 /// A type of the contract between the halves, in aya's terms.
@@ -36,6 +39,8 @@ pub struct Maps {
     max_connections: u32,
     windows: HashMap<MapData, u64, Wire<ClosedWindow>>,
     servers: HashMap<MapData, u32, u8>,
+    acceptors: HashMap<MapData, Wire<AcceptorKey>, Wire<AcceptorEntry>>,
+    holders: HashMap<MapData, Wire<HolderKey>, Wire<HolderEntry>>,
     counters: PerCpuArray<MapData, u64>,
 }
 
@@ -53,6 +58,8 @@ impl Maps {
             max_connections,
             windows: take("CLOSED_WINDOWS")?.try_into().context("map CLOSED_WINDOWS")?,
             servers: take("SERVERS")?.try_into().context("map SERVERS")?,
+            acceptors: take("ACCEPTORS")?.try_into().context("map ACCEPTORS")?,
+            holders: take("HOLDERS")?.try_into().context("map HOLDERS")?,
             counters: take("COUNTERS")?.try_into().context("map COUNTERS")?,
         })
     }
@@ -86,6 +93,26 @@ impl Maps {
     /// Forgets a process that has exited.
     pub fn forget_server(&mut self, pid: u32) {
         let _ = self.servers.remove(&pid);
+    }
+
+    /// Who accepted from which listener, or tried to.
+    pub fn acceptors(&self) -> impl Iterator<Item = (AcceptorKey, AcceptorEntry)> {
+        self.acceptors.iter().filter_map(Result::ok).map(|(key, entry)| (key.0, entry.0))
+    }
+
+    /// Forgets an acceptor.
+    pub fn forget_acceptor(&mut self, key: AcceptorKey) {
+        let _ = self.acceptors.remove(&Wire(key));
+    }
+
+    /// Takes out who holds which listener, as the iterator found it.
+    pub fn take_holders(&mut self) -> Vec<(HolderKey, HolderEntry)> {
+        let found: Vec<_> =
+            self.holders.iter().filter_map(Result::ok).map(|(key, entry)| (key.0, entry.0)).collect();
+        for (key, _) in &found {
+            let _ = self.holders.remove(&Wire(*key));
+        }
+        found
     }
 
     /// Connections that are open now.

@@ -193,6 +193,14 @@ impl Probes {
         Ok(())
     }
 
+    /// Runs the iterator over open files that finds who holds the watched listeners.
+    pub fn find_holders(&mut self) -> Result<()> {
+        if self.has_program("existing_listeners", "listener_holders") {
+            self.iterate("listener_holders")?;
+        }
+        Ok(())
+    }
+
     fn iterate(&mut self, name: &str) -> Result<()> {
         let Some(program) = self.ebpf.program_mut(name) else { return Ok(()) };
         let program: &mut Iter = program.try_into()?;

@@ -8,6 +8,7 @@ use observer_ebpf::plain::decode;
 use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample, UNCOUNTED, kind};
 
 use super::{
+    acceptors::{Acceptors, Gone},
     choice::Outcome,
     clock,
     ends::Ends,
@@ -57,6 +58,7 @@ pub struct Source {
     early: BTreeMap<u64, Sample>,
     namespaces: Namespaces,
     windows: Windows,
+    acceptors: Acceptors,
     ends: Ends,
     /// Processes that hold listeners.
     holders: BTreeSet<u32>,
@@ -96,6 +98,7 @@ impl Source {
             early: BTreeMap::new(),
             namespaces: Namespaces::new(selected),
             windows: Windows::default(),
+            acceptors: Acceptors::default(),
             ends: Ends::default(),
             holders: BTreeSet::new(),
             alive: BTreeSet::new(),
@@ -190,6 +193,7 @@ impl Source {
 
     fn closed(&mut self, cookie: u64, sink: &mut impl FnMut(Event)) {
         self.listeners.remove(&cookie);
+        self.acceptors.closed(cookie, &mut self.maps);
         if let Some(entry) = self.maps.listener(cookie) {
             let netns = entry.identity.netns;
             sink(Event::ListenerClosed(entry));
@@ -268,6 +272,7 @@ impl Source {
                 if !self.ports.is_empty() && !self.ports.contains(&sample.port) && sample.port != 0 {
                     unselected.push(sample.cookie);
                 }
+                self.acceptors.sampled(&sample);
                 sink(Event::Sample(sample));
             }
         }
@@ -284,20 +289,24 @@ impl Source {
     /// Reads what costs more: threads, and what the probes cost.
     pub fn detail(&mut self, time_ns: u64, sink: &mut impl FnMut(Event)) {
         self.namespaces.find(sink);
-        self.threads(sink);
+        let gone = self.threads(sink);
+        let (maps, probes) = (&mut self.maps, &mut self.probes);
+        self.acceptors.read(time_ns, &gone, maps, probes, sink);
         self.ends.look(&mut self.probes, &self.maps, sink);
         sink(Event::ThreadsRead { time_ns });
         sink(Event::Probes(self.costs()));
     }
 
-    fn threads(&mut self, sink: &mut impl FnMut(Event)) {
+    /// Tells of every thread, and returns which have ended.
+    fn threads(&mut self, sink: &mut impl FnMut(Event)) -> Gone {
+        let mut gone = Gone::default();
         let mut counted: Vec<_> = self.maps.threads().collect();
         if !self.counts_sleeps {
             counted.iter_mut().for_each(|(_, entry)| entry.sleeps = UNCOUNTED);
         }
         if !self.ids_are_the_hosts {
             counted.into_iter().for_each(|(key, entry)| sink(Event::Thread(key, entry)));
-            return;
+            return gone;
         }
         let (mut looked_up, mut alive) = (BTreeSet::new(), BTreeSet::new());
         for (key, entry) in counted {
@@ -310,6 +319,7 @@ impl Source {
             };
             match &task {
                 None => {
+                    gone.threads.push(key);
                     self.maps.forget_thread(key);
                     if !tasks::exists(key.pid) {
                         self.maps.forget_server(key.pid);
@@ -324,6 +334,7 @@ impl Source {
         }
         // Threads that were woken for nothing never show in the map: a herd's losers.
         for pid in self.holders.iter().copied().filter(|pid| !tasks::exists(*pid)).collect::<Vec<_>>() {
+            gone.orphaned = true;
             self.holders.remove(&pid);
             self.maps.forget_server(pid);
         }
@@ -343,6 +354,7 @@ impl Source {
             sink(Event::Task { pid, tid, task: None });
         }
         self.alive = alive;
+        gone
     }
 
     /// Tells of a thread: its name, how often it slept if nobody else counts that, and how it spends its time. One that
@@ -354,7 +366,7 @@ impl Source {
         is_new: bool,
         sink: &mut impl FnMut(Event),
     ) {
-        let activity = task.as_ref().and_then(|task| tasks::activity(pid, tid, task.runs));
+        let activity = task.as_ref().and_then(|task| tasks::activity(pid, tid, task.state));
         let task = task.map(|task| (task.comm, (!self.counts_sleeps).then_some(task.voluntary_switches)));
         if is_new && let Some((comm, switches)) = &task {
             sink(Event::Task { pid, tid, task: Some((comm.clone(), switches.map(|_| 0))) });

@@ -1,6 +1,10 @@
 //! Threads, as /proc shows them.
 
+mod calls;
+
 use std::{fs, io, os::unix::fs::MetadataExt as _};
+
+pub(super) use calls::{name as call_name, takes_descriptor};
 
 use crate::model::name;
 
@@ -11,8 +15,10 @@ pub struct Task {
     pub comm: String,
     /// Times that it gave up the processor by itself, which a sleeping server thread does once per wake-up.
     pub voluntary_switches: u64,
-    /// It runs, or is ready and waits for a processor.
-    pub runs: bool,
+    /// Times that it was switched away otherwise.
+    pub other_switches: u64,
+    /// The kernel's letter: R runs, or is ready and waits for a processor; S sleeps; T is stopped.
+    pub state: char,
 }
 
 /// How a thread spends its time.
@@ -22,56 +28,36 @@ pub struct Activity {
     pub run_ns: u64,
     /// Nanoseconds that it was ready and waited for a processor.
     pub ready_ns: u64,
-    /// The system call that it waits in, or `runs`; none where the kernel does not say.
+    /// The system call that it waits in, `runs`, `stopped` or `traced`; none where the kernel does not say.
     pub doing: Option<String>,
 }
 
 /// How a thread spends its time; `None` when it is gone, or on a kernel without `CONFIG_SCHED_INFO`.
-pub fn activity(pid: u32, tid: u32, runs: bool) -> Option<Activity> {
+pub fn activity(pid: u32, tid: u32, state: char) -> Option<Activity> {
     let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}")).ok();
     let times = read("schedstat")?;
     let mut times = times.split_whitespace().map_while(|word| word.parse().ok());
     let (run_ns, ready_ns) = (times.next()?, times.next()?);
-    let doing = if runs { Some("runs".to_owned()) } else { read("syscall").and_then(|text| waits_in(&text)) };
-    Some(Activity { run_ns, ready_ns, doing })
+    Some(Activity { run_ns, ready_ns, doing: doing(pid, tid, state) })
 }
 
-/// System calls in which servers wait, by their numbers.
-const CALLS: &[(libc::c_long, &str)] = &[
-    (libc::SYS_accept, "accept"),
-    (libc::SYS_accept4, "accept4"),
-    (libc::SYS_clock_nanosleep, "clock_nanosleep"),
-    (libc::SYS_epoll_pwait, "epoll_pwait"),
-    (libc::SYS_epoll_pwait2, "epoll_pwait2"),
-    (libc::SYS_futex, "futex"),
-    (libc::SYS_io_uring_enter, "io_uring_enter"),
-    (libc::SYS_nanosleep, "nanosleep"),
-    (libc::SYS_ppoll, "ppoll"),
-    (libc::SYS_pselect6, "pselect6"),
-    (libc::SYS_read, "read"),
-    (libc::SYS_readv, "readv"),
-    (libc::SYS_recvfrom, "recvfrom"),
-    (libc::SYS_recvmsg, "recvmsg"),
-    (libc::SYS_sendfile, "sendfile"),
-    (libc::SYS_sendmsg, "sendmsg"),
-    (libc::SYS_sendto, "sendto"),
-    (libc::SYS_splice, "splice"),
-    (libc::SYS_wait4, "wait4"),
-    (libc::SYS_write, "write"),
-    (libc::SYS_writev, "writev"),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_epoll_wait, "epoll_wait"),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_poll, "poll"),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_select, "select"),
-];
+/// What a thread in this state does: the system call that it waits in, or a word.
+pub(super) fn doing(pid: u32, tid: u32, state: char) -> Option<String> {
+    match state {
+        'R' => Some("runs".to_owned()),
+        // It shows the call that it was stopped in, and does not wait in it.
+        'T' => Some("stopped".to_owned()),
+        't' => Some("traced".to_owned()),
+        _ => {
+            let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?;
+            waits_in(&text)
+        }
+    }
+}
 
 /// What `/proc/PID/task/TID/syscall` says: a number with arguments, -1 outside of any call, or that it runs.
 fn waits_in(text: &str) -> Option<String> {
-    let number: libc::c_long = text.split_whitespace().next()?.parse().ok()?;
-    let name = CALLS.iter().find(|(call, _)| *call == number).map(|(_, name)| (*name).to_owned());
-    name.or_else(|| (number >= 0).then(|| format!("call {number}")))
+    calls::name(text.split_whitespace().next()?.parse().ok()?)
 }
 
 /// Whether this kernel says how long threads run.
@@ -100,7 +86,10 @@ fn parse(status: &[u8]) -> Option<Task> {
     Some(Task {
         comm: name::spelled(&unescaped(value("Name")?)),
         voluntary_switches: text("voluntary_ctxt_switches")?.trim().parse().ok()?,
-        runs: text("State").is_some_and(|state| state.starts_with('R')),
+        other_switches: text("nonvoluntary_ctxt_switches")
+            .and_then(|count| count.trim().parse().ok())
+            .unwrap_or(0),
+        state: text("State")?.chars().next()?,
     })
 }
 
@@ -160,7 +149,10 @@ mod tests {
     #[test]
     fn a_status_file_is_read() {
         let status = b"Name:\trd-1\nUmask:\t0022\nState:\tR (running)\nvoluntary_ctxt_switches:\t42\nnonvoluntary_ctxt_switches:\t7\n";
-        assert_eq!(parse(status), Some(Task { comm: "rd-1".into(), voluntary_switches: 42, runs: true }));
+        assert_eq!(
+            parse(status),
+            Some(Task { comm: "rd-1".into(), voluntary_switches: 42, other_switches: 7, state: 'R' })
+        );
         assert_eq!(parse(b"Name:\tx\n"), None);
     }
 
@@ -175,7 +167,10 @@ mod tests {
             (b"", ""),
         ] {
             let task = parse(&status(written));
-            assert_eq!(task, Some(Task { comm: comm.into(), voluntary_switches: 1, runs: false }));
+            assert_eq!(
+                task,
+                Some(Task { comm: comm.into(), voluntary_switches: 1, other_switches: 0, state: 'S' })
+            );
         }
     }
 

@@ -151,6 +151,18 @@ pub(super) fn cut(event: &mut super::event::Event) {
     match event {
         Event::Task { task: Some((comm, _)), .. } => shorten(comm, NAME),
         Event::Activity { doing: Some(doing), .. } => shorten(doing, NAME),
+        Event::Acceptance(one) => shorten(&mut one.comm, NAME),
+        Event::Look { look: Some(look), .. } => {
+            look.doing.iter_mut().for_each(|doing| shorten(doing, NAME));
+            look.watches.truncate(STATE);
+            if let Some(super::look::On::Other(text)) = &mut look.on {
+                shorten(text, SENTENCE);
+            }
+        }
+        Event::Holders { holders, .. } => {
+            holders.truncate(STATE);
+            holders.iter_mut().for_each(|holder| shorten(&mut holder.comm, NAME));
+        }
         Event::Probes(probes) => {
             probes.truncate(PROBES);
             probes.iter_mut().for_each(|probe| shorten(&mut probe.program, NAME));

@@ -4,7 +4,7 @@
 //! needs is missing it says nothing. What a rule finds is shown when it has been so for a second, and goes when it has
 //! not been so for three: a figure that swings about a threshold must not make sentences flicker.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Serialize;
 
@@ -13,19 +13,27 @@ use super::{
     snapshot::{Meta, Snapshot},
 };
 
+mod accept_fails;
 mod accepted_never_read;
 mod acceptor_busy;
 mod backlog_clamped;
 mod backlog_default;
+mod backlog_lowered;
 mod clients_gave_up;
+mod closed_unread;
 mod cookie_ghosts;
 mod delayed_ack_stall;
 mod exclusive_pile_up;
 mod load_generator_limit;
+mod overflow;
+mod queue_discarded;
+mod queue_overflows;
 mod ring_hides_queue;
 mod shard_stuck;
+mod slow_accept;
 mod slow_reader;
 mod stranded_queue;
+mod stuck;
 mod syn_flood_cookies;
 mod syn_flood_refused;
 mod thundering_herd;
@@ -34,12 +42,19 @@ mod thundering_herd;
 const BEGINS_NS: u64 = 1_000_000_000;
 /// It goes when it has not been so for this long.
 const ENDS_NS: u64 = 3_000_000_000;
+/// What has happened once is shown at once, for this long.
+const HAPPENED_NS: u64 = 30_000_000_000;
 
 /// Every rule, those first that explain most.
 pub static RULES: &[Rule] = &[
+    accept_fails::RULE,
+    backlog_lowered::RULE,
     stranded_queue::RULE,
     shard_stuck::RULE,
+    queue_discarded::RULE,
+    closed_unread::RULE,
     acceptor_busy::RULE,
+    slow_accept::RULE,
     ring_hides_queue::RULE,
     accepted_never_read::RULE,
     syn_flood_refused::RULE,
@@ -47,6 +62,7 @@ pub static RULES: &[Rule] = &[
     clients_gave_up::RULE,
     backlog_clamped::RULE,
     backlog_default::RULE,
+    queue_overflows::RULE,
     slow_reader::RULE,
     delayed_ack_stall::RULE,
     syn_flood_cookies::RULE,
@@ -161,6 +177,14 @@ struct Finding {
     evidence: Evidence,
     /// How bad it is; twice or half of it is a change worth telling.
     extent: f64,
+    /// A stable word for why it is so, where a rule knows several reasons.
+    cause: Option<&'static str>,
+    /// What to do about this cause; otherwise what the rule says.
+    remedy: Option<Cow<'static, str>>,
+    /// It is about one of several listeners of its place, known by this cookie.
+    member: Option<u64>,
+    /// It has happened, and does not go on.
+    happened: bool,
 }
 
 impl Finding {
@@ -178,6 +202,10 @@ impl Finding {
             sentence,
             evidence: evidence.into(),
             extent,
+            cause: None,
+            remedy: None,
+            member: None,
+            happened: false,
         }
     }
 }
@@ -203,15 +231,20 @@ pub struct Diagnosis {
     pub sentence: String,
     /// The figures.
     pub evidence: Evidence,
+    /// A stable word for why it is so; null for a rule that knows but one reason.
+    pub cause: Option<&'static str>,
     /// What to do.
-    pub remedy: &'static str,
+    pub remedy: Cow<'static, str>,
+    /// The listener that it is about, if others at its place have findings of their own by the same rule.
+    #[serde(skip)]
+    pub member: Option<u64>,
     /// How bad it is, in the unit of the rule.
     #[serde(skip)]
     pub extent: f64,
 }
 
-/// Which rule, where.
-type Key = (usize, u32, String);
+/// Which rule, where, and at which listener if it is about one of several.
+type Key = (usize, u32, String, Option<u64>);
 
 /// What has been found, and since when.
 #[derive(Debug, Default)]
@@ -227,6 +260,8 @@ pub struct Diagnoses {
 struct Course {
     diagnosis: Diagnosis,
     shown: bool,
+    /// It goes when it has not been so for this long.
+    ends_ns: u64,
 }
 
 impl Diagnoses {
@@ -246,11 +281,12 @@ impl Diagnoses {
                 continue;
             }
             for found in (rule.judge)(&facts) {
-                let key = (index, found.netns, found.place.clone());
+                let key = (index, found.netns, found.place.clone(), found.member);
                 let since_ns = self.courses.get(&key).map_or(begun, |course| course.diagnosis.since_ns);
                 let shown = self.courses.get(&key).is_some_and(|course| course.shown);
                 let course = Course {
-                    shown: shown || now.saturating_sub(since_ns) >= BEGINS_NS,
+                    shown: shown || found.happened || now.saturating_sub(since_ns) >= BEGINS_NS,
+                    ends_ns: if found.happened { HAPPENED_NS } else { ENDS_NS },
                     diagnosis: found.diagnosis(rule, since_ns, now, facts.window_ns),
                 };
                 self.courses.insert(key, course);
@@ -260,7 +296,7 @@ impl Diagnoses {
         // What was never shown ends at once.
         self.courses.retain(|_, course| {
             let seen = course.diagnosis.seen_ns;
-            seen == now || course.shown && now.saturating_sub(seen) < ENDS_NS
+            seen == now || course.shown && now.saturating_sub(seen) < course.ends_ns
         });
         let shown = self.courses.values().filter(|course| course.shown);
         shown.map(|course| course.diagnosis.clone()).collect()
@@ -279,7 +315,9 @@ impl Finding {
             window_ns,
             sentence: self.sentence,
             evidence: self.evidence,
-            remedy: rule.remedy,
+            cause: self.cause,
+            remedy: self.remedy.unwrap_or(Cow::Borrowed(rule.remedy)),
+            member: self.member,
             extent: self.extent,
         }
     }

@@ -6,7 +6,10 @@ use observer_ebpf::{
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::snapshot::{Demo, ProbeCost};
+use super::{
+    look::{Acceptance, Descriptors, Holding, Look},
+    snapshot::{Demo, ProbeCost},
+};
 
 /// One thing that happened, or that was read. The kernel's records are recorded as they are, all else by serde.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -52,6 +55,31 @@ pub enum Event {
     ThreadsRead {
         /// When.
         time_ns: u64,
+    },
+    /// What a thread's calls of accept(2) on a listener came to so far.
+    Acceptance(Box<Acceptance>),
+    /// A closer look at a thread; `None` when it is not looked at any more.
+    Look {
+        /// Process.
+        pid: u32,
+        /// Thread.
+        tid: u32,
+        /// What it does.
+        look: Option<Box<Look>>,
+    },
+    /// Who holds a listener.
+    Holders {
+        /// Its cookie.
+        listener: u64,
+        /// Every process that does, by pid.
+        holders: Vec<Holding>,
+    },
+    /// Descriptors of a process whose accept(2) fails.
+    Descriptors {
+        /// Process.
+        pid: u32,
+        /// How many are open, and may be.
+        descriptors: Descriptors,
     },
     /// The kernel's own counters of a network namespace.
     Host {

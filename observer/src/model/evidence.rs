@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use super::snapshot::{Host, Listener, Snapshot, Thread, stage};
+use super::snapshot::{AcceptedBy, Host, Listener, Snapshot, Thread, stage};
 
 /// Counts are taken over this long, or since the start if that is shorter.
 const WINDOW_NS: u64 = 2_000_000_000;
@@ -28,6 +28,14 @@ pub(super) struct Counts {
     pub(super) pauses: u64,
     /// Part of them.
     pub(super) pauses_as_delayed_ack: u64,
+    /// Closed or reset by their client after 200 ms or more in the queue.
+    pub(super) gave_up: u64,
+    /// Accepted connections that ended.
+    pub(super) ended: u64,
+    /// Part of them: closed by this side, unread.
+    pub(super) closed_unread: u64,
+    /// Destroyed in the queue.
+    pub(super) discarded: u64,
 }
 
 impl Counts {
@@ -42,6 +50,10 @@ impl Counts {
             first_reads: listener.stages[stage::ACCEPT_TO_READ].total(),
             pauses: listener.pauses,
             pauses_as_delayed_ack: listener.pauses_as_delayed_ack,
+            gave_up: listener.gave_up,
+            ended: listener.ended_by.accepted(),
+            closed_unread: listener.closed_unread,
+            discarded: listener.dropped_queued,
         }
     }
 
@@ -56,6 +68,10 @@ impl Counts {
             first_reads: join(self.first_reads, other.first_reads),
             pauses: join(self.pauses, other.pauses),
             pauses_as_delayed_ack: join(self.pauses_as_delayed_ack, other.pauses_as_delayed_ack),
+            gave_up: join(self.gave_up, other.gave_up),
+            ended: join(self.ended, other.ended),
+            closed_unread: join(self.closed_unread, other.closed_unread),
+            discarded: join(self.discarded, other.discarded),
         }
     }
 }
@@ -65,6 +81,8 @@ impl Counts {
 struct Totals {
     time_ns: u64,
     listeners: HashMap<u64, (Counts, u32)>,
+    /// Calls of accept(2) that had failed, by listener and thread.
+    failures: HashMap<(u64, u32, u32), u64>,
     hosts: HashMap<u32, Host>,
 }
 
@@ -85,6 +103,13 @@ impl Past {
                 .listeners
                 .iter()
                 .map(|listener| (listener.cookie, (Counts::of(listener), listener.accept_queue)))
+                .collect(),
+            failures: snapshot
+                .listeners
+                .iter()
+                .flat_map(|listener| listener.acceptors.alive.iter().map(|one| (listener.cookie, one)))
+                .filter(|(_, one)| one.failures > 0)
+                .map(|(listener, one)| ((listener, one.pid, one.tid), one.failures))
                 .collect(),
             hosts: snapshot.hosts.iter().map(|host| (host.netns, *host)).collect(),
         });
@@ -125,6 +150,18 @@ impl Past {
             window_ns: then.map_or(0, |then| snapshot.time_ns.saturating_sub(then.time_ns)),
             places: places.into_values().collect(),
             hosts,
+            failures: then.map(|then| then.failures.clone()).unwrap_or_default(),
+            closed: snapshot
+                .listeners
+                .iter()
+                .filter(|listener| listener.closed_ns.is_some())
+                .map(|listener| {
+                    let before = then.and_then(|then| then.listeners.get(&listener.cookie).copied());
+                    let (before, depth_before) = before.unwrap_or_default();
+                    let counted = Counts::of(listener).with(before, u64::saturating_sub);
+                    Member { listener, counted, depth_before }
+                })
+                .collect(),
         }
     }
 }
@@ -178,6 +215,12 @@ impl Place<'_> {
         self.members.iter().any(Member::is_saturated)
     }
 
+    /// The same place with some of its members alone.
+    pub(super) fn with<'b>(&'b self, members: &[&Member<'b>]) -> Place<'b> {
+        let members = members.iter().map(|member| (*member).clone()).collect();
+        Place { name: self.name, netns: self.netns, members }
+    }
+
     fn has(&self, cookie: u64) -> bool {
         self.members.iter().any(|member| member.listener.cookie == cookie)
     }
@@ -191,9 +234,19 @@ pub(super) struct Facts<'a> {
     pub(super) window_ns: u64,
     pub(super) places: Vec<Place<'a>>,
     hosts: HashMap<u32, Host>,
+    /// Listeners that have closed since the last snapshot.
+    pub(super) closed: Vec<Member<'a>>,
+    /// Calls of accept(2) that had failed when counting began.
+    failures: HashMap<(u64, u32, u32), u64>,
 }
 
 impl<'a> Facts<'a> {
+    /// Calls of accept(2) of a thread on a listener that failed in the window.
+    pub(super) fn failures(&self, listener: u64, one: &AcceptedBy) -> u64 {
+        let before = self.failures.get(&(listener, one.pid, one.tid)).copied().unwrap_or(0);
+        one.failures.saturating_sub(before)
+    }
+
     /// What a namespace counted; none when it is not known.
     pub(super) fn host(&self, netns: u32) -> Option<&Host> {
         self.hosts.get(&netns)
@@ -204,6 +257,25 @@ impl<'a> Facts<'a> {
         if self.window_ns == 0 { 0.0 } else { count as f64 * 1e9 / self.window_ns as f64 }
     }
 
+    /// A thread that lives.
+    pub(super) fn thread(&self, pid: u32, tid: u32) -> Option<&'a Thread> {
+        let threads = &self.snapshot.threads;
+        let found = threads.binary_search_by_key(&(pid, tid), |thread| (thread.pid, thread.tid)).ok()?;
+        threads.get(found).filter(|thread| !thread.exited)
+    }
+
+    /// Whether a watched listener has this port.
+    pub(super) fn listens_at(&self, port: u16) -> bool {
+        self.snapshot.listeners.iter().any(|listener| listener.port == port)
+    }
+
+    /// Whether accept(2) on a listener failed in the window for lack of something, and has not succeeded since.
+    pub(super) fn fails(&self, listener: &Listener) -> bool {
+        let since = self.snapshot.time_ns.saturating_sub(self.window_ns);
+        let fails = |one: &AcceptedBy| one.failing_since_ns.is_some() && one.failed_ns >= Some(since);
+        listener.acceptors.alive.iter().any(fails)
+    }
+
     /// Whether a process that listens here listens elsewhere too: then what its threads accept is not of this place alone.
     pub(super) fn listens_elsewhere(&self, place: &Place<'_>) -> bool {
         let others = self.snapshot.listeners.iter().filter(|other| !place.has(other.cookie));
@@ -211,26 +283,20 @@ impl<'a> Facts<'a> {
         others.any(|other| place.members.iter().any(|member| member.listener.pid == other.pid))
     }
 
-    /// Threads that accept from a place, the busiest first: those of the process that listens, if it listens nowhere else,
-    /// and whoever was seen to accept a connection of it.
+    /// Threads that have accepted from a place, the busiest first. Where nothing tells which accepted from which listener, those
+    /// of the process that listens, if it listens nowhere else.
     pub(super) fn acceptors(&self, place: &Place<'_>) -> Vec<&'a Thread> {
+        let counted = || place.members.iter().flat_map(|member| member.listener.acceptors.alive.iter());
+        let known: BTreeSet<(u32, u32)> =
+            counted().filter(|one| one.accepts > 0).map(|one| (one.pid, one.tid)).collect();
         let holds = |pid: u32| place.members.iter().any(|member| member.listener.pid == pid);
-        let shared = self.listens_elsewhere(place);
-        let seen: BTreeSet<u32> = self
-            .snapshot
-            .recent
-            .iter()
-            .chain(&self.snapshot.slowest)
-            .filter(|connection| connection.listener.is_some_and(|cookie| place.has(cookie)))
-            .filter_map(|connection| Some(connection.acceptor.as_ref()?.tid))
-            .collect();
-        let own = |thread: &Thread| holds(thread.pid) && !shared;
+        let guess = known.is_empty() && !self.listens_elsewhere(place);
         let mut found: Vec<&Thread> = self
             .snapshot
             .threads
             .iter()
             .filter(|thread| !thread.exited && thread.accepts > 0)
-            .filter(|thread| seen.contains(&thread.tid) || own(thread))
+            .filter(|thread| known.contains(&(thread.pid, thread.tid)) || guess && holds(thread.pid))
             .collect();
         found.sort_by(|one, other| other.rates.accepts.total_cmp(&one.rates.accepts));
         found

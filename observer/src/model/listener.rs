@@ -1,8 +1,14 @@
 //! One listener in the model.
 
+mod course;
+mod state;
+
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
-use observer_ebpf::record::{ListenerEntry, ListenerIdentity, Sample, stage};
+use demo_server::visible::visible;
+use observer_ebpf::record::{Endings, ListenerEntry, ListenerIdentity, Sample, stage};
+
+use course::Course;
 
 use super::{
     bounds, connection,
@@ -10,8 +16,9 @@ use super::{
     event::ClosedWindows,
     histogram::Histogram,
     host::Host,
+    look::Holding,
     name,
-    snapshot::{Listener, Meta, Rates, State},
+    snapshot::{Acceptors, EndedBy, Listener, Meta, Rates},
 };
 
 /// Rates are taken over this long.
@@ -20,7 +27,7 @@ const RATE_WINDOW_NS: u64 = 1_000_000_000;
 const LISTENING: u16 = 10;
 
 /// Totals at one instant, for rates.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Totals {
     time_ns: u64,
     enqueued: u64,
@@ -28,6 +35,11 @@ struct Totals {
     refused: u64,
     /// Connections in the accept queue.
     depth: u32,
+    /// Reads that data had waited for.
+    reads: u64,
+    /// Accepted connections that ended, and those that this side closed unread.
+    ended: u64,
+    closed_unread: u64,
 }
 
 /// A watched listener.
@@ -46,12 +58,15 @@ pub(super) struct Watched {
     refused_before_host: Option<u64>,
     certain: Certain,
     past: VecDeque<Totals>,
+    course: Course,
     windows: ClosedWindows,
     closed_ns: Option<u64>,
     /// When it was first seen not to listen any more, though its socket is there: after shutdown(2).
     shut_ns: Option<u64>,
     /// Its namespace is another by now.
     disowned: bool,
+    /// Who holds it, as last looked up, if that is another or has another name by now.
+    holder: Option<(u32, String)>,
     /// Number within its group, once it has been in one.
     shard: Option<u32>,
 }
@@ -70,16 +85,17 @@ impl Watched {
             refused_before_host: host_known.then_some(0),
             certain: Certain::default(),
             past: VecDeque::new(),
+            course: Course::default(),
             windows: ClosedWindows::default(),
             closed_ns: None,
             shut_ns: None,
             disowned: false,
+            holder: None,
             shard: None,
         };
         if entry.identity.opened_ns != 0 {
             // It began with nothing, so its first rates are right too.
-            let nothing =
-                Totals { time_ns: entry.identity.opened_ns, enqueued: 0, accepted: 0, refused: 0, depth: 0 };
+            let nothing = Totals { time_ns: entry.identity.opened_ns, ..Totals::default() };
             watched.past.push_back(nothing);
         }
         watched.histograms(entry);
@@ -102,6 +118,14 @@ impl Watched {
 
     pub(super) fn shard(&self) -> Option<u32> {
         self.shard
+    }
+
+    /// Takes over who holds it. One that made it and holds it no more is not its process any longer.
+    pub(super) fn held(&mut self, holders: &[Holding]) {
+        if let Some(first) = holders.iter().find(|holder| holder.pid == self.identity.pid).or(holders.first())
+        {
+            self.holder = Some((first.pid, visible(&first.comm)));
+        }
     }
 
     /// Gives it its number, for as long as it lives.
@@ -154,6 +178,9 @@ impl Watched {
             accepted: sample.counters.accepted,
             refused: Refused::new(dropped(sample), &sample.counters).counted(telling),
             depth: sample.accept_queue,
+            reads: self.stages[stage::DATA_TO_READ].total(),
+            ended: ended_by(&self.raw.endings).accepted(),
+            closed_unread: self.raw.endings.closed_unread,
         };
         if sample.state == LISTENING {
             self.shut_ns = None;
@@ -169,6 +196,7 @@ impl Watched {
         {
             self.past.pop_front();
         }
+        self.course.sampled(sample);
         self.sample = Some(*sample);
     }
 
@@ -216,40 +244,6 @@ impl Watched {
             .map_or_else(Refused::default, |sample| Refused::new(dropped(sample), &sample.counters))
     }
 
-    /// How it is, in a word.
-    fn state(&self, sample: &Sample, rates: &Rates, telling: Telling, most_overflows: u64) -> State {
-        let (depth, limit) = (sample.accept_queue, sample.limit);
-        if self.is_closed() || self.shut_since(sample).is_some() {
-            State::Idle
-        } else if rates.dropped > 0.0 && (telling != Telling::Nothing || most_overflows > 0) {
-            State::Overflowing
-        } else if depth > limit {
-            State::Saturated
-        } else if self.nobody_accepts() || depth > 0 && rates.accepted == 0.0 && rates.enqueued == 0.0 {
-            State::Stranded
-        } else if depth > 0 && u64::from(depth) * 2 > u64::from(limit) {
-            State::Filling
-        } else if rates.enqueued > 0.0 || rates.accepted > 0.0 {
-            State::Healthy
-        } else {
-            State::Idle
-        }
-    }
-
-    /// Since when it has not listened. close(2) too passes through that state, for a moment: one sample tells nothing.
-    fn shut_since(&self, sample: &Sample) -> Option<u64> {
-        self.shut_ns.filter(|since| sample.time_ns > *since)
-    }
-
-    /// Some wait now, some waited a whole window ago, and none was accepted in between.
-    fn nobody_accepts(&self) -> bool {
-        let (Some(first), Some(last)) = (self.past.front(), self.past.back()) else { return false };
-        first.depth > 0
-            && last.depth > 0
-            && first.accepted == last.accepted
-            && last.time_ns.saturating_sub(first.time_ns) >= RATE_WINDOW_NS
-    }
-
     /// The figures now; the interval begins anew. `refused_here` is what all listeners of its namespace refused.
     pub(super) fn snapshot(&mut self, meta: &Meta, host: Option<&Host>, refused_here: u64) -> Listener {
         let telling = meta.telling;
@@ -267,8 +261,11 @@ impl Watched {
             addr: self.place().1.to_string(),
             port: identity.port,
             netns: identity.netns,
-            pid: identity.pid,
-            comm: name::spelled(&identity.comm),
+            pid: self.holder.as_ref().map_or(identity.pid, |(pid, _)| *pid),
+            comm: self
+                .holder
+                .as_ref()
+                .map_or_else(|| name::spelled(&identity.comm), |(_, comm)| comm.clone()),
             group: self.shard.map(|_| self.place().1.to_string()),
             shard: self.shard,
             opened_ns: (identity.opened_ns != 0).then_some(identity.opened_ns),
@@ -306,6 +303,14 @@ impl Watched {
             closed_window_bytes: told.then_some(self.windows.bytes),
             closed_window_since_ns: (self.windows.connections > 0).then_some(self.windows.since_ns),
             ended: counters.ended,
+            ended_by: ended_by(&self.raw.endings),
+            closed_unread: self.raw.endings.closed_unread,
+            closed_queued: self.raw.endings.closed_queued,
+            gave_up: self.raw.endings.gave_up,
+            oldest_waits_ns: self.course.oldest_waits_ns(sample.time_ns).filter(|_| !self.is_closed()),
+            backlog_before: self.course.changed().map(|change| change.before),
+            backlog_changed_ns: self.course.changed().map(|change| change.time_ns),
+            acceptors: Acceptors::default(),
             end_unseen: counters.end_unseen,
             accept_wait_ns: self.stages[stage::ACCEPT_WAIT].quantiles(),
             accept_wait_interval_ns: self.interval[stage::ACCEPT_WAIT].quantiles(),
@@ -337,6 +342,18 @@ fn last_sample(entry: &ListenerEntry, time_ns: u64) -> Sample {
     }
 }
 
+fn ended_by(endings: &Endings) -> EndedBy {
+    EndedBy {
+        fin_peer: endings.fin_peer,
+        fin_own: endings.fin_own,
+        rst_in: endings.reset_peer,
+        rst_out: endings.reset_own,
+        timeout: endings.timeout,
+        queued_reset: endings.queued_reset,
+        unknown: endings.unknown,
+    }
+}
+
 fn dropped(sample: &Sample) -> u64 {
     sample.drops.wrapping_sub(sample.counters.drops_at_start).into()
 }
@@ -352,6 +369,7 @@ fn rates(past: &VecDeque<Totals>) -> Rates {
         enqueued: rate(first.enqueued, last.enqueued),
         accepted: rate(first.accepted, last.accepted),
         dropped: rate(first.refused, last.refused),
+        reads: rate(first.reads, last.reads),
     }
 }
 
@@ -360,26 +378,7 @@ mod tests {
     use super::*;
 
     fn totals(time_ns: u64, enqueued: u64) -> Totals {
-        Totals { time_ns, enqueued, accepted: 0, refused: 0, depth: 0 }
-    }
-
-    #[test]
-    fn stranded_is_who_waits_for_a_second_though_others_arrive() {
-        let entry = crate::model::tests::entry(1);
-        let mut watched = Watched::new(&entry, false);
-        let at = |time_ns: u64, depth: u32, accepted: u64| {
-            let mut sample = last_sample(&entry, time_ns);
-            (sample.accept_queue, sample.limit, sample.counters.accepted) = (depth, 100, accepted);
-            sample.counters.enqueued = accepted + u64::from(depth);
-            sample
-        };
-        let mut state = |sample: Sample| {
-            watched.sampled(&sample, Telling::Nothing);
-            watched.snapshot(&Meta::default(), None, 0).state
-        };
-        assert_eq!(state(at(2_000_000_000, 3, 0)), State::Healthy, "they have just come");
-        assert_eq!(state(at(3_000_000_000, 9, 0)), State::Stranded);
-        assert_eq!(state(at(4_000_000_000, 9, 5)), State::Healthy, "somebody accepts");
+        Totals { time_ns, enqueued, ..Totals::default() }
     }
 
     #[test]

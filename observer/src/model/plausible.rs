@@ -1,8 +1,11 @@
 //! Figures that can be. A recording can claim any, and sums of those that can be do not overflow.
 
-use observer_ebpf::record::{Connection, ListenerCounters, ListenerEntry, ThreadEntry, UNCOUNTED};
+use observer_ebpf::record::{Connection, Endings, ListenerCounters, ListenerEntry, ThreadEntry, UNCOUNTED};
 
-use super::event::{ClosedWindows, Event, Followed, HostCounters};
+use super::{
+    event::{ClosedWindows, Event, Followed, HostCounters},
+    look::On,
+};
 
 /// No counter of events gets this far: a million a second for nine years.
 const MOST_COUNT: u64 = 1 << 48;
@@ -48,7 +51,21 @@ pub(super) fn limit(event: &mut Event) {
             }
         }
         Event::Demo(demo) => demo.changes.iter_mut().for_each(|(time_ns, _)| time(time_ns)),
-        Event::Task { .. } | Event::HostGone { .. } => {}
+        Event::Acceptance(one) => {
+            [&mut one.accepts, &mut one.failures].into_iter().for_each(count);
+            [&mut one.started_ns, &mut one.accepted_ns, &mut one.failing_ns, &mut one.failed_ns]
+                .into_iter()
+                .for_each(time);
+        }
+        Event::Look { look, .. } => {
+            if let Some(On::Connection { accepted_ns: Some(ns), .. }) =
+                look.as_mut().and_then(|look| look.on.as_mut())
+            {
+                time(ns);
+            }
+        }
+        Event::Descriptors { descriptors, .. } => count(&mut descriptors.used),
+        Event::Holders { .. } | Event::Task { .. } | Event::HostGone { .. } => {}
     }
 }
 
@@ -64,7 +81,25 @@ fn listener(entry: &mut ListenerEntry) {
     time(&mut entry.identity.opened_ns);
     time(&mut entry.identity.destroyed_ns);
     entry.longest.iter_mut().for_each(time);
+    endings(&mut entry.endings);
     counters(&mut entry.counters);
+}
+
+fn endings(all: &mut Endings) {
+    let Endings {
+        fin_peer,
+        fin_own,
+        reset_peer,
+        reset_own,
+        timeout,
+        queued_reset,
+        unknown,
+        closed_unread,
+        closed_queued,
+        gave_up,
+    } = all;
+    [fin_peer, fin_own, reset_peer, reset_own, timeout, queued_reset].into_iter().for_each(count);
+    [unknown, closed_unread, closed_queued, gave_up].into_iter().for_each(count);
 }
 
 // Field by field, so that a new one cannot be forgotten here.

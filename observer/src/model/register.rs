@@ -69,6 +69,10 @@ impl Model {
             .map(|(_, closed)| closed)
             .collect();
         closed.iter().filter(|closed| !closed.is_disowned()).for_each(|closed| self.sum_up(closed));
+        if !closed.is_empty() {
+            let listeners = &self.listeners;
+            self.acceptances.retain(|listener| listeners.contains_key(&listener));
+        }
         self.closed = 0;
         for netns in self.hosts_gone.drain() {
             self.hosts.remove(&netns);

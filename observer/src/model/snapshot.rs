@@ -4,6 +4,7 @@
 //! CLOCK_MONOTONIC nanoseconds, durations nanoseconds, counts totals since the observer started, unless a field says
 //! otherwise. `None` means unknown or unavailable here, never zero.
 
+mod acceptor;
 mod connection;
 mod listener;
 mod thread;
@@ -13,8 +14,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{diagnosis::Diagnosis, drops::Telling};
+pub use acceptor::{AcceptedBy, Acceptors, Looked};
 pub use connection::{Acceptor, Connection, End, Holder, Via};
-pub use listener::{Listener, Rates, State};
+pub use listener::{EndedBy, Listener, Rates, State};
 pub use observer_ebpf::record::stage;
 pub use thread::{Thread, ThreadRates};
 

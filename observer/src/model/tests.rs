@@ -3,8 +3,8 @@
 use observer_ebpf::{
     histogram::{BUCKETS, bucket},
     record::{
-        COMM, Connection as Record, ListenerCounters, ListenerEntry, ListenerIdentity, Sample, flag, kind,
-        stage,
+        COMM, Connection as Record, Endings, ListenerCounters, ListenerEntry, ListenerIdentity, Sample, flag,
+        kind, stage,
     },
 };
 
@@ -40,6 +40,7 @@ pub(super) fn entry(cookie: u64) -> Box<ListenerEntry> {
         counters: counters(0, 0),
         longest: [0; stage::STAGES],
         histograms: [[0; BUCKETS]; stage::STAGES],
+        endings: Endings::default(),
     })
 }
 

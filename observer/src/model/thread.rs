@@ -219,6 +219,10 @@ impl Known {
             run_ns: self.spent.map(|(first, now)| now.run_ns.saturating_sub(first.run_ns)),
             ready_ns: self.spent.map(|(first, now)| now.ready_ns.saturating_sub(first.ready_ns)),
             doing: self.doing.clone().filter(|_| !self.exited),
+            accept_failures: 0,
+            accept_failed_ns: None,
+            accept_errno: None,
+            looked: None,
             exited: self.exited,
             accept_share: (accepts_of_process > 0).then(|| self.accepts as f64 / accepts_of_process as f64),
             rates: match (self.past.front(), self.past.back()) {

@@ -122,7 +122,7 @@ impl Stream {
         for thread in &snapshot.threads {
             let deeds = [thread.accepts, thread.reads, thread.writes, thread.wakeups.unwrap_or(0)];
             let changed = self.deeds.insert((thread.pid, thread.tid), deeds) != Some(deeds);
-            if deeds != [0; 4] && (changed || thread.exited) {
+            if thread.looked.is_some() || deeds != [0; 4] && (changed || thread.exited || is_busy(thread)) {
                 self.write("thread", snapshot.time_ns, thread)?;
             }
         }
@@ -149,6 +149,16 @@ impl Stream {
             self.refused.retain(|cookie, _| there.contains(cookie));
         }
     }
+}
+
+/// Part of the time from which an acceptor has a line in each interval, though it accepts nobody.
+const BUSY: f64 = 0.1;
+
+/// An acceptor runs, or waits for a processor.
+fn is_busy(thread: &Thread) -> bool {
+    let rates = &thread.rates;
+    thread.accepts + thread.accept_failures > 0
+        && rates.running.unwrap_or(0.0) + rates.ready.unwrap_or(0.0) >= BUSY
 }
 
 impl Output for Stream {

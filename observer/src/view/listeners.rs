@@ -69,6 +69,10 @@ pub(crate) struct Figures {
     pub wait_p50_ns: Option<u64>,
     /// 99th percentile of it, of the slowest shard.
     pub wait_p99_ns: Option<u64>,
+    /// Reads of data per second, all shards.
+    pub reads: f64,
+    /// The oldest that waits in an accept queue has for this long, at least.
+    pub oldest_ns: Option<u64>,
     /// Accepted connections with data that nobody has read, all shards.
     pub unread: u64,
     /// Refused since the start, all shards.
@@ -114,6 +118,8 @@ impl Figures {
             let (p50, p99) = samples.wait(listener.cookie);
             figures.wait_p50_ns = figures.wait_p50_ns.max(p50);
             figures.wait_p99_ns = figures.wait_p99_ns.max(p99);
+            figures.reads += listener.rates.reads;
+            figures.oldest_ns = figures.oldest_ns.max(listener.oldest_waits_ns);
             figures.unread += listener.unread;
             figures.drops += listener.listen_drops;
             figures.cookies += listener.cookies;

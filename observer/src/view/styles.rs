@@ -122,7 +122,7 @@ impl Styles {
         match state {
             State::Idle => self.dim,
             State::Healthy => self.good,
-            State::Filling | State::Saturated => self.warn,
+            State::Filling | State::Waiting | State::TurningAway | State::Saturated => self.warn,
             State::Stranded | State::Overflowing => self.bad,
         }
     }
@@ -143,6 +143,8 @@ pub(crate) fn state_words(state: State, closed: bool) -> (&'static str, &'static
         State::Idle => ("·", "idle"),
         State::Healthy => ("✓", "healthy"),
         State::Filling => ("▴", "filling"),
+        State::Waiting => ("▴", "waiting"),
+        State::TurningAway => ("!", "TURNS AWAY"),
         State::Saturated => ("■", "saturated"),
         State::Stranded => ("?", "STRANDED"),
         State::Overflowing => ("!", "OVERFLOWING"),

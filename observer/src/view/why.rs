@@ -52,14 +52,14 @@ pub(crate) fn remedy(snapshot: &Snapshot, listeners: &[&Listener], row: &Figures
     let pattern = running.and_then(|running| pattern_for(found.rule, &running.pattern));
     Some(match pattern {
         Some(pattern) => format!("{pattern}; {}", found.remedy),
-        None => found.remedy.to_owned(),
+        None => found.remedy.to_string(),
     })
 }
 
 /// All that can be tried, the most telling first.
 pub(crate) fn remedies(snapshot: &Snapshot, listeners: &[&Listener], row: &Figures) -> Vec<String> {
     let first = remedy(snapshot, listeners, row);
-    let known: Vec<&str> = diagnoses(snapshot, listeners).map(|diagnosis| diagnosis.remedy).collect();
+    let known: Vec<&str> = diagnoses(snapshot, listeners).map(|diagnosis| &*diagnosis.remedy).collect();
     let is_new = |more: &&&str| first.as_ref().is_none_or(|first| !first.contains(**more));
     let more: Vec<String> = known.iter().filter(is_new).map(|more| (*more).to_owned()).collect();
     first.into_iter().chain(more).collect()
@@ -83,6 +83,8 @@ fn state(row: &Figures) -> String {
         State::Idle => "Nothing arrived in the last second.".to_owned(),
         State::Healthy => healthy(row),
         State::Filling => filling(row),
+        State::Waiting => waiting(row),
+        State::TurningAway => turning_away(row),
         State::Saturated => format!(
             "The accept queue holds {} of {}: whoever comes next is refused unless one is accepted first. {} accepts/s \
              against {} arrivals/s.",
@@ -109,15 +111,50 @@ fn was_full(row: &Figures) -> bool {
     u64::from(row.peak.max(row.depth)) >= full(row)
 }
 
+/// Who waits for longer was not accepted as fast as it came.
+const AT_ONCE_NS: u64 = 100_000_000;
+
 fn healthy(row: &Figures) -> String {
-    match (row.wait_p50_ns, row.wait_p99_ns) {
+    if row.enqueued == 0.0 && row.accepted == 0.0 {
+        let reads = figures::rate(row.reads);
+        return format!(
+            "No connection arrived in the last second; those that are open are read {reads} times/s."
+        );
+    }
+    let waits = match (row.wait_p50_ns, row.wait_p99_ns) {
         (Some(p50), Some(p99)) => format!(
-            "Accepted as fast as they arrive: half wait less than {}, 99 of 100 less than {}.",
+            ": half wait less than {}, 99 of 100 less than {}.",
             figures::duration(p50),
             figures::duration(p99),
         ),
-        _ => "Accepted as fast as they arrive.".to_owned(),
+        _ => ".".to_owned(),
+    };
+    // As many within a tenth, or one.
+    let keeps_up = (row.enqueued - row.accepted).abs() <= (row.enqueued / 10.0).max(1.0);
+    let waited = row.oldest_ns.max(row.wait_p99_ns);
+    if keeps_up && waited < Some(AT_ONCE_NS) {
+        return format!("Accepted as fast as they arrive{waits}");
     }
+    format!("{} arrivals/s and {} accepts/s{waits}", figures::rate(row.enqueued), figures::rate(row.accepted),)
+}
+
+fn turning_away(row: &Figures) -> String {
+    format!("{} accepts/s, and the program closes half of them or more unread.", figures::rate(row.accepted))
+}
+
+fn waiting(row: &Figures) -> String {
+    let oldest = row.oldest_ns.map(|ns| format!(", the oldest for {} or longer", figures::duration(ns)));
+    let accepted = row
+        .wait_p50_ns
+        .map(|p50| format!("; half of those accepted waited {} or longer", figures::duration(p50)));
+    format!(
+        "{} in the accept queue{}{}. {} accepts/s against {} arrivals/s.",
+        figures::plural(row.depth as usize, "connection"),
+        oldest.unwrap_or_default(),
+        accepted.unwrap_or_default(),
+        figures::rate(row.accepted),
+        figures::rate(row.enqueued),
+    )
 }
 
 fn filling(row: &Figures) -> String {
@@ -151,26 +188,32 @@ fn overflowing(row: &Figures) -> String {
     }
     // A client that is refused sends its SYN again, and each of them counts.
     format!(
-        "{} of {} attempts/s are accepted. The queue is full at {}, so {dropped}/s are refused; their clients try again \
-         after about 1 s.",
-        figures::rate(row.accepted),
+        "{dropped} of {} attempts/s are refused, because the queue is full at {}; their clients try again after about 1 s.",
         figures::rate(row.enqueued + row.dropped),
         full(row),
     )
 }
 
-/// What a longer queue is good for while these rates last, or where to look.
+/// Where to look.
 fn by_state(row: &Figures) -> Option<String> {
     if row.state == State::Overflowing && !was_full(row) {
         let text = "see DROPS for the cause: a full SYN queue wants tcp_syncookies=1 or a longer backlog";
         return Some(text.to_owned());
     }
-    let surplus = row.enqueued + row.dropped - row.accepted;
-    if row.state < State::Filling || surplus < 1.0 || row.limit == 0 {
-        return None;
+    match row.state {
+        State::Overflowing | State::Saturated => Some(
+            "see whether its acceptors are busy (Workers, RUNS): then more of them; if they idle, bursts are longer than the queue"
+                .to_owned(),
+        ),
+        State::Filling | State::Waiting if row.enqueued - row.accepted >= 1.0 => {
+            Some("see what its acceptors do (Workers, NOW and RUNS): more of them, or less work for each".to_owned())
+        }
+        State::Stranded => Some("see what its acceptors do (Workers, NOW)".to_owned()),
+        State::TurningAway => {
+            Some("see the program's own limit of connections, or what stands behind it".to_owned())
+        }
+        _ => None,
     }
-    let buys = figures::duration((f64::from(row.limit) / surplus * 1e9) as u64);
-    Some(format!("accept faster, or from more threads; twice the backlog lasts {buys} longer"))
 }
 
 #[cfg(test)]
@@ -202,7 +245,9 @@ mod tests {
             window_ns: 1,
             sentence: format!("This is {rule}."),
             evidence: Default::default(),
-            remedy: "do something",
+            cause: None,
+            remedy: "do something".into(),
+            member: None,
             extent: 1.0,
         }
     }
@@ -217,8 +262,7 @@ mod tests {
         assert_eq!(why(&snapshot, &[&listener], &row, |text| text.len() < 20), "This is x. (1 more)");
         assert_eq!(why(&snapshot, &[&listener], &row, |_| false), "This is x.");
         assert_eq!(remedy(&snapshot, &[&listener], &row).as_deref(), Some("do something"));
-        let none = "500 of 820 attempts/s are accepted. The queue is full at 65, so 320/s are refused; their clients try \
-                    again after about 1 s.";
+        let none = "320 of 820 attempts/s are refused, because the queue is full at 65; their clients try again after about 1 s.";
         assert_eq!(why(&Snapshot::default(), &[&listener], &row, |_| true), none);
     }
 
@@ -240,11 +284,26 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_queue_is_put_into_seconds() {
-        assert_eq!(
-            by_state(&row(State::Overflowing, 65, (500.0, 500.0, 320.0))).as_deref(),
-            Some("accept faster, or from more threads; twice the backlog lasts 200 ms longer")
-        );
+    fn no_longer_queue_is_advised_where_acceptors_may_be_the_limit() {
+        for state in [State::Filling, State::Waiting, State::Saturated, State::Stranded, State::Overflowing] {
+            let advice = by_state(&row(state, 65, (500.0, 300.0, 320.0))).unwrap_or_default();
+            assert!(advice.contains("acceptors") && !advice.contains("backlog"), "{state:?}: {advice}");
+        }
         assert_eq!(by_state(&row(State::Healthy, 0, (5.0, 5.0, 0.0))), None);
+    }
+
+    #[test]
+    fn seconds_of_waiting_are_not_as_fast_as_they_arrive() {
+        let calm = Figures { wait_p99_ns: Some(5_000_000), ..row(State::Healthy, 0, (5.0, 5.0, 0.0)) };
+        assert!(state(&calm).starts_with("Accepted as fast as they arrive"));
+        for slow in [
+            Figures { wait_p99_ns: Some(200_000_000), ..calm.clone() },
+            Figures { oldest_ns: Some(200_000_000), ..calm.clone() },
+            Figures { accepted: 2.0, ..calm.clone() },
+        ] {
+            assert!(state(&slow).contains("arrivals/s and"), "{}", state(&slow));
+        }
+        let quiet = Figures { enqueued: 0.0, accepted: 0.0, reads: 22.0, ..calm };
+        assert!(state(&quiet).starts_with("No connection arrived"), "{}", state(&quiet));
     }
 }

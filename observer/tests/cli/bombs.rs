@@ -99,6 +99,7 @@ fn entry(cookie: u64, netns: u32) -> Box<ListenerEntry> {
         counters: ListenerCounters::BLANK,
         longest: [0; stage::STAGES],
         histograms,
+        endings: Default::default(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! Diagnoses: each provoked on the real kernel, and silent in a like situation that is well.
 
+#[path = "diagnoses/causes.rs"]
+mod causes;
 #[path = "diagnoses/floods.rs"]
 mod floods;
 #[path = "diagnoses/generator.rs"]
@@ -12,6 +14,10 @@ mod overload;
 mod queues;
 #[path = "diagnoses/readers.rs"]
 mod readers;
+#[path = "diagnoses/turned_away.rs"]
+mod turned_away;
+#[path = "diagnoses/waiting.rs"]
+mod waiting;
 #[path = "diagnoses/wakeups.rs"]
 mod wakeups;
 

@@ -195,6 +195,12 @@ impl Lines {
         self.listener_over_time(cookie).pop().unwrap_or_else(|| panic!("no line for the listener {cookie}"))
     }
 
+    /// All fields of the last line of a listener; null if there is none.
+    pub(crate) fn listener_fields(&self, cookie: u64) -> &Value {
+        let mut lines = self.0.iter().rev();
+        lines.find(|line| line["type"] == "listener" && line["cookie"] == cookie).unwrap_or(&Value::Null)
+    }
+
     /// The last line of each thread.
     #[track_caller]
     pub(crate) fn thread(&self, tid: u32) -> Thread {

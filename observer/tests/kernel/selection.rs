@@ -93,18 +93,19 @@ fn only_the_selected_process(before: bool) {
         let pid = pid.to_string();
         Observer::start_with(&["--interval", "100ms", "--netns", "/proc/self/ns/net", "--pid", &pid])
     };
-    let (mut observer, expected) = if before {
+    // It lives to the end: a listener that is left to another is the other's.
+    let (mut observer, expected, _acceptor) = if before {
         let (acceptor, own) = (fork(), Server::listen(V4, 4));
         let observer = start(acceptor.pid());
         receive_end(&connect(address));
         drop(own.pair());
-        (observer, (cookie, acceptor.pid()))
+        (observer, (cookie, acceptor.pid()), acceptor)
     } else {
         let observer = start(std::process::id());
-        let (_acceptor, own) = (fork(), Server::listen(V4, 4));
+        let (acceptor, own) = (fork(), Server::listen(V4, 4));
         receive_end(&connect(address));
         drop(own.pair());
-        (observer, (own.cookie, std::process::id()))
+        (observer, (own.cookie, std::process::id()), acceptor)
     };
     observer.wait_for_connections(1);
     let lines = observer.finish();

@@ -24,7 +24,8 @@ const TABLES: [Table; 3] = [
         name: "RULES",
         row: "RULE",
         id: "name",
-        others: &["tests"],
+        // `overflow` and `stuck` hold what several rules have in common.
+        others: &["overflow", "stuck", "tests"],
     },
 ];
 

@@ -211,4 +211,5 @@ pub static PROGRAMS: &[Program] = &[
         Attach::Iterator("task_file"),
         &[IS_TCP, HOLDER, NETNS, ADDRESSES, SEQUENCES],
     ),
+    row("listener_holders", Attach::Iterator("task_file"), &[IS_TCP, HOLDER, &["SKC_COOKIE"]]),
 ];

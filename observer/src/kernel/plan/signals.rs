@@ -24,7 +24,7 @@ pub static SIGNALS: &[Signal] = &[
         what: "listeners from before the start, and who holds them",
         hooks: &[Hook {
             name: "iter/task_file",
-            programs: &["existing_listeners"],
+            programs: &["existing_listeners", "listener_holders"],
             blind: Some(
                 "listeners that no process holds as a descriptor; those of MPTCP show at their first connection",
             ),

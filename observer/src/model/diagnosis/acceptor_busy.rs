@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
     why: "a thread that serves a request does not call accept(2) meanwhile; connections arrive all the same, because the \
           kernel completes handshakes without the program (inet_csk_reqsk_queue_add), until the queue is full at limit + 1 \
           (sk_acceptq_is_full)",
-    remedy: "accept from a thread that does nothing else, or from more threads; a longer backlog only buys time",
+    remedy: "accept from a thread that does nothing else, or from more threads",
     needs: &[
         Need::Signal("accept"),
         Need::Signal("enqueue"),
@@ -33,6 +33,11 @@ const BUSY: f64 = 0.5;
 
 fn judge(facts: &Facts<'_>) -> Vec<Finding> {
     facts.places.iter().filter(|place| place.is_saturated()).filter_map(|place| busy(facts, place)).collect()
+}
+
+/// Whether this rule tells why a queue is full.
+pub(super) fn is_it(facts: &Facts<'_>, place: &Place<'_>) -> bool {
+    RULE.cannot_tell(&facts.snapshot.meta).is_none() && place.is_saturated() && busy(facts, place).is_some()
 }
 
 fn busy(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {

@@ -1,18 +1,15 @@
 //! The accept queue overflows at the longest limit that the system allows.
 
-use super::{Finding, Need, Rule};
-use crate::{
-    figures,
-    model::{
-        evidence::{Facts, Place},
-        snapshot::Listener,
-    },
+use super::{Finding, Need, Rule, overflow};
+use crate::model::{
+    evidence::{Facts, Place},
+    snapshot::Listener,
 };
 
 pub(super) const RULE: Rule = Rule {
     name: "backlog-clamped",
     what: "the accept queue overflows at net.core.somaxconn",
-    when: "connections were refused for a full accept queue whose limit is net.core.somaxconn of its network namespace",
+    when: "connections were refused for a full accept queue whose limit is net.core.somaxconn of its network namespace. The cause is a burst or overload, as for backlog-default",
     why: "listen(2) cuts the backlog to net.core.somaxconn without a word (__sys_listen)",
     remedy: "sysctl net.core.somaxconn, then listen(2) again with the longer backlog, or restart",
     needs: &[Need::Signal("queue_depth"), Need::Signal("drop")],
@@ -23,23 +20,23 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
     facts.places.iter().filter_map(|place| overflows(facts, place)).collect()
 }
 
+/// Its limit is what listen(2) cuts a backlog to.
+pub(super) fn is_clamped(listener: &Listener) -> bool {
+    listener.somaxconn == Some(listener.backlog_limit)
+}
+
 fn overflows(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
-    let is_clamped = |listener: &Listener| listener.somaxconn == Some(listener.backlog_limit);
-    let members = || place.members.iter().filter(|member| is_clamped(member.listener));
-    let limit = members().next()?.listener.backlog_limit;
-    let refused: u64 = members().map(|member| member.counted.overflows).sum();
-    if refused == 0 {
-        return None;
-    }
-    let sentence = format!(
-        "{} attempts were refused in the last {} at a limit of {limit}, which is net.core.somaxconn: a longer backlog is cut \
-         to it.",
-        figures::count(refused),
-        figures::duration(facts.window_ns),
-    );
-    let evidence =
-        [("backlog_limit", limit.into()), ("somaxconn", limit.into()), ("overflows", refused.into())];
-    Some(Finding::at(place, refused as f64, sentence, evidence))
+    let members = overflow::refusing(facts, place, |member| is_clamped(member.listener));
+    let limit = members.first()?.listener.backlog_limit;
+    let mut found = overflow::finding(
+        facts,
+        place,
+        &members,
+        "which is net.core.somaxconn (a longer backlog is cut to it)",
+        RULE.remedy,
+    )?;
+    found.evidence.insert("somaxconn", limit.into());
+    Some(found)
 }
 
 #[cfg(test)]
@@ -51,7 +48,12 @@ mod tests {
     use crate::model::snapshot::Snapshot;
 
     fn state(limit: u32, somaxconn: Option<u32>, refused: u64) -> Snapshot {
-        let listener = Listener { somaxconn, overflows_between: (refused, refused), ..listener(1, limit, 0) };
+        let listener = Listener {
+            somaxconn,
+            overflows_between: (refused, refused),
+            comm: "p".to_owned(),
+            ..listener(1, limit, 0)
+        };
         of(vec![listener], Vec::new())
     }
 
@@ -61,8 +63,8 @@ mod tests {
         assert_eq!(
             found(&RULE, before(), state(64, Some(64), 9)),
             [
-                "7 attempts were refused in the last 2.00 s at a limit of 64, which is net.core.somaxconn: a longer backlog is \
-              cut to it."
+                "7 attempts were refused by p/1 in the last 2.00 s at a limit of 64, which is net.core.somaxconn (a longer backlog is cut \
+                 to it): more come at once than it holds, and it is emptied in between."
             ]
         );
         assert_eq!(found(&RULE, before(), state(64, Some(64), 2)).len(), 0, "none was refused");

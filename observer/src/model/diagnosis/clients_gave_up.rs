@@ -3,17 +3,18 @@
 use super::{Finding, Need, Rule};
 use crate::{
     figures,
-    model::evidence::{Facts, Place},
+    model::evidence::{Facts, Member, Place},
 };
 
 pub(super) const RULE: Rule = Rule {
     name: "clients-gave-up",
-    what: "clients reset their connection while it waited in the accept queue",
-    when: "5 or more in two seconds, and one of 20 of those that were queued",
-    why: "a connection that its client reset keeps its place in the queue, and accept(2) returns it all the same \
-          (tcp_reset leaves sk_ack_backlog alone)",
-    remedy: "if the wait in the queue is long, accept sooner; a health check that only looks whether the port answers resets at \
-             once, and is no harm",
+    what: "clients closed or reset their connection while it waited in the accept queue",
+    when: "in two seconds 5 or more did so (by a FIN or by a RST) after 200 ms or more in the queue, and one of 20 of those that \
+           were queued; who leaves sooner did not leave because it waited",
+    why: "a connection that its client has left keeps its place in the queue, and accept(2) returns it all the same \
+          (tcp_reset and tcp_fin leave sk_ack_backlog alone)",
+    remedy: "accept sooner; a shorter queue turns away at once those who would leave anyway; ask whether the client is still \
+             there before the work",
     needs: &[Need::Signal("enqueue"), Need::Signal("reset")],
     judge,
 };
@@ -27,22 +28,32 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
 }
 
 fn gave_up(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
+    let members: Vec<&Member<'_>> =
+        place.members.iter().filter(|member| member.counted.gave_up > 0).collect();
+    let worst = members.iter().max_by_key(|member| member.counted.gave_up)?;
+    // Of the others at the place nothing is said.
+    let place = &place.with(&members);
     let counted = place.counted();
     let queued =
         counted.enqueued + place.members.iter().map(|member| u64::from(member.depth_before)).sum::<u64>();
-    if counted.aborted < FEW || counted.aborted * PART < queued {
+    if counted.gave_up < FEW || counted.gave_up * PART < queued {
         return None;
     }
     let sentence = format!(
-        "{} of {} clients reset their connection in the last {} while it waited in the accept queue; each keeps its \
-         place, and is accepted for nobody.",
-        figures::count(counted.aborted),
+        "{} of {} clients that were queued at {} in the last {} closed or reset their connection after 200 ms or more in the accept \
+         queue; each keeps its place, and is accepted for nobody.",
+        figures::count(counted.gave_up),
         figures::count(queued),
+        worst.listener.holder(),
         figures::duration(facts.window_ns),
     );
     let waits = place.members.iter().filter_map(|member| member.listener.accept_wait_interval_ns.p50).max();
-    let evidence = [("aborted_queued", counted.aborted.into()), ("queued", queued.into())];
-    let mut found = Finding::at(place, counted.aborted as f64, sentence, evidence);
+    let evidence = [
+        ("gave_up", counted.gave_up.into()),
+        ("aborted_queued", counted.aborted.into()),
+        ("queued", queued.into()),
+    ];
+    let mut found = Finding::at(place, counted.gave_up as f64, sentence, evidence);
     if let Some(wait) = waits {
         found.evidence.insert("accept_wait_interval_ns.p50", wait.into());
     }
@@ -57,8 +68,17 @@ mod tests {
     };
     use crate::model::snapshot::{Listener, Snapshot};
 
-    fn state(enqueued: u64, aborted_queued: u64) -> Snapshot {
-        of(vec![Listener { enqueued, aborted_queued, ..listener(1, 64, 0) }], Vec::new())
+    fn state(enqueued: u64, gave_up: u64) -> Snapshot {
+        of(
+            vec![Listener {
+                enqueued,
+                gave_up,
+                aborted_queued: 90,
+                comm: "p".to_owned(),
+                ..listener(1, 64, 0)
+            }],
+            Vec::new(),
+        )
     }
 
     #[test]
@@ -66,8 +86,8 @@ mod tests {
         assert_eq!(
             found(&RULE, state(0, 0), state(100, 5)),
             [
-                "5 of 100 clients reset their connection in the last 2.00 s while it waited in the accept queue; each keeps \
-              its place, and is accepted for nobody."
+                "5 of 100 clients that were queued at p/1 in the last 2.00 s closed or reset their connection after 200 ms or more in the \
+                 accept queue; each keeps its place, and is accepted for nobody."
             ]
         );
         assert_eq!(found(&RULE, state(0, 0), state(101, 5)).len(), 0, "less than one of 20");

@@ -1,6 +1,6 @@
 //! Clients believe that they are connected, and the server knows nothing of them.
 
-use super::{Finding, Need, Rule};
+use super::{Finding, Need, Rule, overflow};
 use crate::{
     figures,
     model::evidence::{Facts, Place},
@@ -63,7 +63,12 @@ fn ghosts(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         ("refused_cookies", ghosts.into()),
         ("backlog_limit", member.listener.backlog_limit.into()),
     ];
-    Some(Finding::at(place, ghosts as f64, sentence, evidence))
+    let mut found = Finding::at(place, ghosts as f64, sentence, evidence);
+    let full: Vec<_> = place.members.iter().filter(|member| member.is_saturated()).collect();
+    if overflow::why(facts, place, &full).0 == overflow::Why::Overload {
+        found.remedy = Some(overflow::OVERLOAD.into());
+    }
+    Some(found)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One shard of a group does not keep up while the others do.
 
-use super::{Finding, Need, Rule};
+use super::{Finding, Need, Rule, stuck};
 use crate::{
     figures,
     model::evidence::{Facts, Member, Place},
@@ -9,22 +9,21 @@ use crate::{
 pub(super) const RULE: Rule = Rule {
     name: "shard-stuck",
     what: "one shard is stuck while others idle",
-    when: "its accept queue is over half full or it refused somebody, the other shards are at a quarter or less and refused \
+    when: "some waited at both ends of two seconds and none was accepted in between, whatever its limit, while it is otherwise at \
+           another shard: the cause is as for stranded-queue. Or its accept queue is over half full or it refused somebody, the other shards are at a quarter or less and refused \
            nobody, and it accepted fewer than an even share by more than two standard deviations",
     why: "with SO_REUSEPORT the kernel deals connections by the hash of their addresses and not by load \
           (reuseport_select_sock), and what waits at one shard cannot move to another",
-    remedy: "see what that shard's thread does (Workers); no queue length helps, one shared listener would",
+    remedy: "depends on the cause, and net.ipv4.tcp_migrate_req=1 moves what waits when it closes; see what that shard's thread does (Workers); no queue length helps, one shared listener would",
     needs: &[Need::Signal("accept"), Need::Signal("enqueue"), Need::Signal("queue_depth")],
     judge,
 };
 
 fn judge(facts: &Facts<'_>) -> Vec<Finding> {
-    facts
-        .places
-        .iter()
-        .filter(|place| place.members.len() > 1)
-        .filter_map(|place| stuck(facts, place))
-        .collect()
+    let mut found = stuck::findings(facts, false);
+    let many = facts.places.iter().filter(|place| place.members.len() > 1);
+    found.extend(many.filter_map(|place| slow(facts, place)));
+    found
 }
 
 /// A quarter of its limit is more than waits there.
@@ -32,9 +31,12 @@ fn is_free(member: &Member<'_>) -> bool {
     member.counted.overflows == 0 && member.listener.accept_queue <= member.listener.backlog_limit / 4
 }
 
-fn stuck(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
+fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let mut busy = place.members.iter().filter(|member| !is_free(member));
     let (Some(member), None) = (busy.next(), busy.next()) else { return None };
+    if stuck::is_stuck(facts, member) {
+        return None;
+    }
     let listener = member.listener;
     let waits = u64::from(listener.accept_queue) * 2 > u64::from(listener.backlog_limit);
     if !waits && member.counted.overflows == 0 {

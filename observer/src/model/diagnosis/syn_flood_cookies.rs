@@ -57,6 +57,10 @@ fn flood(facts: &Facts<'_>, netns: u32) -> Option<Finding> {
         ]
         .into(),
         extent: sent as f64,
+        cause: None,
+        remedy: None,
+        member: None,
+        happened: false,
     })
 }
 

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::stage;
-use crate::model::{
-    drops::Drop,
-    histogram::{Histogram, Quantiles},
+use super::{Acceptors, stage};
+use crate::{
+    figures,
+    model::{
+        drops::Drop,
+        histogram::{Histogram, Quantiles},
+    },
 };
 
 /// How a listener is, in a word.
@@ -21,12 +24,42 @@ pub enum State {
     Healthy,
     /// The accept queue holds more than half of its limit.
     Filling,
+    /// Connections wait for a second or longer until they are accepted, however much room there is.
+    Waiting,
+    /// Half or more of the connections that ended in the last second were accepted and closed unread by this side.
+    TurningAway,
     /// The accept queue is full; nothing was refused in the last second.
     Saturated,
     /// Connections have waited for a second, and none was accepted in it.
     Stranded,
     /// Connections were refused in the last second.
     Overflowing,
+}
+
+/// How connections of a listener ended, as [`End`](super::End) has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct EndedBy {
+    /// In order, and the client's FIN came first.
+    pub fin_peer: u64,
+    /// In order, and this side's FIN came first.
+    pub fin_own: u64,
+    /// Reset by the client.
+    pub rst_in: u64,
+    /// Reset by this side.
+    pub rst_out: u64,
+    /// The kernel gave up on a silent client.
+    pub timeout: u64,
+    /// Destroyed in the accept queue.
+    pub queued_reset: u64,
+    /// Nothing tells.
+    pub unknown: u64,
+}
+
+impl EndedBy {
+    /// All that had been accepted.
+    pub fn accepted(&self) -> u64 {
+        self.fin_peer + self.fin_own + self.rst_in + self.rst_out + self.timeout + self.unknown
+    }
 }
 
 /// Events per second, over about the last second.
@@ -38,6 +71,8 @@ pub struct Rates {
     pub accepted: f64,
     /// Connections that were refused.
     pub dropped: f64,
+    /// Reads that data had waited for.
+    pub reads: f64,
 }
 
 /// One listening socket, one shard of a group; the `listener` line.
@@ -132,6 +167,23 @@ pub struct Listener {
     pub closed_window_since_ns: Option<u64>,
     /// Followed connections that have ended.
     pub ended: u64,
+    /// How they ended, and who ended them.
+    pub ended_by: EndedBy,
+    /// Accepted, and closed by this side first without a read, although data had come or without a write either.
+    pub closed_unread: u64,
+    /// Closed in order (FIN) by their client while they waited in the accept queue.
+    pub closed_queued: u64,
+    /// Closed or reset by their client after they had waited in the accept queue for 200 ms or longer.
+    pub gave_up: u64,
+    /// The head of the accept queue has waited for this long, at least; null when nobody waits.
+    pub oldest_waits_ns: Option<u64>,
+    /// The limit before it last changed; null when it has not since it is watched.
+    pub backlog_before: Option<u32>,
+    /// When a sample first showed the limit that it has now; null likewise.
+    pub backlog_changed_ns: Option<u64>,
+    /// Who accepts from it, and who holds it.
+    #[serde(flatten)]
+    pub acceptors: Acceptors,
     /// Followed connections whose end was shown to no probe: their sockets were found to be gone.
     pub end_unseen: u64,
     /// Accept-queue wait, since start.
@@ -147,4 +199,22 @@ pub struct Listener {
     /// All stages since the last snapshot, indexed by [`stage`].
     #[serde(skip)]
     pub stages_interval: Arc<[Histogram; stage::STAGES]>,
+}
+
+/// Holders that a sentence names.
+const NAMED: usize = 3;
+
+impl Listener {
+    /// Who holds it, as far as it was looked up; otherwise who made it.
+    pub fn holder(&self) -> String {
+        let Some(holders) = self.acceptors.holders.as_deref().filter(|holders| !holders.is_empty()) else {
+            return format!("{}/{}", self.comm, self.pid);
+        };
+        let names: Vec<String> =
+            holders.iter().take(NAMED).map(|holder| format!("{}/{}", holder.comm, holder.pid)).collect();
+        match holders.len() - names.len() {
+            0 => figures::listed(&names),
+            more => format!("{} and {more} more processes", names.join(", ")),
+        }
+    }
 }

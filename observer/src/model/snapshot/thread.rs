@@ -1,6 +1,10 @@
 //! One thread, as outputs show it.
 
+use std::sync::Arc;
+
 use serde::Serialize;
+
+use super::Looked;
 
 /// What a thread did, as far as the kernel saw; the `thread` line.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -34,6 +38,15 @@ pub struct Thread {
     /// The system call that it waited in when it was last looked at, or `runs`; null when nothing tells. A sample, one a
     /// second.
     pub doing: Option<String>,
+    /// Its calls of accept(2) that failed, EAGAIN and interrupted ones apart.
+    pub accept_failures: u64,
+    /// The last of them.
+    pub accept_failed_ns: Option<u64>,
+    /// Its error.
+    pub accept_errno: Option<String>,
+    /// A closer look, while somebody waits in a queue that it should empty.
+    #[serde(skip)]
+    pub looked: Option<Arc<Looked>>,
     /// It has exited.
     pub exited: bool,
     /// Its share of all accepts of its process, those of threads that are gone included, 0 to 1; null when there were none.

@@ -145,7 +145,7 @@ fn diagnoses(report: &Report) -> String {
             at(diagnosis.since_ns),
             at(diagnosis.seen_ns),
             escape(&diagnosis.sentence),
-            escape(diagnosis.remedy)
+            escape(&diagnosis.remedy)
         )
     };
     let items: String = all.iter().map(item).collect();

@@ -9,9 +9,12 @@ use crate::model::diagnosis::Diagnosis;
 /// A change is told when it is twice or half as bad as it was.
 const MATERIAL: f64 = 2.0;
 
-/// What has been told of diagnoses, by rule, namespace and place.
+/// A rule, a namespace, a place, and the listener if it is about one of several.
+type Key = (&'static str, u32, String, Option<u64>);
+
+/// What has been told of diagnoses.
 #[derive(Debug, Default)]
-pub(super) struct Findings(HashMap<(&'static str, u32, String), Diagnosis>);
+pub(super) struct Findings(HashMap<Key, Diagnosis>);
 
 /// The `diagnosis` line.
 #[derive(Debug, Serialize)]
@@ -48,6 +51,7 @@ impl Findings {
                 {
                     Event::Changes
                 }
+                Some(told) if told.cause != diagnosis.cause => Event::Changes,
                 Some(told) if is_material(told.extent, diagnosis.extent) => Event::Changes,
                 Some(_) => continue,
             };
@@ -58,8 +62,8 @@ impl Findings {
     }
 }
 
-fn of(diagnosis: &Diagnosis) -> (&'static str, u32, String) {
-    (diagnosis.rule, diagnosis.netns, diagnosis.place.clone())
+fn of(diagnosis: &Diagnosis) -> Key {
+    (diagnosis.rule, diagnosis.netns, diagnosis.place.clone(), diagnosis.member)
 }
 
 fn is_material(before: f64, now: f64) -> bool {
@@ -81,7 +85,9 @@ mod tests {
             window_ns: 2,
             sentence: String::new(),
             evidence: std::iter::once(("overflows", 3_u64.into())).collect(),
-            remedy: "nothing",
+            cause: None,
+            remedy: "nothing".into(),
+            member: None,
             extent,
         }
     }

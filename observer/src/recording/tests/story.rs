@@ -3,8 +3,8 @@
 use observer_ebpf::{
     histogram::BUCKETS,
     record::{
-        Connection, ListenerCounters, ListenerEntry, ListenerIdentity, Sample, ThreadEntry, ThreadKey, flag,
-        stage,
+        Connection, Endings, ListenerCounters, ListenerEntry, ListenerIdentity, Sample, ThreadEntry,
+        ThreadKey, flag, stage,
     },
 };
 
@@ -156,6 +156,7 @@ fn entry(cookie: u64, port: u16) -> ListenerEntry {
         counters: ListenerCounters::BLANK,
         longest: [0; stage::STAGES],
         histograms: [[0; BUCKETS]; stage::STAGES],
+        endings: Endings::default(),
     }
 }
 

@@ -4,8 +4,18 @@ use crate::model::snapshot::Listener;
 use crate::view::filter::{Field, Kind, Value};
 use crate::view::styles::state_words;
 
-const STATES: &[&str] =
-    &["idle", "healthy", "filling", "saturated", "stranded", "overflowing", "closed", "queued"];
+const STATES: &[&str] = &[
+    "idle",
+    "healthy",
+    "filling",
+    "waiting",
+    "turns away",
+    "saturated",
+    "stranded",
+    "overflowing",
+    "closed",
+    "queued",
+];
 
 /// The fields.
 pub(super) const FIELDS: &[Field<Listener>] = &[

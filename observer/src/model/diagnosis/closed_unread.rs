@@ -1,0 +1,87 @@
+//! The program accepts connections and turns them away.
+
+use super::{Finding, Need, Rule};
+use crate::{
+    figures,
+    model::evidence::{Facts, Place},
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "closed-unread",
+    what: "the program accepts connections and closes them unread",
+    when: "of the accepted connections that ended in two seconds, 5 or more and one of 20 were closed or reset by this side first, \
+           without a read although data had come, or with neither a read nor a write. A client that leaves first and a server \
+           that speaks first and leaves are none",
+    why: "close(2) of a socket with unread data sends a reset (tcp_close), otherwise a FIN; for the kernel the connection was \
+          served, and only its client knows that it was not",
+    remedy: "see the program's own limit (connections, descriptors, MaxStartups), or what stands behind it: a proxy whose server \
+             is down does the same",
+    needs: &[Need::Signal("accept"), Need::Signal("close"), Need::Signal("read"), Need::Signal("write")],
+    judge,
+};
+
+const FEW: u64 = 5;
+/// One of so many.
+const PART: u64 = 20;
+
+fn judge(facts: &Facts<'_>) -> Vec<Finding> {
+    facts.places.iter().filter_map(|place| turned_away(facts, place)).collect()
+}
+
+fn turned_away(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
+    let counted = place.counted();
+    let (closed, ended) = (counted.closed_unread, counted.ended);
+    if closed < FEW || closed * PART < ended {
+        return None;
+    }
+    let worst = place.members.iter().max_by_key(|member| member.counted.closed_unread)?;
+    let who = worst.listener.acceptors.alive.first();
+    let who = who.map_or_else(
+        || format!("{}/{}", worst.listener.comm, worst.listener.pid),
+        |one| format!("{}/{}", one.comm, one.tid),
+    );
+    let sentence = format!(
+        "{} of {} accepted connections that ended in the last {} were closed unread by the program itself ({who}): it turns \
+         them away.",
+        figures::count(closed),
+        figures::count(ended),
+        figures::duration(facts.window_ns),
+    );
+    let evidence = [
+        ("closed_unread", closed.into()),
+        ("ended", ended.into()),
+        ("accepted", counted.accepted.into()),
+        ("acceptor", who.into()),
+    ];
+    Some(Finding::at(place, closed as f64, sentence, evidence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::tests::{found, listener, of},
+        *,
+    };
+    use crate::model::snapshot::{EndedBy, Listener, Snapshot};
+
+    fn state(ended: u64, closed_unread: u64) -> Snapshot {
+        let ended_by =
+            EndedBy { rst_out: closed_unread, fin_peer: ended - closed_unread, ..EndedBy::default() };
+        let listener = Listener { ended_by, closed_unread, comm: "p".to_owned(), ..listener(1, 64, 0) };
+        of(vec![listener], Vec::new())
+    }
+
+    #[test]
+    fn who_is_turned_away_is_counted() {
+        assert_eq!(
+            found(&RULE, state(10, 5), state(110, 83)),
+            [
+                "78 of 100 accepted connections that ended in the last 2.00 s were closed unread by the program itself (p/1): it \
+                 turns them away."
+            ]
+        );
+        assert_eq!(found(&RULE, state(0, 0), state(100, 5)).len(), 1, "one of 20");
+        assert_eq!(found(&RULE, state(0, 0), state(101, 5)).len(), 0, "fewer");
+        assert_eq!(found(&RULE, state(0, 0), state(4, 4)).len(), 0, "too few");
+    }
+}

@@ -1,0 +1,146 @@
+//! Clients wait for seconds until they are accepted.
+
+use super::{Figure, Finding, Need, Rule, stuck};
+use crate::{
+    figures,
+    model::{
+        evidence::{Facts, Member, Place, name},
+        snapshot::Thread,
+    },
+};
+
+pub(super) const RULE: Rule = Rule {
+    name: "slow-accept",
+    what: "clients wait for seconds in the accept queue, although it has room",
+    when: "some are accepted, but the head of the queue has waited for a second or longer, or half of those accepted since the last \
+           snapshot had. Whether the acceptors are at work or sleep beside the queue is told apart",
+    why: "how full a queue is says little of how long it takes: with net.core.somaxconn at 4096 it can hold minutes, and clients \
+          leave before; a place that they leave is accepted all the same",
+    remedy: "more threads that accept, or less work for each connection; a shorter queue or a deadline turns away at once those who \
+             would leave anyway",
+    needs: &[Need::Signal("accept"), Need::Signal("enqueue"), Need::Signal("queue_depth")],
+    judge,
+};
+
+/// Who waits for so long feels it.
+const LONG_NS: u64 = 1_000_000_000;
+
+fn judge(facts: &Facts<'_>) -> Vec<Finding> {
+    facts.places.iter().filter_map(|place| slow(facts, place)).collect()
+}
+
+/// What somebody feels at a listener.
+fn felt(member: &Member<'_>) -> Option<u64> {
+    member.listener.oldest_waits_ns.max(member.listener.accept_wait_interval_ns.p50)
+}
+
+fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
+    let is_slow = |member: &&Member<'_>| {
+        member.counted.accepted > 0
+            && member.listener.rates.accepted > 0.0
+            && felt(member) >= Some(LONG_NS)
+            && !stuck::is_stuck(facts, member)
+            && !facts.fails(member.listener)
+    };
+    let members: Vec<&Member<'_>> = place.members.iter().filter(is_slow).collect();
+    let worst = members.iter().max_by_key(|member| felt(member))?;
+    // Of the others at the place nothing is said.
+    let place = &place.with(&members);
+    let sum = |of: fn(&Member<'_>) -> u64| members.iter().map(|member| of(member)).sum::<u64>();
+    let (come, accepted) = (sum(|member| member.counted.enqueued), sum(|member| member.counted.accepted));
+    let gave_up = sum(|member| member.counted.gave_up);
+    let waits = sum(|member| member.listener.accept_queue.into());
+    let oldest = worst.listener.oldest_waits_ns;
+    let p50 = worst.listener.accept_wait_interval_ns.p50.filter(|p50| *p50 >= LONG_NS);
+    let mut text = format!(
+        "{}/s come to {} and {}/s are accepted, and clients wait for seconds",
+        figures::rate(facts.rate(come)),
+        worst.listener.holder(),
+        figures::rate(facts.rate(accepted)),
+    );
+    if let Some(oldest) = oldest {
+        text.push_str(&format!(
+            ": the oldest of {} for {} or longer",
+            figures::count(waits),
+            figures::duration(oldest)
+        ));
+    }
+    if let Some(p50) = p50 {
+        let joint = if oldest.is_some() { "," } else { ":" };
+        text.push_str(&format!("{joint} half of those accepted waited {} or longer", figures::duration(p50)));
+    }
+    let mut evidence: Vec<(&'static str, Figure)> = vec![
+        ("enqueued_per_s", facts.rate(come).into()),
+        ("accepted_per_s", facts.rate(accepted).into()),
+        ("accept_queue", waits.into()),
+        ("gave_up", gave_up.into()),
+    ];
+    evidence.extend(oldest.map(|ns| ("oldest_waits_ns", ns.into())));
+    evidence.extend(p50.map(|ns| ("accept_wait_interval_ns.p50", ns.into())));
+    if gave_up > 0 {
+        text.push_str(&format!(
+            "; {} left the queue after 200 ms or more in the last {}",
+            figures::count(gave_up),
+            figures::duration(facts.window_ns)
+        ));
+    }
+    // One that sleeps beside a queue is not short of time.
+    let asleep = stuck::cause(facts, worst);
+    let acceptors = facts.acceptors(place);
+    if let Some(cause) = &asleep {
+        text.push_str(&format!("; {}", cause.says));
+        evidence.extend(cause.evidence.iter().cloned());
+    } else if let Some(first) = acceptors.first() {
+        let more = match acceptors.len() {
+            1 => format!("only {} accepts", name(first)),
+            many => format!("{many} threads accept, most of all {}", name(first)),
+        };
+        text.push_str(&format!("; {more}{}", busy(first)));
+        evidence.push(("acceptor", name(first).into()));
+        evidence.push(("acceptors", (acceptors.len() as u64).into()));
+        evidence.extend(first.doing.clone().map(|doing| ("doing", doing.into())));
+    }
+    let mut found = Finding::at(place, felt(worst)? as f64 / 1e9, format!("{text}."), []);
+    found.evidence.extend(evidence);
+    found.cause = Some(asleep.as_ref().map_or("slower_than_arrivals", |cause| cause.word));
+    found.remedy = asleep.map(|cause| cause.remedy.into());
+    Some(found)
+}
+
+fn busy(thread: &Thread) -> String {
+    let running = thread.rates.running.map(|running| figures::percent(running.min(1.0)));
+    running.map(|running| format!(", which runs {running} of the time")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::tests::{SECOND, found, listener, of, thread},
+        *,
+    };
+    use crate::model::snapshot::{Listener, Rates, Snapshot};
+
+    fn state(enqueued: u64, accepted: u64, oldest: u64) -> Snapshot {
+        let listener = Listener {
+            enqueued,
+            accepted,
+            oldest_waits_ns: Some(oldest * SECOND / 10),
+            rates: Rates { accepted: 10.0, ..Rates::default() },
+            comm: "p".to_owned(),
+            ..listener(1, 4096, (enqueued - accepted) as u32)
+        };
+        of(vec![listener], vec![thread(7, 10.0, 10.0, 0.0)])
+    }
+
+    #[test]
+    fn seconds_of_waiting_are_told_however_much_room_there_is() {
+        assert_eq!(
+            found(&RULE, state(50, 46, 30), state(100, 66, 42)),
+            [
+                "25/s come to p/1 and 10/s are accepted, and clients wait for seconds: the oldest of 34 for 4.20 s or longer; only \
+                 t7/7 accepts."
+            ]
+        );
+        assert_eq!(found(&RULE, state(50, 46, 30), state(100, 66, 9)).len(), 0, "0.9 s");
+    }
+}

@@ -1,0 +1,174 @@
+//! Queues that nobody empties, each judged alone: which they are, and how a sentence tells of them. What keeps their
+//! acceptors is in [`mod@cause`].
+
+mod cause;
+mod does;
+mod never;
+mod waits;
+
+#[cfg(test)]
+mod tests;
+
+use super::{Figure, Finding};
+use crate::{
+    figures,
+    model::evidence::{Facts, Member, Place},
+};
+pub(super) use cause::{Cause, of as cause};
+
+/// Nothing is said of less than this.
+const LONG_NS: u64 = 1_500_000_000;
+/// Others that the evidence names.
+const NAMED: usize = 3;
+
+/// A queue that is not emptied, and why.
+pub(super) struct Stuck<'a> {
+    member: &'a Member<'a>,
+    cause: Cause,
+}
+
+/// Whether somebody has waited at a listener for the whole window: some waited at both ends of it, and none was
+/// accepted in between, or fewer than waited at its beginning, so that one at least has waited all the time.
+fn has_waited(member: &Member<'_>) -> bool {
+    let (before, now) = (u64::from(member.depth_before), member.listener.accept_queue);
+    before > 0 && now > 0 && member.counted.accepted < before
+}
+
+/// The stuck members of a place.
+fn at<'a>(facts: &Facts<'_>, place: &'a Place<'a>) -> Vec<Stuck<'a>> {
+    let waited = place.members.iter().filter(|member| has_waited(member));
+    let judged = waited.filter_map(|member| Some(Stuck { member, cause: cause(facts, member)? }));
+    judged.collect()
+}
+
+/// What is stuck: all listeners of a place (`whole`), or some while others are not.
+pub(super) fn findings(facts: &Facts<'_>, whole: bool) -> Vec<Finding> {
+    if facts.window_ns < LONG_NS {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for place in &facts.places {
+        let stuck = at(facts, place);
+        if stuck.is_empty() || (stuck.len() == place.members.len()) != whole {
+            continue;
+        }
+        // Those of one process that are so for one reason are one finding.
+        let mut groups: Vec<Vec<Stuck<'_>>> = Vec::new();
+        for one in stuck {
+            let same = |other: &&mut Vec<Stuck<'_>>| {
+                other.first().is_some_and(|first| {
+                    first.cause.word == one.cause.word && first.member.listener.pid == one.member.listener.pid
+                })
+            };
+            match groups.iter_mut().find(same) {
+                Some(group) => group.push(one),
+                None => groups.push(vec![one]),
+            }
+        }
+        found.extend(groups.iter().filter_map(|group| finding(facts, place, group)));
+    }
+    found
+}
+
+/// Whether a listener is stuck, so that other rules say nothing of it.
+pub(super) fn is_stuck(facts: &Facts<'_>, member: &Member<'_>) -> bool {
+    facts.window_ns >= LONG_NS && has_waited(member) && cause(facts, member).is_some()
+}
+
+fn finding(facts: &Facts<'_>, place: &Place<'_>, group: &[Stuck<'_>]) -> Option<Finding> {
+    let first = group.iter().max_by_key(|stuck| stuck.member.listener.accept_queue)?;
+    let sum = |of: fn(&Member<'_>) -> u64| group.iter().map(|stuck| of(stuck.member)).sum::<u64>();
+    let now = sum(|member| member.listener.accept_queue.into());
+    let before = sum(|member| member.depth_before.into());
+    let accepted = sum(|member| member.counted.accepted);
+    let oldest = group.iter().filter_map(|stuck| stuck.member.listener.oldest_waits_ns).max();
+    let wait = match now {
+        1 => "1 connection waits".to_owned(),
+        many => format!("{} connections wait", figures::count(many)),
+    };
+    let time = figures::duration(facts.window_ns);
+    let came = match accepted {
+        0 => format!("none was accepted in the last {time}"),
+        few => format!("of {before} that waited {time} ago only {few} were accepted"),
+    };
+    let age =
+        oldest.map(|ns| format!(", the oldest for {} or longer", figures::duration(ns))).unwrap_or_default();
+    let holder = first.member.listener.holder();
+    let place_of = match place.members.len() {
+        1 => "in the accept queue".to_owned(),
+        _ => format!("at {}", shards(group.iter().map(|stuck| stuck.member))),
+    };
+    let refused = sum(|member| member.counted.overflows);
+    let turned = match refused {
+        0 => String::new(),
+        _ => format!(" ({} attempts were refused meanwhile)", figures::count(refused)),
+    };
+    let mut sentence =
+        format!("{wait} {place_of} of {holder}{age}, and {came}{turned}: {}.", first.cause.says);
+    let mut evidence: Vec<(&'static str, Figure)> = vec![
+        ("accept_queue", now.into()),
+        ("accept_queue_before", before.into()),
+        ("accepted", accepted.into()),
+        ("overflows", refused.into()),
+        ("holder", holder.into()),
+    ];
+    evidence.extend(oldest.map(|ns| ("oldest_waits_ns", ns.into())));
+    if let Some((others, more)) = others(place, group) {
+        sentence.push_str(&others);
+        evidence.extend(more);
+    }
+    evidence.extend(first.cause.evidence.iter().cloned());
+    let mut found = Finding::at(place, now as f64, sentence, []);
+    found.evidence.extend(evidence);
+    found.cause = Some(first.cause.word);
+    found.remedy = Some(first.cause.remedy.into());
+    if group.len() < place.members.len() {
+        found.listeners = group.iter().map(|stuck| stuck.member.listener.cookie).collect();
+        found.member = found.listeners.first().copied();
+    }
+    Some(found)
+}
+
+/// "shard 1", "shards 1, 3 and 5".
+fn shards<'a>(members: impl Iterator<Item = &'a Member<'a>>) -> String {
+    let numbers: Vec<String> = members.map(|member| member.listener.shard.unwrap_or(0).to_string()).collect();
+    let noun = if numbers.len() == 1 { "shard" } else { "shards" };
+    if numbers.len() > 8 {
+        format!("{} shards", numbers.len())
+    } else {
+        format!("{noun} {}", figures::listed(&numbers))
+    }
+}
+
+/// Which part of the clients comes to the stuck ones, and who accepts the rest.
+fn others(place: &Place<'_>, group: &[Stuck<'_>]) -> Option<(String, Vec<(&'static str, Figure)>)> {
+    let is_stuck =
+        |member: &&Member<'_>| group.iter().any(|one| one.member.listener.cookie == member.listener.cookie);
+    let rest: Vec<&Member<'_>> = place.members.iter().filter(|member| !is_stuck(member)).collect();
+    if rest.is_empty() {
+        return None;
+    }
+    let came = |member: &Member<'_>| member.listener.enqueued;
+    let here: u64 = group.iter().map(|stuck| came(stuck.member)).sum();
+    let all: u64 = here + rest.iter().map(|member| came(member)).sum::<u64>();
+    let accepts: Vec<&Member<'_>> =
+        rest.iter().copied().filter(|member| member.listener.accepted > 0).collect();
+    let mut text = String::new();
+    let mut evidence = Vec::new();
+    let it = if group.len() == 1 { "It gets" } else { "They get" };
+    if all > 0 {
+        let share = here as f64 / all as f64;
+        text = format!(" {it} {} of the clients", figures::percent(share));
+        evidence.push(("share", share.into()));
+    }
+    if !accepts.is_empty() && all > 0 {
+        let verb = if accepts.len() == 1 { "accepts" } else { "accept" };
+        text.push_str(&format!("; {} {verb} the rest", shards(accepts.iter().copied())));
+        let names: Vec<String> = accepts.iter().take(NAMED).map(|member| member.listener.holder()).collect();
+        evidence.push(("accepts_the_rest", figures::listed(&names).into()));
+    }
+    if !text.is_empty() {
+        text.push('.');
+    }
+    Some((text, evidence))
+}

@@ -1,0 +1,173 @@
+//! Each cause from its evidence, and silence where all is well.
+
+use std::sync::Arc;
+
+use super::super::{
+    shard_stuck, slow_accept, stranded_queue,
+    tests::{NOW, SECOND, found, listener, of, thread},
+};
+use crate::model::{
+    look::{Holding, How, Look, On, Watch},
+    snapshot::{AcceptedBy, Listener, Looked, Snapshot, Thread},
+};
+
+/// A thread that does this, since 17 seconds.
+fn does(doing: &str, look: Look) -> Thread {
+    let doing = Some(doing.to_owned());
+    let looked = Looked {
+        look: Look { doing: doing.clone(), ..look },
+        still_since_ns: Some(NOW - 17 * SECOND),
+        doings: vec![doing.clone(); 3],
+    };
+    Thread { doing, looked: Some(Arc::new(looked)), ..thread(7, 0.0, 0.0, 0.0) }
+}
+
+fn accepted_by(tid: u32) -> AcceptedBy {
+    let accepted_ns = Some(NOW - 19 * SECOND);
+    AcceptedBy { pid: 1, tid, comm: format!("t{tid}"), accepts: 5, accepted_ns, ..AcceptedBy::default() }
+}
+
+/// So many wait, so many were accepted, by this thread.
+fn state(depth: u32, accepted: u64, thread: Thread) -> Snapshot {
+    let mut listener = Listener { accepted, comm: "p".to_owned(), ..listener(1, 64, depth) };
+    listener.acceptors.alive = Arc::new([accepted_by(thread.tid)]);
+    of(vec![listener], vec![thread])
+}
+
+/// What is said of a queue whose only acceptor does this.
+fn told(doing: &str, look: Look) -> String {
+    let now = state(4, 5, does(doing, look));
+    found(&stranded_queue::RULE, state(3, 5, does("runs", Look::default())), now).concat()
+}
+
+fn watches(how: How) -> Look {
+    Look { watches: vec![Watch { listener: 1, how }], ..Look::default() }
+}
+
+#[test]
+fn the_sentence_says_where_the_acceptor_is() {
+    assert_eq!(
+        told("futex", Look::default()),
+        "4 connections wait in the accept queue of p/1, and none was accepted in the last 2.00 s: t7/7, which accepted last \
+         19.0 s ago, has waited in futex(2) for 17.0 s for another thread: a lock, or work that is handed out."
+    );
+    for (doing, look, words) in [
+        ("epoll_wait", watches(How::Edge), "EPOLLET"),
+        ("epoll_wait", watches(How::Disarmed), "EPOLLONESHOT"),
+        ("epoll_wait", watches(How::Absent), "has stopped accepting, with 5 connections open"),
+        ("epoll_wait", Look::default(), "was not woken"),
+        ("flock", Look { on: Some(On::Other("/tmp/f".to_owned())), ..Look::default() }, "(/tmp/f)"),
+        ("stopped", Look { state: Some('T'), ..Look::default() }, "is stopped (SIGSTOP)"),
+        ("epoll_wait", Look { frozen: true, ..Look::default() }, "its cgroup is frozen"),
+        ("fsync", Look { state: Some('D'), ..Look::default() }, "takes no signal"),
+        ("wait4", Look::default(), "a child process"),
+        ("call 999", Look::default(), "call 999"),
+    ] {
+        let sentence = told(doing, look);
+        assert!(sentence.contains(words), "{doing}: {sentence}");
+    }
+}
+
+fn connection(accepted: bool, has_data: Option<bool>) -> Look {
+    let on = On::Connection {
+        local: "127.0.0.1:5000".parse().unwrap(),
+        remote: "127.0.0.9:6000".parse().unwrap(),
+        listener: None,
+        accepted,
+        accepted_ns: accepted.then_some(NOW - 18 * SECOND),
+        has_data,
+    };
+    Look { on: Some(on), ..Look::default() }
+}
+
+#[test]
+fn a_client_is_told_from_a_server_that_is_asked() {
+    let client = told("recvfrom", connection(true, Some(false)));
+    assert!(
+        client.contains("for the client 127.0.0.9:6000, accepted 18.0 s ago, which has sent nothing"),
+        "{client}"
+    );
+    let polled = told("poll", connection(true, Some(true)));
+    assert!(polled.contains("which sends no more"), "{polled}");
+    let upstream = told("recvfrom", connection(false, None));
+    assert!(upstream.contains("for an answer of 127.0.0.9:6000"), "{upstream}");
+}
+
+#[test]
+fn who_goes_on_is_not_stranded() {
+    let before = || state(3, 5, does("epoll_wait", Look::default()));
+    let now = |depth, accepted, how| state(depth, accepted, does("epoll_wait", watches(how)));
+    let findings = |now: Snapshot| found(&stranded_queue::RULE, before(), now).len();
+    assert_eq!(
+        findings(now(4, 7, How::Edge)),
+        1,
+        "one has waited all the time, and the edge does not tell of it"
+    );
+    assert_eq!(findings(now(4, 8, How::Edge)), 0, "nobody need have");
+    assert_eq!(findings(now(4, 7, How::Level)), 0, "it is told, and comes");
+    assert_eq!(findings(now(0, 5, How::Edge)), 0, "nobody waits");
+    let fresh =
+        found(&stranded_queue::RULE, state(0, 5, does("runs", Look::default())), now(4, 5, How::Edge));
+    assert_eq!(fresh.len(), 0, "they have just come");
+}
+
+/// Two shards, of which the first has accepted nobody and the other goes on.
+fn shards(depths: [u32; 2], accepted: u64, opened_ns: Option<u64>) -> Snapshot {
+    let shard = |cookie: u64, pid: u32, depth: u32, accepted: u64| Listener {
+        shard: Some(cookie as u32),
+        pid,
+        comm: format!("p{pid}"),
+        opened_ns,
+        accepted,
+        enqueued: accepted + u64::from(depth),
+        ..listener(cookie, 4096, depth)
+    };
+    let mut stuck = shard(1, 1, depths[0], 0);
+    stuck.acceptors.holders = Some(Arc::new([Holding { pid: 1, comm: "p1".to_owned() }]));
+    let mut serves = shard(2, 2, depths[1], accepted);
+    serves.acceptors.alive = Arc::new([AcceptedBy { pid: 2, ..accepted_by(9) }]);
+    let served = Thread { pid: 2, ..thread(9, 5.0, 5.0, 0.0) };
+    of(vec![stuck, serves], vec![does("clock_nanosleep", Look::default()), served])
+}
+
+#[test]
+fn a_shard_that_nobody_serves_is_named_and_its_sibling_is_not_accused() {
+    let opened = Some(NOW - 40 * SECOND);
+    assert_eq!(
+        found(&shard_stuck::RULE, shards([5, 0], 60, opened), shards([75, 0], 75, opened)),
+        [
+            "75 connections wait at shard 1 of p1/1, and none was accepted in the last 2.00 s: it has never accepted in the 40.0 s \
+             since listen(2); its only thread sleeps in clock_nanosleep(2) for 17.0 s. It gets 50.0 % of the clients; shard 2 \
+             accepts the rest."
+        ]
+    );
+    let paused = found(&shard_stuck::RULE, shards([75, 0], 75, opened), shards([75, 0], 75, opened));
+    assert_eq!(paused.len(), 1, "though no more come");
+    assert_eq!(
+        found(&stranded_queue::RULE, shards([5, 0], 60, opened), shards([75, 0], 75, opened)).len(),
+        0
+    );
+    let unseen = found(&shard_stuck::RULE, shards([5, 0], 60, None), shards([75, 0], 75, None)).concat();
+    assert!(unseen.contains("has not accepted since it has been watched"), "{unseen}");
+}
+
+#[test]
+fn one_that_accepted_and_is_gone_is_said_to_be() {
+    let mut now = shards([75, 0], 75, Some(1));
+    now.listeners[0].acceptors.gone = Some(Arc::new(accepted_by(6)));
+    let sentence = found(&shard_stuck::RULE, shards([5, 0], 60, Some(1)), now).concat();
+    assert!(sentence.contains("t6/6, which accepted last 19.0 s ago, has ended"), "{sentence}");
+}
+
+#[test]
+fn who_sleeps_beside_a_queue_is_not_short_of_time() {
+    let slow = |depth, accepted, how| {
+        let mut state = state(depth, accepted, does("epoll_wait", watches(how)));
+        let listener = state.listeners.first_mut().unwrap();
+        (listener.oldest_waits_ns, listener.rates.accepted) = (Some(2 * SECOND), 1.0);
+        state
+    };
+    let told = |how| found(&slow_accept::RULE, slow(2, 5, how), slow(6, 8, how)).concat();
+    assert!(told(How::Edge).ends_with("(EPOLLET): only the next arrival wakes it."), "{}", told(How::Edge));
+    assert!(told(How::Level).ends_with("; only t7/7 accepts."), "{}", told(How::Level));
+}
