@@ -46,7 +46,7 @@ use host::Host;
 use ledger::{Gone, Standing};
 use listener::Watched;
 use observer_ebpf::loss;
-use snapshot::{Connection, Demo, Listener, Loss, Meta, ProbeCost, RECENT, SLOWEST, Snapshot};
+use snapshot::{Connection, Demo, Listener, Loss, Meta, OLDEST, ProbeCost, RECENT, SLOWEST, Snapshot};
 use thread::{Spent, Threads};
 
 /// How long a connection can be among the slowest.
@@ -68,6 +68,9 @@ pub struct Model {
     standing: Standing,
     recent: VecDeque<Arc<Connection>>,
     slowest: Vec<Arc<Connection>>,
+    open: Vec<Arc<Connection>>,
+    /// Those that were told since the last pass over all of them was complete.
+    next_open: Vec<Arc<Connection>>,
     /// None until they were read for the first time.
     counters: Option<[u64; loss::COUNTERS as usize]>,
     followed: Option<Followed>,
@@ -172,7 +175,15 @@ impl Model {
             Event::Unrecorded(count) => {
                 self.delivered = self.delivered.saturating_add(count).min(plausible::LATEST_NS);
             }
-            Event::Followed(followed) => self.followed = Some(followed),
+            Event::Open(record) => {
+                if self.next_open.len() < OLDEST {
+                    self.next_open.push(Arc::new(connection::of(&record, true)));
+                }
+            }
+            Event::Followed(followed) => {
+                self.followed = Some(followed);
+                self.open = std::mem::take(&mut self.next_open);
+            }
             Event::Loss(counters) => self.counters = Some(counters),
             Event::Probes(probes) => self.probes = probes,
             Event::Demo(demo) => self.demo = Some(*demo),
@@ -211,6 +222,11 @@ impl Model {
             self.recent.pop_front();
         }
         self.recent.push_back(Arc::clone(&connection));
+        let is_it = |open: &Arc<Connection>| {
+            (open.remote, open.local, open.accepted_ns)
+                == (connection.remote, connection.local, connection.accepted_ns)
+        };
+        self.open.retain(|open| !is_it(open));
         let wait = connection.accept_wait_ns();
         if wait.is_some()
             && (self.slowest.len() < SLOWEST
@@ -252,6 +268,7 @@ impl Model {
             threads: self.threads(),
             recent: self.recent.iter().cloned().collect(),
             slowest: self.slowest.clone(),
+            open: self.open.clone(),
             ledger,
             loss: self.loss(),
             diagnoses: Vec::new(),

@@ -131,8 +131,9 @@ fn a_closed_listener_stays_for_a_minute() {
     scene.run(1);
     scene.close(17);
     scene.run(3);
-    let after = text(&mut scene.app, (80, 24));
-    assert!(after.contains("▶127.0.0.1:8080  ✓ healthy"), "{after}");
+    let after = text(&mut scene.app, (120, 40));
+    let row = after.lines().find(|line| line.starts_with("▶127.0.0.1:8080 ")).unwrap_or_default();
+    assert!(row.contains("✓ healthy"), "{after}");
     press(&mut scene, &[KeyCode::End]);
     scene.run(1);
     check("queues-closed", &mut scene);

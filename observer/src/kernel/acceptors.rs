@@ -54,6 +54,8 @@ pub(super) struct Gone {
 pub(super) struct Acceptors {
     /// Accepts and failures of each, as last told.
     told: HashMap<AcceptorKey, (u64, u64)>,
+    /// Last figures of threads that ended before their listener was told of.
+    early: Vec<Acceptance>,
     queues: BTreeMap<u64, Queue>,
     /// Last look at each thread that is looked at.
     looks: BTreeMap<(u32, u32), Look>,
@@ -72,6 +74,7 @@ impl Acceptors {
     pub(super) fn closed(&mut self, listener: u64, maps: &mut Maps) {
         self.queues.remove(&listener);
         self.holders.remove(&listener);
+        self.early.retain(|one| one.listener != listener);
         let of_it: Vec<AcceptorKey> =
             self.told.keys().filter(|key| key.listener == listener).copied().collect();
         for key in of_it {
@@ -85,11 +88,12 @@ impl Acceptors {
         &mut self,
         time_ns: u64,
         gone: &Gone,
+        is_told: impl Fn(u64) -> bool,
         maps: &mut Maps,
         probes: &mut Probes,
         sink: &mut impl FnMut(Event),
     ) {
-        let acceptors = self.accepted(&gone.threads, maps, sink);
+        let acceptors = self.accepted(&gone.threads, is_told, maps, sink);
         let waits: BTreeSet<u64> =
             self.queues.iter().filter(|(_, queue)| queue.waits()).map(|(cookie, _)| *cookie).collect();
         let is_new = waits.iter().any(|cookie| !self.holders.contains_key(cookie));
@@ -111,13 +115,18 @@ impl Acceptors {
         self.queues.values_mut().for_each(|queue| queue.depth_then = queue.depth);
     }
 
-    /// Tells what has changed of who accepted, and returns it all.
+    /// Tells what has changed of who accepted, and returns it all. Of a listener that was not told of, because its notice
+    /// is still in the ring, nothing is told yet: nobody would know what it is about.
     fn accepted(
         &mut self,
         gone: &[ThreadKey],
+        is_told: impl Fn(u64) -> bool,
         maps: &mut Maps,
         sink: &mut impl FnMut(Event),
     ) -> Vec<Acceptance> {
+        for one in self.early.extract_if(.., |one| is_told(one.listener)) {
+            sink(Event::Acceptance(Box::new(one)));
+        }
         let all: Vec<_> = maps.acceptors().collect();
         let mut acceptors = Vec::with_capacity(all.len());
         for (key, entry) in all {
@@ -137,7 +146,9 @@ impl Acceptors {
                 gone: is_gone,
             };
             let now = (entry.accepts, entry.failures);
-            if self.told.insert(key, now) != Some(now) || is_gone {
+            if !is_told(key.listener) {
+                self.early.extend(is_gone.then(|| one.clone()));
+            } else if self.told.insert(key, now) != Some(now) || is_gone {
                 sink(Event::Acceptance(Box::new(one.clone())));
             }
             if is_gone {

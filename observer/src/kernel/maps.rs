@@ -130,6 +130,11 @@ impl Maps {
         socks
     }
 
+    /// The record of a connection that is open now.
+    pub fn connection(&self, sock: u64) -> Option<Connection> {
+        self.connections.get(&sock, 0).ok().map(|connection| connection.0)
+    }
+
     /// Sockets whose peer's window was closed when it was last looked at.
     pub fn closed_windows(&self) -> impl Iterator<Item = u64> {
         self.windows.keys().filter_map(Result::ok)

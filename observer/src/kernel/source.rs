@@ -291,7 +291,8 @@ impl Source {
         self.namespaces.find(sink);
         let gone = self.threads(sink);
         let (maps, probes) = (&mut self.maps, &mut self.probes);
-        self.acceptors.read(time_ns, &gone, maps, probes, sink);
+        let is_told = |listener| self.listeners.contains_key(&listener);
+        self.acceptors.read(time_ns, &gone, is_told, maps, probes, sink);
         self.ends.look(&mut self.probes, &self.maps, sink);
         sink(Event::ThreadsRead { time_ns });
         sink(Event::Probes(self.costs()));

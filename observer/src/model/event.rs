@@ -26,6 +26,9 @@ pub enum Event {
     /// A connection ended.
     #[serde(skip)]
     Connection(Box<Connection>),
+    /// A connection that is open: one of the oldest that were accepted. [`Event::Followed`] comes after the last of them.
+    #[serde(skip)]
+    Open(Box<Connection>),
     /// What a thread did so far.
     #[serde(skip)]
     Thread(ThreadKey, ThreadEntry),

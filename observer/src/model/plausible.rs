@@ -22,7 +22,7 @@ pub(super) fn limit(event: &mut Event) {
             time(&mut sample.time_ns);
             counters(&mut sample.counters);
         }
-        Event::Connection(record) => connection(record),
+        Event::Connection(record) | Event::Open(record) => connection(record),
         Event::Thread(_, entry) => thread(entry),
         Event::Task { task: Some((_, Some(switches))), .. } => count(switches),
         Event::Activity { run_ns, ready_ns, .. } => {

@@ -37,6 +37,9 @@ pub struct Snapshot {
     pub threads: Vec<Thread>,
     /// Most recently ended connections, newest last; at most [`RECENT`].
     pub recent: Vec<Arc<Connection>>,
+    /// Accepted connections that are open, the oldest first; at most [`OLDEST`]. As they were when last looked at, a few
+    /// seconds ago at most unless there are very many.
+    pub open: Vec<Arc<Connection>>,
     /// Ended connections of the last minutes with the longest accept-queue wait, slowest first; at most [`SLOWEST`].
     pub slowest: Vec<Arc<Connection>>,
     /// The books: every check that the observer makes of its own figures.
@@ -53,6 +56,8 @@ pub struct Snapshot {
 
 /// Bound of [`Snapshot::recent`].
 pub const RECENT: usize = 256;
+/// Bound of [`Snapshot::open`].
+pub const OLDEST: usize = 64;
 /// Bound of [`Snapshot::slowest`].
 pub const SLOWEST: usize = 32;
 

@@ -21,7 +21,8 @@ const LISTENER_CLOSED: u8 = 2;
 const SAMPLE: u8 = 3;
 const CONNECTION: u8 = 4;
 const THREAD: u8 = 5;
-const KINDS: usize = 6;
+const OPEN: u8 = 6;
+const KINDS: usize = 7;
 
 /// Words of a connection that are times, one after the other: each is near the one before it.
 const TIMES: std::ops::Range<usize> = 2..10;
@@ -44,6 +45,7 @@ impl Encoder {
             Event::ListenerClosed(entry) => self.record(LISTENER_CLOSED, bytes(&**entry)),
             Event::Sample(sample) => self.record(SAMPLE, bytes(sample)),
             Event::Connection(connection) => self.connection(connection),
+            Event::Open(connection) => self.record(OPEN, bytes(&**connection)),
             Event::Thread(key, entry) => self.record(THREAD, &[bytes(key), bytes(entry)].concat()),
             other => {
                 let text = serde_json::to_vec(other).context("cannot write an event as JSON")?;
@@ -101,7 +103,7 @@ impl Encoder {
 /// What a word probably is, from the words before it and from the record before.
 fn expected(kind: u8, index: usize, words: &[u64], before: &[u64]) -> u64 {
     let last = before[index];
-    if kind == CONNECTION && TIMES.contains(&index) && index > TIMES.start && last != 0 {
+    if matches!(kind, CONNECTION | OPEN) && TIMES.contains(&index) && index > TIMES.start && last != 0 {
         // A stage takes about as long as it did the last time.
         return words[index - 1].wrapping_add(last.wrapping_sub(before[index - 1]));
     }
@@ -172,6 +174,7 @@ impl<'a> Decoder<'a> {
             LISTENER_CLOSED => Event::ListenerClosed(Box::new(self.record(LISTENER_CLOSED)?)),
             SAMPLE => Event::Sample(self.record(SAMPLE)?),
             CONNECTION => Event::Connection(Box::new(self.record(CONNECTION)?)),
+            OPEN => Event::Open(Box::new(self.record(OPEN)?)),
             THREAD => {
                 let (key, entry) = self.pair(THREAD)?;
                 Event::Thread(key, entry)

@@ -72,10 +72,11 @@ impl ConnectionList {
         let height = pen.height().saturating_sub(1);
         let mut body = pen.rows(1, height);
         if connections.is_empty() {
-            let none = if context.snapshot().recent.is_empty() {
-                "no connection has ended here yet"
+            let snapshot = context.snapshot();
+            let none = if snapshot.recent.is_empty() && snapshot.open.is_empty() {
+                "no connection was accepted here and is open, or has ended, yet"
             } else {
-                "none of the connections that ended last is one of these"
+                "none of the connections that ended last, or of the oldest open ones, is one of these"
             };
             body.text(1, 0, u16::MAX, none, styles.dim);
         }
@@ -159,7 +160,7 @@ fn row(
             Id::Via => words::via(connection.via).to_owned(),
             Id::Met => connection.queue_at_arrival.map_or_else(|| "-".to_owned(), |met| met.to_string()),
             Id::Waited => figures::duration_or_dash(connection.accept_wait_ns()),
-            Id::Lifetime => figures::duration_or_dash(lifetime_ns(connection)),
+            Id::Lifetime => figures::duration_or_dash(age_ns(context, connection)),
             Id::Acceptor => match (&connection.acceptor, &connection.holder) {
                 (Some(acceptor), _) => format!("{}/{}", acceptor.comm, acceptor.tid),
                 (None, Some(holder)) => format!("held: {}", holder.comm),
@@ -175,7 +176,10 @@ fn row(
                     End::Fin | End::Open | End::Unknown | End::Unseen => styles.dim,
                     _ => styles.warn,
                 };
-                words::end(connection.end).to_owned()
+                match connection.end {
+                    End::Open if is_silent(connection) => "no data".to_owned(),
+                    end => words::end(end).to_owned(),
+                }
             }
         };
         cell(pen, y, slot, &text, style);
@@ -193,7 +197,7 @@ fn value(context: &Context<'_>, id: Id, connection: &Connection) -> Option<Value
         Id::Via => text(words::via(connection.via).to_owned()),
         Id::Met => count(connection.queue_at_arrival.map(u64::from)),
         Id::Waited => count(connection.accept_wait_ns()),
-        Id::Lifetime => count(lifetime_ns(connection)),
+        Id::Lifetime => count(age_ns(context, connection)),
         Id::Acceptor => connection.acceptor.as_ref().map(|acceptor| Value::Number(acceptor.tid.into())),
         Id::Readers => connection.readers.first().map(|tid| Value::Number((*tid).into())),
         Id::Writers => connection.writers.first().map(|tid| Value::Number((*tid).into())),
@@ -209,11 +213,29 @@ fn instant(connection: &Connection) -> Option<u64> {
     connection.accepted_ns.or(connection.established_ns).or(connection.closed_ns)
 }
 
-/// When it was accepted, or else when it was established, as time since the observer's start: `00:04:11.02`.
+/// When it was accepted, or else when it was established, as time since the observer's start: `00:04:11.02`. Of one that is
+/// open how long ago that is.
 fn at(context: &Context<'_>, connection: &Connection) -> String {
     let Some(instant) = instant(connection) else { return "-".to_owned() };
+    if connection.end == End::Open {
+        let ago = context.snapshot().time_ns.saturating_sub(instant);
+        return format!("{} ago", figures::duration(ago));
+    }
     let since = instant.saturating_sub(context.history.started_ns);
     format!("{}.{:02}", figures::clock(since), since / 10_000_000 % 100)
+}
+
+/// Established to closed, or to now.
+fn age_ns(context: &Context<'_>, connection: &Connection) -> Option<u64> {
+    if connection.end == End::Open {
+        return Some(context.snapshot().time_ns.saturating_sub(instant(connection)?));
+    }
+    lifetime_ns(connection)
+}
+
+/// Its client has sent nothing, as far as was seen from its beginning on.
+fn is_silent(connection: &Connection) -> bool {
+    connection.enqueued_ns.is_some() && connection.first_data_ns.is_none() && connection.reads == 0
 }
 
 /// Established to closed.

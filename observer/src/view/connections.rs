@@ -1,10 +1,10 @@
-//! Screen 4, Connections: those that ended last, filtered and in the order that is asked for.
+//! Screen 4, Connections: those that ended last and the oldest that are open, filtered and in the order that is asked for.
 
 mod fields;
 
 use std::sync::Arc;
 
-use ratatui::crossterm::event::KeyEvent;
+use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use ratatui::text::Span;
 
 use super::connection_list::ConnectionList;
@@ -12,7 +12,7 @@ use super::figures;
 use super::filter::bar::FilterBar;
 use super::screen::{Answer, Context, Help, View};
 use super::widget::pen::Pen;
-use crate::model::snapshot::{Connection, RECENT};
+use crate::model::snapshot::Connection;
 
 /// The screen.
 #[derive(Debug)]
@@ -28,11 +28,13 @@ impl Default for Connections {
 }
 
 impl Connections {
-    /// Those that the filter lets through, newest first where nothing else was asked for.
+    /// Those that the filter lets through: where nothing else was asked for those that ended, newest first, and then
+    /// those that are open, oldest first.
     fn listed<'a>(&self, context: &Context<'a>) -> Vec<&'a Arc<Connection>> {
-        let recent = context.snapshot().recent.iter().rev();
+        let snapshot = context.snapshot();
+        let all = snapshot.recent.iter().rev().chain(&snapshot.open);
         let mut connections: Vec<_> =
-            recent.filter(|connection| self.filter.holds(connection, context.history)).collect();
+            all.filter(|connection| self.filter.holds(connection, context.history)).collect();
         self.list.sort(context, &mut connections);
         connections
     }
@@ -42,11 +44,16 @@ impl View for Connections {
     fn draw(&mut self, context: &Context<'_>, pen: &mut Pen<'_>) {
         let styles = context.styles;
         let connections = self.listed(context);
-        let all = context.snapshot().recent.len();
+        let (ended, open) = (context.snapshot().recent.len(), context.snapshot().open.len());
+        let all = ended + open;
         let order = self.list.order().unwrap_or_else(|| "newest first".to_owned());
         let kept = match context.history.ago_ns() {
-            Some(_) => format!("   the last {all} that had ended by then: more are not kept of the past"),
-            None => format!("   the last {} that ended (at most {RECENT})", figures::count(all as u64)),
+            Some(_) => format!("   the last {ended} that had ended by then: more are not kept of the past"),
+            None => format!(
+                "   the last {} that ended, then {} open ones, oldest first (o)",
+                figures::count(ended as u64),
+                figures::count(open as u64)
+            ),
         };
         pen.spans(1, 0, &[Span::styled(order, styles.strong), Span::styled(kept, styles.dim)]);
         let top = 1 + self.filter.rows();
@@ -58,6 +65,12 @@ impl View for Connections {
     fn key(&mut self, context: &Context<'_>, key: KeyEvent) -> Answer {
         if self.filter.key(key) {
             self.list.rewind();
+            return Answer::Done;
+        }
+        if key.code == KeyCode::Char('o') {
+            // The same key shows all again.
+            let only = "state:open";
+            self.look_for(if self.filter.text() == only { "" } else { only });
             return Answer::Done;
         }
         self.list.key(key, &self.listed(context))
@@ -84,6 +97,7 @@ impl View for Connections {
 const HELP: Help = Help {
     keys: &[
         ("/", "filter"),
+        ("o", "open ones"),
         ("Enter", "line of time"),
         ("s", "sort"),
         ("S", "reverse"),
@@ -108,7 +122,7 @@ const HELP: Help = Help {
         ),
         (
             "END",
-            "FIN from both sides; RST in: the peer reset it; RST out: this side did, as close(2) does with unread \
+            "open: it has not ended; no data: and its client has sent nothing yet. FIN from both sides; RST in: the peer reset it; RST out: this side did, as close(2) does with unread \
           data; timeout: the peer was silent; in queue: destroyed before anybody accepted it.",
         ),
         (

@@ -81,7 +81,7 @@ pub(crate) struct Figures {
     pub cookies: u64,
     /// SYN-ACKs sent again, all shards.
     pub retransmits: u64,
-    /// Process.
+    /// Who has it; of several with a process each how many there are.
     pub process: String,
 }
 
@@ -90,6 +90,7 @@ impl Figures {
     pub(crate) fn of<'a>(listeners: impl IntoIterator<Item = &'a Listener>, samples: &Samples) -> Self {
         let mut figures = Self::default();
         let mut fullness = -1.0;
+        let mut pids = BTreeSet::new();
         for listener in listeners {
             if figures.shards == 0 {
                 figures.name = match (&listener.group, listener.shard) {
@@ -99,6 +100,7 @@ impl Figures {
                 figures.closed_ns = listener.closed_ns;
                 figures.process = format!("{}/{}", listener.comm, listener.pid);
             }
+            pids.insert(listener.pid);
             figures.shards += 1;
             figures.closed_ns = figures.closed_ns.max(listener.closed_ns).filter(|_| {
                 // One that listens is enough.
@@ -124,6 +126,9 @@ impl Figures {
             figures.drops += listener.listen_drops;
             figures.cookies += listener.cookies;
             figures.retransmits += listener.synack_retransmits;
+        }
+        if pids.len() > 1 {
+            figures.process = format!("{} processes", pids.len());
         }
         figures
     }

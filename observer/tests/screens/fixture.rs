@@ -51,6 +51,7 @@ pub(crate) struct Scene {
     diagnoses: Diagnoses,
     recent: Vec<Arc<Connection>>,
     slowest: Vec<Arc<Connection>>,
+    open: Vec<Arc<Connection>>,
     turn: usize,
 }
 
@@ -69,6 +70,7 @@ impl Scene {
             diagnoses: Diagnoses::default(),
             recent: Vec::new(),
             slowest: Vec::new(),
+            open: Vec::new(),
             turn: 0,
         }
     }
@@ -222,6 +224,7 @@ impl Scene {
             listeners: self.sources.iter().map(|source| source.listener.clone()).collect(),
             threads: self.threads.clone(),
             recent: self.recent.clone(),
+            open: self.open.clone(),
             slowest: self.slowest.clone(),
             ledger,
             loss: self.loss.clone(),
@@ -293,6 +296,31 @@ impl Scene {
             self.recent.push(Arc::clone(&connection));
             self.slowest.push(connection);
         }
+    }
+
+    /// A connection of the first listener that was accepted so many seconds ago and is open; its client has sent nothing,
+    /// or makes requests.
+    pub(crate) fn hold(&mut self, seconds: u64, is_silent: bool) {
+        let source = self.sources[0].clone();
+        let accepted = self.time_ns.saturating_sub(seconds * 1_000_000_000);
+        let held = connection(&source.listener, accepted, seconds, 130_000);
+        let mut held =
+            self.serve(&source, Connection { end: End::Open, closed_ns: None, closed_first: None, ..held });
+        if is_silent {
+            held = Connection {
+                first_data_ns: None,
+                first_read_ns: None,
+                first_write_ns: None,
+                readers: Vec::new(),
+                writers: Vec::new(),
+                reads: 0,
+                writes: 0,
+                bytes_read: 0,
+                bytes_written: 0,
+                ..held
+            };
+        }
+        self.open.push(Arc::new(held));
     }
 
     fn serve(&mut self, source: &Source, mut connection: Connection) -> Connection {

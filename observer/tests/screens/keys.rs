@@ -196,6 +196,18 @@ fn connections_are_filtered_by_what_happened_to_them() {
 }
 
 #[test]
+fn the_oldest_that_are_open_are_a_key_away() {
+    let mut scene = scenes::handed_over(PLAIN);
+    scene.hold(19, true);
+    scene.hold(12, false);
+    scene.run(1);
+    type_in(&mut scene, "4o");
+    check_size("connections-open-80x24", &mut scene, (80, 24));
+    type_in(&mut scene, "o");
+    assert!(text(&mut scene.app, (80, 24)).contains("newest first"));
+}
+
+#[test]
 fn any_column_sorts_and_its_title_says_so() {
     let mut scene = scenes::handed_over(PLAIN);
     type_in(&mut scene, "4");
@@ -206,13 +218,13 @@ fn any_column_sorts_and_its_title_says_so() {
     type_in(&mut scene, "S");
     assert!(text(&mut scene.app, (80, 24)).contains("by MET, reversed"));
     let mut scene = scenes::overflowing(PLAIN);
-    text(&mut scene.app, (80, 24));
+    text(&mut scene.app, (120, 40));
     // By name: [::]:22 comes after 127.0.0.1:8080, and before it the other way round.
     let first = |text: &str| text.find("[::]:22").unwrap() < text.find("127.0.0.1:8080").unwrap();
     type_in(&mut scene, "s");
-    assert!(!first(&text(&mut scene.app, (80, 24))));
+    assert!(!first(&text(&mut scene.app, (120, 40))));
     type_in(&mut scene, "S");
-    assert!(first(&text(&mut scene.app, (80, 24))));
+    assert!(first(&text(&mut scene.app, (120, 40))));
 }
 
 #[test]

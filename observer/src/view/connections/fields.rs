@@ -1,12 +1,12 @@
 //! What the connections can be filtered by.
 
-use crate::model::snapshot::Connection;
+use crate::model::snapshot::{Connection, End};
 use crate::view::connection_list::lifetime_ns;
 use crate::view::filter::{Field, Kind, Value};
 use crate::view::history::History;
 use crate::view::words;
 
-const STATES: &[&str] = &["queued", "accepted", "read", "answered"];
+const STATES: &[&str] = &["queued", "accepted", "read", "answered", "open"];
 const WAYS: &[&str] = &["handshake", "cookie", "fast", "unseen"];
 const ENDS: &[&str] = &["fin", "rst", "in", "out", "timeout", "queue", "unknown", "unseen", "open"];
 
@@ -29,8 +29,11 @@ pub(super) const FIELDS: &[Field<Connection>] = &[
     Field {
         name: "state",
         kind: Kind::Word(STATES),
-        meaning: "how far it came: not out of the queue, accepted, read from, answered",
-        values: |connection, _| Value::texts([how_far(connection)]),
+        meaning: "how far it came: not out of the queue, accepted, read from, answered; and whether it is open",
+        values: |connection, _| {
+            let open = (connection.end == End::Open).then_some("open");
+            Value::texts(std::iter::once(how_far(connection)).chain(open))
+        },
     },
     Field {
         name: "tid",

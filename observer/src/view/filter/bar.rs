@@ -45,6 +45,11 @@ impl<T> FilterBar<T> {
         self.filter.as_ref().is_none_or(|filter| filter.holds(thing, history))
     }
 
+    /// What was typed.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Puts a text in place of the one that is there.
     pub(crate) fn set(&mut self, text: &str) {
         self.text = text.chars().take(MOST).collect();

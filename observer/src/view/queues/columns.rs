@@ -32,12 +32,25 @@ pub(crate) enum Id {
     Process,
 }
 
-/// For 80 columns.
+/// For 80 columns. Who has it comes before how many wait for the last ACK, which the words below tell where it matters.
 const NARROW: &[Column<Id>] = &[
     left(Id::Name, "LISTENER", 0, 0),
+    left(Id::Process, "WHO", 12, 0),
+    left(Id::State, "  STATE", 13, 0),
+    left(Id::AcceptQueue, "ACCEPT QUEUE", 13, 0),
+    right(Id::In, "IN/s", 5, 0),
+    right(Id::Out, "OUT/s", 5, 0),
+    right(Id::P99, "WAIT p99", 8, 0),
+    right(Id::Drops, "DROP/s", 6, 0),
+];
+
+/// For 100 columns.
+const MEDIUM: &[Column<Id>] = &[
+    left(Id::Name, "LISTENER", 0, 0),
+    left(Id::Process, "WHO", 16, 0),
     left(Id::State, "  STATE", 13, 0),
     right(Id::Syn, "SYN", 4, 0),
-    left(Id::AcceptQueue, "ACCEPT QUEUE", 16, 0),
+    left(Id::AcceptQueue, "ACCEPT QUEUE", 18, 0),
     right(Id::In, "IN/s", 5, 0),
     right(Id::Out, "OUT/s", 5, 0),
     right(Id::P99, "WAIT p99", 8, 0),
@@ -47,12 +60,12 @@ const NARROW: &[Column<Id>] = &[
 /// For 120 columns.
 const WIDE: &[Column<Id>] = &[
     left(Id::Name, "LISTENER", 0, 0),
+    left(Id::Process, "WHO", 18, 0),
     left(Id::State, "  STATE", 13, 0),
-    left(Id::SynQueue, "SYN QUEUE", 12, 0),
-    left(Id::AcceptQueue, "ACCEPT QUEUE", 25, 0),
+    right(Id::Syn, "SYN", 4, 0),
+    left(Id::AcceptQueue, "ACCEPT QUEUE", 20, 0),
     right(Id::In, "IN/s", 6, 0),
     right(Id::Out, "OUT/s", 6, 0),
-    right(Id::P50, "WAIT p50", 8, 0),
     right(Id::P99, "WAIT p99", 8, 0),
     right(Id::Drops, "DROPS/s", 7, 0),
     right(Id::Unread, "UNREAD", 6, 0),
@@ -61,6 +74,7 @@ const WIDE: &[Column<Id>] = &[
 /// For 200 columns.
 const WIDEST: &[Column<Id>] = &[
     left(Id::Name, "LISTENER", 0, 0),
+    left(Id::Process, "WHO", 18, 0),
     left(Id::State, "  STATE", 13, 0),
     left(Id::SynQueue, "SYN QUEUE", 14, 0),
     left(Id::AcceptQueue, "ACCEPT QUEUE", 36, 0),
@@ -73,7 +87,6 @@ const WIDEST: &[Column<Id>] = &[
     right(Id::Unread, "UNREAD", 6, 0),
     right(Id::Cookies, "COOKIES", 7, 0),
     right(Id::Resent, "RESENT", 6, 0),
-    left(Id::Process, "PROCESS", 18, 0),
 ];
 
 /// The columns that fit.
@@ -81,6 +94,7 @@ pub(super) fn for_width(width: u16) -> &'static [Column<Id>] {
     match width {
         188.. => WIDEST,
         118.. => WIDE,
+        98.. => MEDIUM,
         _ => NARROW,
     }
 }
@@ -161,7 +175,7 @@ pub(super) fn draw(
             Id::Unread => (figures::short(figures.unread), quiet(context, figures.unread > 0)),
             Id::Cookies => (figures::short(figures.cookies), quiet(context, figures.cookies > 0)),
             Id::Resent => (figures::short(figures.retransmits), quiet(context, figures.retransmits > 0)),
-            Id::Process => (figures.process.clone(), styles.dim),
+            Id::Process => (who(&figures.process, slot.width.into()), styles.plain),
             Id::Trend => {
                 trend(context, pen, y, slot, row, figures);
                 continue;
@@ -193,6 +207,16 @@ fn shortened(address: &str, width: usize) -> String {
     let port = address.rfind(':').map_or("", |colon| &address[colon..]);
     let room = width.saturating_sub(columns(port) + 1);
     format!("{}…{port}", address.chars().take(room).collect::<String>())
+}
+
+/// A process whose name is too long loses the end of that: its number tells more.
+fn who(process: &str, width: usize) -> String {
+    let number = process.rfind('/').map_or("", |slash| &process[slash..]);
+    if columns(process) <= width || number.is_empty() {
+        return process.to_owned();
+    }
+    let room = width.saturating_sub(columns(number) + 1);
+    format!("{}…{number}", process.chars().take(room).collect::<String>())
 }
 
 /// Zeros step back, so that what is not zero stands out.
@@ -259,7 +283,14 @@ fn trend(context: &Context<'_>, pen: &mut Pen<'_>, y: u16, slot: &Slot<Id>, row:
 
 #[cfg(test)]
 mod tests {
-    use super::shortened;
+    use super::{shortened, who};
+
+    #[test]
+    fn the_number_of_a_process_stays() {
+        assert_eq!(who("nginx/812", 12), "nginx/812");
+        assert_eq!(who("demo-server/4127", 12), "demo-s…/4127");
+        assert_eq!(who("4 processes", 5), "4 processes");
+    }
 
     #[test]
     fn the_port_stays() {

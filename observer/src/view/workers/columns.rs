@@ -28,23 +28,23 @@ pub(super) enum Id {
     Total,
 }
 
-/// All of them.
+/// All of them. What a thread does comes before what its part in the accepts would be by chance.
 pub(super) const COLUMNS: &[Column<Id>] = &[
     left(Id::Thread, "THREAD", 0, 0),
-    left(Id::Process, "PROCESS", 8, 110),
-    left(Id::Role, "ROLE", 15, 0),
-    left(Id::Now, "NOW", 12, 135),
-    right(Id::Running, "RUNS", 6, 135),
+    left(Id::Process, "PROCESS", 8, 120),
+    left(Id::Role, "ROLE", 14, 0),
+    left(Id::Now, "NOW", 12, 0),
+    right(Id::Running, "RUNS", 6, 0),
     right(Id::Accepts, "ACC/s", 6, 0),
     right(Id::Share, "SHARE", 6, 0),
-    left(Id::ShareBar, "", 16, 150),
-    right(Id::Chance, "CHANCE", 8, 0),
+    left(Id::ShareBar, "", 16, 165),
+    right(Id::Chance, "CHANCE", 8, 100),
     right(Id::Reads, "READ/s", 6, 0),
     right(Id::Writes, "WRITE/s", 7, 0),
-    right(Id::BytesIn, "BYTES IN", 9, 110),
-    right(Id::BytesOut, "BYTES OUT", 9, 110),
-    right(Id::WakeUps, "WK/ACC", 6, 0),
-    right(Id::Total, "ACCEPTS", 9, 130),
+    right(Id::BytesIn, "BYTES IN", 9, 135),
+    right(Id::BytesOut, "BYTES OUT", 9, 135),
+    right(Id::WakeUps, "WK/ACC", 6, 100),
+    right(Id::Total, "ACCEPTS", 9, 145),
 ];
 
 /// Draws one row.

@@ -12,6 +12,9 @@ use crate::{
     },
 };
 
+/// What a thread does that cannot run.
+const CANNOT_RUN: [&str; 4] = ["stopped", "traced", "frozen", "uninterruptible"];
+
 /// No thread that lives has accepted from it since it is watched.
 pub(super) fn never(facts: &Facts<'_>, listener: &Listener) -> Cause {
     let holders = listener.acceptors.holders.as_deref().unwrap_or_default();
@@ -25,7 +28,11 @@ pub(super) fn never(facts: &Facts<'_>, listener: &Listener) -> Cause {
     };
     let is_single = of_it.len() == 1 && holders.len() <= 1;
     let seen_from_its_start = listener.opened_ns.is_some();
-    let does = only.map(|thread| does(facts, listener, Some(thread)));
+    // What the first thread of several does, mostly to wait for the others, is no reason for anything; that it cannot run
+    // is.
+    let does = only
+        .map(|thread| does(facts, listener, Some(thread)))
+        .filter(|does| is_single || CANNOT_RUN.contains(&does.word));
     let (it, has, accepted) = match holders.len() {
         0 | 1 => ("it", "has", "it has"),
         _ => ("they", "have", "none of them has"),
@@ -63,7 +70,7 @@ pub(super) fn never(facts: &Facts<'_>, listener: &Listener) -> Cause {
             says = format!("{says}; {who} {}", does.text);
         }
         // A process that cannot run says nothing by not accepting. What was not seen from its start may be as any other.
-        let cannot = ["stopped", "traced", "frozen", "uninterruptible"].contains(&does.word);
+        let cannot = CANNOT_RUN.contains(&does.word);
         let may_have =
             is_single && !seen_from_its_start && !["unknown", "not_woken", "sleep"].contains(&does.word);
         if cannot || may_have || word == "unknown" {
