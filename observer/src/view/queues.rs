@@ -224,6 +224,10 @@ const HELP: Help = Help {
           SO_REUSEPORT; each is a shard with queues of its own, and the kernel deals connections out by hash.",
         ),
         (
+            "WHO",
+            "The process that holds it, as it is now, and its number; of shards that several hold, how many those are.",
+        ),
+        (
             "STATE",
             "· idle, ✓ healthy, ▴ filling (over half full), ■ saturated (full, none refused), ? STRANDED (they \
           wait and nobody accepts), ! OVERFLOWING (refused in the last second).",

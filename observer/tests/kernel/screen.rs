@@ -4,6 +4,8 @@
 mod endings;
 #[path = "screen/keys.rs"]
 mod keys;
+#[path = "screen/open.rs"]
+mod open;
 #[path = "screen/recordings.rs"]
 mod recordings;
 #[path = "screen/strange.rs"]
