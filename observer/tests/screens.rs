@@ -5,6 +5,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that fails does so with a panic, helpers included")]
 
+#[path = "screens/connections.rs"]
+mod connections;
 #[path = "screens/document.rs"]
 mod document;
 #[path = "screens/fixture.rs"]
