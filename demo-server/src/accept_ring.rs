@@ -9,9 +9,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use rustix::io::Errno;
 
 use crate::connection::Connection;
-use crate::listener::Listener;
+use crate::listener::{Listener, is_passing};
 use crate::stage::Member;
 use crate::wake::Wake;
 
@@ -99,7 +100,7 @@ impl<'a> AcceptRing<'a> {
         for result in self.results.drain(..) {
             match result {
                 Ok(socket) => connections.push(self.listener.adopt(socket, None, member)),
-                Err(error) if is_passing(&error) => {}
+                Err(error) if Errno::from_io_error(&error).is_some_and(is_passing) => {}
                 // Not before what was accepted has an owner.
                 Err(error) => {
                     self.failure = self.listener.endure(error, member).err().or(self.failure.take())
@@ -166,10 +167,4 @@ fn push(ring: &mut IoUring, entry: &squeue::Entry) -> io::Result<()> {
     // SAFETY: no request of this module points to memory of ours. The descriptors that they name outlive the ring, or the
     // request is completed before its maker returns.
     unsafe { ring.submission().push(entry) }.map_err(io::Error::other)
-}
-
-/// Whether an accept failed for a reason of its own, and the next need not: as in [`Listener::take`].
-fn is_passing(error: &io::Error) -> bool {
-    let passing = [libc::EAGAIN, libc::EINTR, libc::ECONNABORTED, libc::EPROTO];
-    error.raw_os_error().is_some_and(|error| passing.contains(&error))
 }

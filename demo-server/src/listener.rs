@@ -137,7 +137,7 @@ impl Listener {
         let flags = if nonblocking { SocketFlags::NONBLOCK } else { SocketFlags::empty() };
         let (socket, remote) = match acceptfrom_with(&self.socket, flags | SocketFlags::CLOEXEC) {
             Ok(accepted) => accepted,
-            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => return Ok(None),
+            Err(error) if is_passing(error) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let remote = remote.and_then(|address| SocketAddr::try_from(address).ok());
@@ -246,6 +246,11 @@ impl Listener {
     pub fn local(&self) -> SocketAddr {
         self.local
     }
+}
+
+/// Whether an accept failed for a reason of its own, and the next need not.
+pub(crate) fn is_passing(error: Errno) -> bool {
+    matches!(error, Errno::AGAIN | Errno::INTR | Errno::CONNABORTED | Errno::PROTO)
 }
 
 impl AsFd for Listener {

@@ -62,7 +62,7 @@ pub(crate) fn preempted() -> bool {
 
 /// Leaves a mark; `false` if the mark of this event is there already, so that it was dealt with.
 #[inline(always)]
-pub(crate) fn mark(event: u32, sock: u64, sequence: u64, turn: Turn) -> bool {
+fn mark(event: u32, sock: u64, sequence: u64, turn: Turn) -> bool {
     let Some(mark) = MARKS.get_ptr_mut(event) else { return true };
     unsafe {
         if turn == Turn::Again
@@ -83,12 +83,19 @@ pub(crate) fn mark_at(event: u32, sock: u64, sequence: &'static u32, turn: Turn)
     !preempted() || mark(event, sock, Address(sock).read_or_zero::<u32>(sequence).into(), turn)
 }
 
-/// Takes the mark away that is the same for each event of a socket.
+/// [`mark`] without a sequence number. It is the same for the next event of the socket, so the copy takes it away.
 #[inline(always)]
-pub(crate) fn unmark(event: u32) {
-    if let Some(mark) = MARKS.get_ptr_mut(event) {
+pub(crate) fn mark_once(event: u32, sock: u64, turn: Turn) -> bool {
+    if !preempted() {
+        return true;
+    }
+    let is_first = mark(event, sock, 0, turn);
+    if turn == Turn::Again
+        && let Some(mark) = MARKS.get_ptr_mut(event)
+    {
         unsafe { (&raw mut (*mark).sock).write_volatile(0) };
     }
+    is_first
 }
 
 /// Counts that a copy dealt with an event.

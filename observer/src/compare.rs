@@ -28,7 +28,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::run::meta;
+use crate::kernel::origin;
 use figure::FIGURES;
 use outcome::{Cell, Comparison, Repetition, VERSION};
 use plan::{Plan, Run};
@@ -71,7 +71,7 @@ pub fn run(mut plan: Plan, stop: &AtomicBool, mut begins: impl FnMut(usize, &Run
     Ok(Comparison {
         version: VERSION,
         observer: env!("CARGO_PKG_VERSION").to_owned(),
-        kernel: meta::kernel_release(),
+        kernel: origin::release(),
         processors: thread::available_parallelism().map_or(1, usize::from),
         taken_unix_s: UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
         verdicts: Verdicts::of(&cells, baseline),

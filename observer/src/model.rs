@@ -222,11 +222,14 @@ impl Model {
             self.recent.pop_front();
         }
         self.recent.push_back(Arc::clone(&connection));
-        let is_it = |open: &Arc<Connection>| {
-            (open.remote, open.local, open.accepted_ns)
-                == (connection.remote, connection.local, connection.accepted_ns)
-        };
-        self.open.retain(|open| !is_it(open));
+        // They are in the order of their accepts, so nearly every connection that ends is none of them at the first look.
+        if self.open.last().is_some_and(|last| connection.accepted_ns <= last.accepted_ns) {
+            let is_it = |open: &Arc<Connection>| {
+                (open.remote, open.local, open.accepted_ns)
+                    == (connection.remote, connection.local, connection.accepted_ns)
+            };
+            self.open.retain(|open| !is_it(open));
+        }
         let wait = connection.accept_wait_ns();
         if wait.is_some()
             && (self.slowest.len() < SLOWEST

@@ -31,7 +31,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     cli::{Cli, Command, Doctor, Selection},
-    kernel::{ground, source::Source},
+    kernel::{ground, origin, source::Source},
     outputs::doctor,
     selection,
 };
@@ -68,7 +68,7 @@ fn examine(options: &Doctor) -> Result<()> {
         Source::start(&probes, &mut |_| {}).map(|source| (source.outcomes().to_vec(), None))
     };
     if tried.is_err() && !options.json {
-        doctor::write_ground(&mut io::stdout().lock(), &meta::kernel_release(), &ground::look(&probes.btf))?;
+        doctor::write_ground(&mut io::stdout().lock(), &origin::release(), &ground::look(&probes.btf))?;
     }
     let (outcomes, fired) = tried?;
     let meta = meta::of(&outcomes, &probes.filters);

@@ -15,7 +15,7 @@ use super::{accept_late, fast_open, gone, listener, migration};
 use crate::{
     books::{CONNECTION_ENDED, add, add32, duration, lost, now, raise32},
     constants as at,
-    copies::{Turn, event, mark, preempted, taken_over, unmark},
+    copies::{Turn, event, mark_once, taken_over},
     kernel::{AF_INET6, Address, Typed, is_internet},
     maps::{ARRIVAL, CONNECTIONS, LISTENERS},
 };
@@ -212,17 +212,13 @@ pub(crate) fn enqueued(listener: Typed, turn: Turn) {
     let Some(arrival) = ARRIVAL.get_ptr_mut(0) else { return };
     let arrival = unsafe { &mut *arrival };
     let mut sock = arrival.sock;
-    if preempted() {
-        let is_first = mark(event::ARRIVAL, listener.0 as u64, 0, turn);
-        if turn == Turn::Again {
-            // The same for the next connection of this listener.
-            unmark(event::ARRIVAL);
-            // Whoever was shown this has taken the child.
-            if !is_first && sock == 0 {
-                return;
-            }
-            taken_over();
+    let is_first = mark_once(event::ARRIVAL, listener.0 as u64, turn);
+    if turn == Turn::Again {
+        // Whoever was shown this has taken the child.
+        if !is_first && sock == 0 {
+            return;
         }
+        taken_over();
     }
     // Taken whatever becomes of it: left there, it would be taken for the next one.
     arrival.sock = 0;

@@ -6,7 +6,7 @@ use super::{followed, read_unseen, read_unseen::is_layered};
 use crate::{
     books::{lost, now, set_bits},
     constants::{self as at, value},
-    copies::{Turn, event, mark, preempted, taken_over, unmark},
+    copies::{Turn, event, mark_once, taken_over},
     kernel::{
         ETIMEDOUT, TCP_CLOSING, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, Typed, is_tcp,
         netns,
@@ -62,14 +62,8 @@ fn never_queued(sock: Typed, turn: Turn) {
     if !is_tcp(sock) || sock.load::<u64>(&at::SK_SOCKET) != 0 {
         return;
     }
-    if preempted() {
-        let is_first = mark(event::NEVER_QUEUED, sock.0 as u64, 0, turn);
-        if turn == Turn::Again {
-            unmark(event::NEVER_QUEUED);
-            if !is_first {
-                return;
-            }
-        }
+    if !mark_once(event::NEVER_QUEUED, sock.0 as u64, turn) {
+        return;
     }
     let wanted = value(&at::FILTER_NETNS);
     if wanted == 0 || wanted == netns(sock.address()) {

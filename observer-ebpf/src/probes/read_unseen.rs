@@ -22,13 +22,17 @@ pub(crate) fn read_to(sock: Address) -> Option<u32> {
     Some(copied.wrapping_sub(fin.into()))
 }
 
-/// Bytes beyond those that reads have brought, when the program has read this far; negative while one that was counted is
-/// of before `read_from`.
+/// Bytes between two sequence numbers beyond those that were counted; negative while one that was counted is of before
+/// `from`.
+#[inline(always)]
+pub(crate) fn uncounted(from: u32, to: u32, counted: u64) -> i32 {
+    to.wrapping_sub(from).wrapping_sub(counted as u32) as i32
+}
+
+/// Bytes beyond those that reads have brought, when the program has read this far.
 #[inline(always)]
 unsafe fn beyond(connection: *const Connection, read_to: u32) -> i32 {
-    unsafe {
-        read_to.wrapping_sub((*connection).read_from).wrapping_sub((*connection).bytes_read as u32) as i32
-    }
+    unsafe { uncounted((*connection).read_from, read_to, (*connection).bytes_read) }
 }
 
 /// Whether another layer takes the bytes first and deals them out later (kTLS and MPTCP, which hang on to

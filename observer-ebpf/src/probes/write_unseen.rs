@@ -6,16 +6,13 @@
 
 use observer_ebpf::record::{Connection, flag};
 
-use super::read_unseen::is_layered;
+use super::read_unseen::{is_layered, uncounted};
 use crate::{books::set_bits, constants as at, kernel::Address};
 
 /// Bytes beyond those that writes have brought, when the program has written this far.
 #[inline(always)]
 unsafe fn beyond(connection: *const Connection, written_to: u32) -> i32 {
-    unsafe {
-        written_to.wrapping_sub((*connection).written_from).wrapping_sub((*connection).bytes_written as u32)
-            as i32
-    }
+    unsafe { uncounted((*connection).written_from, written_to, (*connection).bytes_written) }
 }
 
 /// Bytes that no write was seen to bring, so far; none if that cannot be told. A FIN that was sent counts as one.

@@ -86,8 +86,8 @@ impl Probes {
     ///
     /// # Errors
     /// [`Failure::Privilege`](crate::failure::Failure::Privilege) without the capabilities,
-    /// [`Failure::Kernel`](crate::failure::Failure::Kernel) without BTF of this kernel, on one that is too old, or when an essential signal, or
-    /// one whose hook was asked for, has no hook here.
+    /// [`Failure::Kernel`](crate::failure::Failure::Kernel) without BTF of this kernel, on one that is too old, or when an
+    /// essential signal, or one whose hook was asked for, has no hook here.
     pub fn attach(options: &Options) -> Result<Self> {
         privilege::check()?;
         let (types, btf) = loading::types(&options.btf)?;

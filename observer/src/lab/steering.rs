@@ -9,7 +9,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use super::Lab;
 use crate::{
     arena::{traffic::ask_once, watch::listeners},
-    run::meta::kernel_release,
+    kernel::origin,
     trial::{
         CannotRun, Trial,
         figure::{NETSTAT, OBSERVER},
@@ -91,7 +91,7 @@ fn steer(
 
 /// Linux 6.2 or later.
 fn has_incoming_cpu() -> bool {
-    let release = kernel_release();
+    let release = origin::release();
     let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 2)
 }

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     cli,
     failure::Failure,
+    kernel::origin,
     lab::{self, LABS, Lab},
-    run::meta,
     trial::{self, Verdict, json, text},
 };
 
@@ -43,7 +43,7 @@ fn check<'a>(
     labs: impl Iterator<Item = &'static Lab> + 'a,
     options: &cli::Lab,
 ) -> Result<()> {
-    let kernel = meta::kernel_release();
+    let kernel = origin::release();
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for lab in labs {
         let result = trial::run(lab, options.patience);
@@ -93,7 +93,7 @@ fn guide(out: &mut impl Write, lab: &'static Lab, options: &cli::Lab) -> Result<
         }
         Verdict::Ran(figures) => figures,
     };
-    write!(out, "\nSeen on Linux {}\n{}", meta::kernel_release(), text::table(figures))?;
+    write!(out, "\nSeen on Linux {}\n{}", origin::release(), text::table(figures))?;
     for (head, body) in [("Why", lab.why), ("Try next", lab.next)] {
         write!(out, "\n{head}\n{}", text::wrapped(body, "  "))?;
     }

@@ -17,11 +17,6 @@ use crate::{
 /// Version of the lines: fields are added without a new one, never renamed.
 const SCHEMA: u32 = 1;
 
-/// Release of the running kernel.
-pub fn kernel_release() -> String {
-    origin::release()
-}
-
 /// Describes a session.
 pub fn of(outcomes: &[Outcome], filters: &Filters) -> Meta {
     let mut signals = BTreeMap::new();
@@ -42,7 +37,7 @@ pub fn of(outcomes: &[Outcome], filters: &Filters) -> Meta {
     Meta {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        kernel: kernel_release(),
+        kernel: origin::release(),
         boot_time_unix_ns: boot_time(),
         signals,
         signal_notes,

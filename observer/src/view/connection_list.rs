@@ -217,8 +217,7 @@ fn instant(connection: &Connection) -> Option<u64> {
 /// open how long ago that is.
 fn at(context: &Context<'_>, connection: &Connection) -> String {
     let Some(instant) = instant(connection) else { return "-".to_owned() };
-    if connection.end == End::Open {
-        let ago = context.snapshot().time_ns.saturating_sub(instant);
+    if let (End::Open, Some(ago)) = (connection.end, age_ns(context, connection)) {
         return format!("{} ago", figures::duration(ago));
     }
     let since = instant.saturating_sub(context.history.started_ns);

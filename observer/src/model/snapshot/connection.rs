@@ -57,7 +57,7 @@ pub enum End {
     Unknown,
     /// Its end was shown to no probe: later its socket was found to be gone.
     Unseen,
-    /// It is still open (only with `--open`).
+    /// It is still open: in lines only with `--open`.
     Open,
 }
 

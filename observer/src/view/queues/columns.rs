@@ -175,7 +175,7 @@ pub(super) fn draw(
             Id::Unread => (figures::short(figures.unread), quiet(context, figures.unread > 0)),
             Id::Cookies => (figures::short(figures.cookies), quiet(context, figures.cookies > 0)),
             Id::Resent => (figures::short(figures.retransmits), quiet(context, figures.retransmits > 0)),
-            Id::Process => (who(&figures.process, slot.width.into()), styles.plain),
+            Id::Process => (shortened(&figures.process, '/', slot.width.into()), styles.plain),
             Id::Trend => {
                 trend(context, pen, y, slot, row, figures);
                 continue;
@@ -196,27 +196,18 @@ fn name(context: &Context<'_>, row: &Row, figures: &Figures, width: u16) -> Stri
         Some(false) => format!(" ×{}▸", figures.shards),
         None => String::new(),
     };
-    format!("{}{suffix}", shortened(&figures.name, usize::from(width).saturating_sub(columns(&suffix))))
+    format!("{}{suffix}", shortened(&figures.name, ':', usize::from(width).saturating_sub(columns(&suffix))))
 }
 
-/// An address that is too long loses its middle: the port tells more than the rest.
-fn shortened(address: &str, width: usize) -> String {
-    if columns(address) <= width {
-        return address.to_owned();
+/// What is too long loses its middle: what stands from this sign on, a port or the number of a process, tells more than the
+/// rest. Without the sign it stays whole.
+fn shortened(text: &str, sign: char, width: usize) -> String {
+    let end = text.rfind(sign).map_or("", |from| &text[from..]);
+    if columns(text) <= width || end.is_empty() {
+        return text.to_owned();
     }
-    let port = address.rfind(':').map_or("", |colon| &address[colon..]);
-    let room = width.saturating_sub(columns(port) + 1);
-    format!("{}…{port}", address.chars().take(room).collect::<String>())
-}
-
-/// A process whose name is too long loses the end of that: its number tells more.
-fn who(process: &str, width: usize) -> String {
-    let number = process.rfind('/').map_or("", |slash| &process[slash..]);
-    if columns(process) <= width || number.is_empty() {
-        return process.to_owned();
-    }
-    let room = width.saturating_sub(columns(number) + 1);
-    format!("{}…{number}", process.chars().take(room).collect::<String>())
+    let room = width.saturating_sub(columns(end) + 1);
+    format!("{}…{end}", text.chars().take(room).collect::<String>())
 }
 
 /// Zeros step back, so that what is not zero stands out.
@@ -283,20 +274,20 @@ fn trend(context: &Context<'_>, pen: &mut Pen<'_>, y: u16, slot: &Slot<Id>, row:
 
 #[cfg(test)]
 mod tests {
-    use super::{shortened, who};
+    use super::shortened;
 
     #[test]
     fn the_number_of_a_process_stays() {
-        assert_eq!(who("nginx/812", 12), "nginx/812");
-        assert_eq!(who("demo-server/4127", 12), "demo-s…/4127");
-        assert_eq!(who("4 processes", 5), "4 processes");
+        assert_eq!(shortened("nginx/812", '/', 12), "nginx/812");
+        assert_eq!(shortened("demo-server/4127", '/', 12), "demo-s…/4127");
+        assert_eq!(shortened("4 processes", '/', 5), "4 processes");
     }
 
     #[test]
     fn the_port_stays() {
-        assert_eq!(shortened("127.0.0.1:8080", 14), "127.0.0.1:8080");
-        assert_eq!(shortened("127.0.0.1:8080", 12), "127.0.…:8080");
-        assert_eq!(shortened("[2001:db8::1]:443", 9), "[200…:443");
-        assert_eq!(shortened("[2001:db8::1]:443", 2), "…:443");
+        assert_eq!(shortened("127.0.0.1:8080", ':', 14), "127.0.0.1:8080");
+        assert_eq!(shortened("127.0.0.1:8080", ':', 12), "127.0.…:8080");
+        assert_eq!(shortened("[2001:db8::1]:443", ':', 9), "[200…:443");
+        assert_eq!(shortened("[2001:db8::1]:443", ':', 2), "…:443");
     }
 }
