@@ -84,6 +84,10 @@ pub struct Rule {
     pub why: &'static str,
     /// What to do.
     pub remedy: &'static str,
+    /// A real server that has it.
+    pub seen: &'static str,
+    /// What looks like it and is left alone.
+    pub silent: &'static str,
     /// What it cannot do without.
     pub needs: &'static [Need],
     judge: fn(&Facts<'_>) -> Vec<Finding>,

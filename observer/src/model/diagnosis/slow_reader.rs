@@ -15,6 +15,9 @@ pub(super) const RULE: Rule = Rule {
           ever; a thread that writes more blocks, or gets EAGAIN",
     remedy: "a deadline for writing, of the program's own or TCP_USER_TIMEOUT; SO_SNDBUF or TCP_NOTSENT_LOWAT bound what each \
              such peer holds",
+    seen: "a download whose client has gone to sleep, a subscriber that does not read (Redis PUBSUB, server-sent \
+           events)",
+    silent: "a window that opens again before the kernel has probed it",
     needs: &[Need::Signal("closed_window")],
     judge,
 };
