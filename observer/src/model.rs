@@ -373,6 +373,7 @@ impl Model {
         Loss {
             produced: read[loss::PRODUCED as usize],
             delivered: self.delivered,
+            taken_over: read[loss::TAKEN_OVER as usize],
             total: counters.values().sum(),
             counters,
         }

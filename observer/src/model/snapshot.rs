@@ -184,6 +184,8 @@ pub struct Loss {
     pub produced: u64,
     /// Those of them that arrived here.
     pub delivered: u64,
+    /// Events that a program was not shown, and a copy of it was: nothing of them is missing.
+    pub taken_over: u64,
     /// Name → count, for every loss counter, zero or not.
     pub counters: BTreeMap<String, u64>,
     /// Sum of `counters`: zero means that nothing was lost.

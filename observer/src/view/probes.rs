@@ -158,6 +158,13 @@ fn loss(context: &Context<'_>, lines: &mut Vec<Line>, width: u16) {
             text(context, lines, known.map_or(SKIPPED, |loss| loss.meaning), 4, width);
         }
     }
+    if lost.taken_over > 0 {
+        let text_of = format!(
+            "{} events that a program was not shown were taken over by a copy of it: nothing of them is missing",
+            figures::count(lost.taken_over)
+        );
+        text(context, lines, &text_of, 2, width);
+    }
 }
 
 fn ledger(context: &Context<'_>, lines: &mut Vec<Line>, width: u16) {
