@@ -54,6 +54,8 @@ mod backlog;
 mod blocked;
 #[path = "kernel/compare.rs"]
 mod compare;
+#[path = "kernel/devices.rs"]
+mod devices;
 #[path = "kernel/diagnoses.rs"]
 mod diagnoses;
 #[path = "kernel/endings.rs"]
@@ -90,6 +92,8 @@ mod names;
 mod namespace_gone;
 #[path = "kernel/offsets.rs"]
 mod offsets;
+#[path = "kernel/owners.rs"]
+mod owners;
 #[path = "kernel/patterns.rs"]
 mod patterns;
 #[path = "kernel/raced.rs"]
