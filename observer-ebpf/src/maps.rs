@@ -70,6 +70,21 @@ pub(crate) struct Place {
 #[map]
 pub(crate) static PLACES: HashMap<Place, u8> = HashMap::with_max_entries(1024, 0);
 
+/// Where listeners from before the start listen that are not watched. Full: [`HOLDS`] tells of whom.
+#[map]
+pub(crate) static OTHER_PLACES: HashMap<Place, u8> = HashMap::with_max_entries(4096, 0);
+
+/// Processes that held a watched listener when the observer started, by [`holds`]: 1, or 0 if they hold others that are not
+/// among [`OTHER_PLACES`]. Full: counted as lost.
+#[map]
+pub(crate) static HOLDS: HashMap<u64, u8> = HashMap::with_max_entries(8192, 0);
+
+/// Key of [`HOLDS`]: a process, and the network namespace of its listener.
+#[inline(always)]
+pub(crate) fn holds(netns: u32, pid: u32) -> u64 {
+    u64::from(netns) << 32 | u64::from(pid)
+}
+
 /// Who holds an MPTCP listener.
 #[repr(C)]
 #[derive(Clone, Copy)]

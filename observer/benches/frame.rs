@@ -185,6 +185,8 @@ fn listener(cookie: u64) -> ListenerEntry {
             port: 8_000 + (cookie % 50) as u16,
             address,
             comm: *b"backend\0\0\0\0\0\0\0\0\0",
+            device: 0,
+            reserved: 0,
         },
         counters: ListenerCounters::BLANK,
         longest: [0; stage::STAGES],
@@ -243,7 +245,8 @@ fn sample(entry: &ListenerEntry, time_ns: u64, depth: u32) -> Sample {
         drops: 0,
         peak: depth,
         somaxconn: 4096,
-        reserved: 0,
+        device: 0,
+        reuseport: 0,
         counters: entry.counters,
     }
 }

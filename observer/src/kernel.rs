@@ -13,6 +13,8 @@
 //! - [`ground`]: what can be told without any of these
 //! - [`privilege`]: which capabilities there are, and which are missing
 //! - `windows`: connections whose peer takes nothing
+//! - `devices`: names of the interfaces that listeners are bound to
+//! - `owners`: whose each listener is now; `acceptors`, `look`: who accepts, and what those threads do
 //! - [`host`], [`namespaces`]: the kernel's own counters, per network namespace, and through whom they are read
 //! - [`clock`]: the clocks of the kernel's programs
 //! - [`netns_cookie`]: by what a namespace is told from the next one with its number
@@ -25,6 +27,7 @@ mod acceptors;
 pub mod btf;
 pub mod choice;
 pub mod clock;
+mod devices;
 mod ends;
 pub mod ground;
 pub mod host;
@@ -36,6 +39,7 @@ pub mod maps;
 pub mod namespaces;
 pub mod netns_cookie;
 pub mod origin;
+mod owners;
 pub mod plan;
 pub mod privilege;
 pub mod probes;

@@ -11,7 +11,7 @@
 //! - [`chance`]: how far chance takes shares
 //! - [`diagnosis`]: what is wrong, by rules; `evidence`: what the rules judge by
 //! - `acceptors`: who accepts from each listener; [`look`]: what those threads do
-//! - `listener`, `thread`, `host`, `ledger`: one subject each; `register`: listeners come and go
+//! - `listener`, `thread`, `host`, `ledger`: one subject each; `register`: listeners come and go; `shards`: their groups
 
 mod acceptors;
 pub mod bounds;
@@ -29,12 +29,12 @@ pub mod look;
 pub mod name;
 pub mod plausible;
 mod register;
+mod shards;
 pub mod snapshot;
 mod thread;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    net::SocketAddr,
     sync::Arc,
 };
 
@@ -46,6 +46,7 @@ use host::Host;
 use ledger::{Gone, Standing};
 use listener::Watched;
 use observer_ebpf::loss;
+use shards::Shards;
 use snapshot::{Connection, Demo, Listener, Loss, Meta, OLDEST, ProbeCost, RECENT, SLOWEST, Snapshot};
 use thread::{Spent, Threads};
 
@@ -79,8 +80,9 @@ pub struct Model {
     demo: Option<Demo>,
     diagnoses: Diagnoses,
     last_ns: Option<u64>,
-    /// Highest number given in each group.
-    last_shard: HashMap<(u32, SocketAddr), u32>,
+    shards: Shards,
+    /// Names of interfaces that listeners are bound to, by network namespace and index.
+    devices: HashMap<(u32, u32), String>,
     /// None live, where the kernel half is bounded.
     bounds: Option<Bounds>,
     left_out: LeftOut,
@@ -139,6 +141,12 @@ impl Model {
                     self.acceptances.held(listener, holders);
                 }
             }
+            Event::Owner { listener, pid, comm } => {
+                if let Some(watched) = self.listeners.get_mut(&listener) {
+                    watched.renamed(pid, &comm);
+                    self.acceptances.renamed(listener, pid, &comm);
+                }
+            }
             Event::Descriptors { pid, descriptors } => self.acceptances.descriptors(pid, descriptors),
             Event::ThreadsRead { time_ns } => {
                 self.threads.read(time_ns);
@@ -161,6 +169,7 @@ impl Model {
                     }
                 }
             }
+            Event::Device { netns, index, name } => self.device((netns, index), &name),
             Event::HostGone { netns } => {
                 if self.hosts.contains_key(&netns) {
                     self.hosts_gone.insert(netns);
@@ -210,6 +219,7 @@ impl Model {
     fn begin_anew(&mut self, netns: u32) {
         self.hosts.remove(&netns);
         self.gone.remove(&netns);
+        self.devices.retain(|device, _| device.0 != netns);
         for watched in self.listeners.values_mut().filter(|watched| watched.identity().netns == netns) {
             watched.disown();
         }
@@ -246,7 +256,7 @@ impl Model {
         });
         let mut ledger = self.ledger();
         self.standing.note(&mut ledger, time_ns);
-        self.number_shards();
+        self.shards.number(self.listeners.values_mut());
         let refused = self.refused_by_namespace();
         let mut listeners: Vec<Listener> = self
             .listeners
@@ -255,7 +265,8 @@ impl Model {
                 let host = self.hosts.get(&watched.identity().netns);
                 let here = refused.get(&watched.identity().netns).copied().unwrap_or(0);
                 let acceptors = self.acceptances.of(watched.identity().cookie);
-                Listener { acceptors, ..watched.snapshot(&self.meta, host, here) }
+                let device = watched.device_name(&self.devices);
+                Listener { acceptors, ..watched.snapshot(&self.meta, host, here, device) }
             })
             .collect();
         sort(&mut listeners);
@@ -290,27 +301,6 @@ impl Model {
             *sum = sum.saturating_add(watched.refused().most());
         }
         sums
-    }
-
-    /// Numbers the shards of every group, several sockets that listen on one place, in the order in which they opened.
-    /// A number stays with its socket, and is not given again while the group lives.
-    fn number_shards(&mut self) {
-        let mut groups: HashMap<_, Vec<&mut Watched>> = HashMap::new();
-        for watched in self.listeners.values_mut() {
-            groups.entry(watched.place()).or_default().push(watched);
-        }
-        self.last_shard.retain(|place, _| groups.contains_key(place));
-        for (place, mut shards) in groups {
-            if shards.len() == 1 && !self.last_shard.contains_key(&place) {
-                continue;
-            }
-            let last = self.last_shard.entry(place).or_default();
-            shards.sort_by_key(|shard| (shard.identity().opened_ns, shard.identity().cookie));
-            for shard in shards.iter_mut().filter(|shard| shard.shard().is_none()) {
-                *last += 1;
-                shard.number(*last);
-            }
-        }
     }
 
     fn threads(&mut self) -> Vec<snapshot::Thread> {

@@ -17,12 +17,12 @@ use super::{
 };
 use crate::{
     books::lost,
-    constants::{self as at, value},
+    constants::{self as at, exists, value},
     kernel::{
-        Address, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
-        TCP_LISTEN, Typed, flow, is_tcp, local_address, netns,
+        AF_INET6, Address, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2,
+        TCP_LAST_ACK, TCP_LISTEN, Typed, flow, is_tcp, local_address, netns,
     },
-    maps::{HELD, Held, LISTENERS, PLACES, Place},
+    maps::{HELD, HOLDS, Held, LISTENERS, OTHER_PLACES, PLACES, Place, holds},
 };
 
 /// `struct bpf_iter__task_file`.
@@ -65,8 +65,9 @@ pub(super) fn holder(task: Typed) -> Holder {
 fn existing_listeners(ctx: *const TaskFile) -> i32 {
     let Some((task, sock)) = held(ctx) else { return 0 };
     if is_tcp(sock) && i32::from(sock.load::<u8>(&at::SKC_STATE)) == TCP_LISTEN {
-        register(sock, &holder(task));
-        note_place(sock);
+        let holder = holder(task);
+        register(sock, &holder);
+        note_place(sock, holder.pid);
     } else if let Some(subflow) = flow(sock)
         && subflow != sock.0 as u64
         && Address(subflow).read::<u8>(&at::SKC_STATE).map(i32::from) == Some(TCP_LISTEN)
@@ -79,12 +80,21 @@ fn existing_listeners(ctx: *const TaskFile) -> i32 {
     0
 }
 
-/// Remembers where a listener listens, if it is watched.
+/// Remembers where a listener listens, and who holds it if it is watched.
 #[inline(always)]
-fn note_place(sock: Typed) {
+fn note_place(sock: Typed, pid: u32) {
+    const ONLY_IF_ABSENT: u64 = 1;
+    const IS_THERE: i32 = -17;
+    let place = own_place(sock);
+    let holder = holds(place.netns, pid);
     if LISTENERS.get_ptr(sock.load::<u64>(&at::SKC_COOKIE)).is_some() {
         // Full: said in the map's description.
-        let _ = PLACES.insert(own_place(sock), 1, 0);
+        let _ = PLACES.insert(place, 1, 0);
+        if HOLDS.insert(holder, 1, ONLY_IF_ABSENT).is_err_and(|error| error != IS_THERE) {
+            lost(loss::EXISTING_UNTOLD);
+        }
+    } else if OTHER_PLACES.insert(place, 1, 0).is_err() {
+        let _ = HOLDS.insert(holder, 0, 0);
     }
 }
 
@@ -105,6 +115,48 @@ fn is_at_a_listener(sock: Typed) -> bool {
     PLACES.get_ptr(own_place(sock)).is_some() || PLACES.get_ptr(place(sock, [0; 4])).is_some()
 }
 
+/// Whether it came out of a listener of its process that has another port: TPROXY and `sk_lookup` programs give a listener
+/// what was sent to other ports, and a child keeps the port that its client chose.
+///
+/// The kernel notes in a child the interface that its handshake came by (`tcp_v4_syn_recv_sock`, `tcp_v6_syn_recv_sock`); in a
+/// socket that was connected from here there is none. A listener of before that is closed by now, and had another port, looks
+/// the same.
+#[inline(always)]
+fn is_of_another_port(sock: Typed, pid: u32) -> bool {
+    if !came_in(sock.address(), sock.load(&at::SKC_FAMILY)) {
+        return false;
+    }
+    let own = own_place(sock);
+    if OTHER_PLACES.get_ptr(own).is_some() || OTHER_PLACES.get_ptr(place(sock, [0; 4])).is_some() {
+        return false;
+    }
+    match HOLDS.get_ptr(holds(own.netns, pid)).map(|holds| unsafe { *holds }) {
+        None => false,
+        Some(0) => {
+            lost(loss::EXISTING_UNTOLD);
+            false
+        }
+        Some(_) => true,
+    }
+}
+
+/// Whether its handshake came from the other side, as far as this kernel shows it.
+#[inline(always)]
+fn came_in(sock: Address, family: u16) -> bool {
+    let interface: u32 = if family != AF_INET6 {
+        if !exists(&at::INET_MC_INDEX) {
+            return false;
+        }
+        sock.read_or_zero(&at::INET_MC_INDEX)
+    } else {
+        if !exists(&at::INET_PINET6) || !exists(&at::PINET6_MCAST_OIF) {
+            return false;
+        }
+        sock.follow(&at::INET_PINET6).map_or(0, |own| own.read_or_zero(&at::PINET6_MCAST_OIF))
+    };
+    interface != 0
+}
+
 /// Runs after the other. Which shard a connection came out of is not to be known any more, nor whether a listener of
 /// before had the same place; that somebody holds it is.
 #[unsafe(no_mangle)]
@@ -114,11 +166,11 @@ fn existing_connections(ctx: *const TaskFile) -> i32 {
     if !is_tcp(sock) || !is_open(i32::from(sock.load::<u8>(&at::SKC_STATE))) {
         return 0;
     }
-    if !is_at_a_listener(sock) {
+    let holder = holder(task);
+    if !is_at_a_listener(sock) && !is_of_another_port(sock, holder.pid) {
         return 0;
     }
     let mut record = unseen(sock.address(), 0, sock.load(&at::SKC_FAMILY));
-    let holder = holder(task);
     record.flags = flag::ARRIVAL_UNSEEN | flag::ACCEPTED | flag::ACCEPT_UNSEEN | flag::HELD;
     record.acceptor_pid = holder.pid;
     record.acceptor_comm = holder.comm;

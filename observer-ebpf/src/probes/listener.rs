@@ -105,6 +105,7 @@ unsafe fn fill(
     identity.port = port;
     identity.address = unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(words) };
     identity.comm = holder.comm;
+    identity.device = sock.read_or_zero(&at::SKC_BOUND_DEV_IF);
     identity.sock = sock.0;
     // One that has just opened has an empty queue; one that existed before is read while connections may arrive, so
     // the difference to what is counted from here on is not exact by the few of that instant.

@@ -89,7 +89,8 @@ fn reserved(cookie: u64, entry: *mut ListenerEntry) -> Option<()> {
         drops: sock.read_or_zero(&at::SK_DROPS),
         peak: if peak > depth { peak } else { depth },
         somaxconn: somaxconn(sock).unwrap_or(0),
-        reserved: 0,
+        device: sock.read_or_zero(&at::SKC_BOUND_DEV_IF),
+        reuseport: sock.read_or_zero(&at::SK_REUSEPORT_CB),
         counters,
     });
     slot.submit(NO_WAKEUP);

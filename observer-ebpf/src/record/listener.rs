@@ -29,6 +29,10 @@ pub struct ListenerIdentity {
     pub address: [u8; 16],
     /// Name of the thread that called listen(2), or of the process that holds the socket.
     pub comm: [u8; COMM],
+    /// Interface that it is bound to (`sk_bound_dev_if`) when it was found; 0 if none.
+    pub device: u32,
+    /// Unused; keeps the size a multiple of eight.
+    pub reserved: u32,
 }
 
 /// What happened to a listener's connections since the observer began to watch it.
@@ -211,13 +215,16 @@ pub struct Sample {
     pub peak: u32,
     /// `net.core.somaxconn` of its network namespace; 0 when it cannot be read.
     pub somaxconn: u32,
-    /// Unused; keeps the size a multiple of eight.
-    pub reserved: u32,
+    /// `sk_bound_dev_if`: interface that it is bound to; 0 if none.
+    pub device: u32,
+    /// `sk_reuseport_cb`: the kernel's group that it is in, as an address; 0 if none. listen(2) sets it after the listener's
+    /// opening was seen (`inet_reuseport_add_sock`), and `reuseport_grow` moves the whole group.
+    pub reuseport: u64,
     /// Counters at the same instant.
     pub counters: ListenerCounters,
 }
 
-plain!(ListenerIdentity = 4 * 8 + 3 * 4 + 2 * 2 + 16 + COMM);
+plain!(ListenerIdentity = 4 * 8 + 3 * 4 + 2 * 2 + 16 + COMM + 2 * 4);
 plain!(ListenerCounters = 23 * 8 + 4 * 4);
 plain!(Endings = 10 * 8);
 plain!(
@@ -227,4 +234,4 @@ plain!(
         + size_of::<Endings>()
 );
 plain!(ListenerEvent = 2 * 4 + 2 * 8);
-plain!(Sample = 2 * 4 + 2 * 8 + 8 * 4 + size_of::<ListenerCounters>());
+plain!(Sample = 2 * 4 + 2 * 8 + 8 * 4 + 8 + size_of::<ListenerCounters>());

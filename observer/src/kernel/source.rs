@@ -1,5 +1,7 @@
 //! The kernel as a source of events for the model.
 
+mod tell;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
@@ -11,6 +13,7 @@ use super::{
     acceptors::{Acceptors, Gone},
     choice::Outcome,
     clock,
+    devices::Devices,
     ends::Ends,
     log::ProbeLog,
     maps::{self, Maps},
@@ -59,6 +62,7 @@ pub struct Source {
     namespaces: Namespaces,
     windows: Windows,
     acceptors: Acceptors,
+    devices: Devices,
     ends: Ends,
     /// Processes that hold listeners.
     holders: BTreeSet<u32>,
@@ -99,6 +103,7 @@ impl Source {
             namespaces: Namespaces::new(selected),
             windows: Windows::default(),
             acceptors: Acceptors::default(),
+            devices: Devices::default(),
             ends: Ends::default(),
             holders: BTreeSet::new(),
             alive: BTreeSet::new(),
@@ -143,6 +148,9 @@ impl Source {
             }
             self.namespaces.watch(*netns, candidates, sink);
         }
+        if !new.is_empty() {
+            self.devices.look(&self.namespaces, sink);
+        }
     }
 
     /// Takes everything out of the event ring.
@@ -183,6 +191,8 @@ impl Source {
         self.listeners.insert(cookie, Activity::default());
         let identity = &entry.identity;
         self.holders.insert(identity.pid);
+        self.acceptors.opened(identity);
+        self.devices.opened(cookie, identity.netns, identity.device);
         let found = (cookie, identity.netns, [identity.tid, identity.pid]);
         sink(Event::Listener(entry));
         if let Some(sample) = self.early.remove(&cookie) {
@@ -194,6 +204,7 @@ impl Source {
     fn closed(&mut self, cookie: u64, sink: &mut impl FnMut(Event)) {
         self.listeners.remove(&cookie);
         self.acceptors.closed(cookie, &mut self.maps);
+        self.devices.closed(cookie);
         if let Some(entry) = self.maps.listener(cookie) {
             let netns = entry.identity.netns;
             sink(Event::ListenerClosed(entry));
@@ -273,6 +284,7 @@ impl Source {
                     unselected.push(sample.cookie);
                 }
                 self.acceptors.sampled(&sample);
+                self.devices.sampled(sample.cookie, sample.device);
                 sink(Event::Sample(sample));
             }
         }
@@ -289,6 +301,7 @@ impl Source {
     /// Reads what costs more: threads, and what the probes cost.
     pub fn detail(&mut self, time_ns: u64, sink: &mut impl FnMut(Event)) {
         self.namespaces.find(sink);
+        self.devices.look(&self.namespaces, sink);
         let gone = self.threads(sink);
         let (maps, probes) = (&mut self.maps, &mut self.probes);
         let is_told = |listener| self.listeners.contains_key(&listener);
@@ -356,29 +369,6 @@ impl Source {
         }
         self.alive = alive;
         gone
-    }
-
-    /// Tells of a thread: its name, how often it slept if nobody else counts that, and how it spends its time. One that
-    /// `is_new` began after the start, so that all of it counts: first it had done nothing.
-    fn tell(
-        &self,
-        (pid, tid): (u32, u32),
-        task: Option<tasks::Task>,
-        is_new: bool,
-        sink: &mut impl FnMut(Event),
-    ) {
-        let activity = task.as_ref().and_then(|task| tasks::activity(pid, tid, task.state));
-        let task = task.map(|task| (task.comm, (!self.counts_sleeps).then_some(task.voluntary_switches)));
-        if is_new && let Some((comm, switches)) = &task {
-            sink(Event::Task { pid, tid, task: Some((comm.clone(), switches.map(|_| 0))) });
-        }
-        sink(Event::Task { pid, tid, task });
-        if let Some(tasks::Activity { run_ns, ready_ns, doing }) = activity {
-            if is_new {
-                sink(Event::Activity { pid, tid, run_ns: 0, ready_ns: 0, doing: None });
-            }
-            sink(Event::Activity { pid, tid, run_ns, ready_ns, doing });
-        }
     }
 
     /// Every watched listener once more, for somebody who begins to listen now.

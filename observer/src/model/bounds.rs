@@ -151,6 +151,7 @@ pub(super) fn cut(event: &mut super::event::Event) {
     match event {
         Event::Task { task: Some((comm, _)), .. } => shorten(comm, NAME),
         Event::Activity { doing: Some(doing), .. } => shorten(doing, NAME),
+        Event::Device { name, .. } | Event::Owner { comm: name, .. } => shorten(name, NAME),
         Event::Acceptance(one) => shorten(&mut one.comm, NAME),
         Event::Look { look: Some(look), .. } => {
             look.doing.iter_mut().for_each(|doing| shorten(doing, NAME));

@@ -77,6 +77,15 @@ pub enum Event {
         /// Every process that does, by pid.
         holders: Vec<Holding>,
     },
+    /// The process of a listener has another name.
+    Owner {
+        /// Cookie of the listener.
+        listener: u64,
+        /// The process.
+        pid: u32,
+        /// Its name now.
+        comm: String,
+    },
     /// Descriptors of a process whose accept(2) fails.
     Descriptors {
         /// Process.
@@ -90,6 +99,15 @@ pub enum Event {
         netns: u32,
         /// The counters.
         counters: HostCounters,
+    },
+    /// Name of an interface that a listener is bound to.
+    Device {
+        /// Inode number of its network namespace.
+        netns: u32,
+        /// Its index in there.
+        index: u32,
+        /// Its name.
+        name: String,
     },
     /// A network namespace without watched listeners: nobody reads its counters any more.
     HostGone {

@@ -123,14 +123,16 @@ impl Past {
             self.0.pop_front();
         }
         let then = self.0.front();
-        let mut places: BTreeMap<(u32, &str), Place<'a>> = BTreeMap::new();
+        let mut places: BTreeMap<(u32, &str, Option<u64>), Place<'a>> = BTreeMap::new();
         for listener in snapshot.listeners.iter().filter(|listener| listener.closed_ns.is_none()) {
             let begun = then.is_some_and(|then| listener.opened_ns.is_some_and(|ns| ns >= then.time_ns));
             let before = then.and_then(|then| then.listeners.get(&listener.cookie).copied());
             // What was counted of one that nobody had looked at before cannot be put into these seconds.
             let Some((before, depth_before)) = before.or(begun.then(Default::default)) else { continue };
+            // One that is in no group shares nothing, whatever listens on its address.
+            let alone = listener.shard.is_none().then_some(listener.cookie);
             places
-                .entry((listener.netns, listener.addr.as_str()))
+                .entry((listener.netns, listener.addr.as_str(), alone))
                 .or_insert_with(|| Place { name: &listener.addr, netns: listener.netns, members: Vec::new() })
                 .members
                 .push(Member {

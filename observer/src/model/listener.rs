@@ -2,22 +2,20 @@
 
 mod course;
 mod state;
+mod whereabouts;
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
-use demo_server::visible::visible;
 use observer_ebpf::record::{Endings, ListenerEntry, ListenerIdentity, Sample, stage};
 
 use course::Course;
 
 use super::{
-    bounds, connection,
+    bounds,
     drops::{Certain, Refused, Telling},
     event::ClosedWindows,
     histogram::Histogram,
     host::Host,
-    look::Holding,
-    name,
     snapshot::{Acceptors, EndedBy, Listener, Meta, Rates},
 };
 
@@ -69,6 +67,8 @@ pub(super) struct Watched {
     holder: Option<(u32, String)>,
     /// Number within its group, once it has been in one.
     shard: Option<u32>,
+    /// The kernel's group, when it was last seen to listen.
+    reuseport: Option<u64>,
 }
 
 impl Watched {
@@ -92,6 +92,7 @@ impl Watched {
             disowned: false,
             holder: None,
             shard: None,
+            reuseport: None,
         };
         if entry.identity.opened_ns != 0 {
             // It began with nothing, so its first rates are right too.
@@ -108,29 +109,6 @@ impl Watched {
 
     pub(super) fn sample(&self) -> Option<&Sample> {
         self.sample.as_ref()
-    }
-
-    /// Where it listens: sockets with the same place are one group.
-    pub(super) fn place(&self) -> (u32, SocketAddr) {
-        let identity = &self.identity;
-        (identity.netns, connection::address(identity.family, identity.address, identity.port))
-    }
-
-    pub(super) fn shard(&self) -> Option<u32> {
-        self.shard
-    }
-
-    /// Takes over who holds it. One that made it and holds it no more is not its process any longer.
-    pub(super) fn held(&mut self, holders: &[Holding]) {
-        if let Some(first) = holders.iter().find(|holder| holder.pid == self.identity.pid).or(holders.first())
-        {
-            self.holder = Some((first.pid, visible(&first.comm)));
-        }
-    }
-
-    /// Gives it its number, for as long as it lives.
-    pub(super) fn number(&mut self, shard: u32) {
-        self.shard = Some(shard);
     }
 
     /// Takes it out of its namespace's sums, if it is closed.
@@ -184,6 +162,8 @@ impl Watched {
         };
         if sample.state == LISTENING {
             self.shut_ns = None;
+            self.reuseport = Some(sample.reuseport);
+            self.identity.device = sample.device;
         } else {
             self.shut_ns.get_or_insert(sample.time_ns);
         }
@@ -245,7 +225,13 @@ impl Watched {
     }
 
     /// The figures now; the interval begins anew. `refused_here` is what all listeners of its namespace refused.
-    pub(super) fn snapshot(&mut self, meta: &Meta, host: Option<&Host>, refused_here: u64) -> Listener {
+    pub(super) fn snapshot(
+        &mut self,
+        meta: &Meta,
+        host: Option<&Host>,
+        refused_here: u64,
+        device: Option<String>,
+    ) -> Listener {
         let telling = meta.telling;
         let sample = self.sample.unwrap_or_else(|| last_sample(&self.raw, 0));
         let counters = sample.counters;
@@ -256,17 +242,17 @@ impl Watched {
         let between = causes.overflows;
         let told = meta.has("closed_window");
         let identity = &self.identity;
+        let addr = self.address(device.as_deref());
+        let (pid, comm) = self.owner();
         let listener = Listener {
             cookie: identity.cookie,
-            addr: self.place().1.to_string(),
+            group: self.shard.map(|_| addr.clone()),
+            addr,
+            device,
             port: identity.port,
             netns: identity.netns,
-            pid: self.holder.as_ref().map_or(identity.pid, |(pid, _)| *pid),
-            comm: self
-                .holder
-                .as_ref()
-                .map_or_else(|| name::spelled(&identity.comm), |(_, comm)| comm.clone()),
-            group: self.shard.map(|_| self.place().1.to_string()),
+            pid,
+            comm,
             shard: self.shard,
             opened_ns: (identity.opened_ns != 0).then_some(identity.opened_ns),
             closed_ns: self.closed_ns.or(self.shut_since(&sample)),
@@ -337,7 +323,8 @@ fn last_sample(entry: &ListenerEntry, time_ns: u64) -> Sample {
         drops: entry.counters.drops_at_start,
         peak: entry.counters.peak,
         somaxconn: 0,
-        reserved: 0,
+        device: entry.identity.device,
+        reuseport: 0,
         counters: entry.counters,
     }
 }

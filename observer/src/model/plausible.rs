@@ -66,6 +66,7 @@ pub(super) fn limit(event: &mut Event) {
         }
         Event::Descriptors { descriptors, .. } => count(&mut descriptors.used),
         Event::Holders { .. } | Event::Task { .. } | Event::HostGone { .. } => {}
+        Event::Device { .. } | Event::Owner { .. } => {}
     }
 }
 

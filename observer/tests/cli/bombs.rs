@@ -91,6 +91,8 @@ fn entry(cookie: u64, netns: u32) -> Box<ListenerEntry> {
         port: 80,
         address: [0; 16],
         comm: [0; _],
+        device: 0,
+        reserved: 0,
     };
     let mut histograms = [[0; _]; stage::STAGES];
     histograms[0][0] = 1;

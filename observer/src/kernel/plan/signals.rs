@@ -38,7 +38,10 @@ pub static SIGNALS: &[Signal] = &[
         hooks: &[Hook {
             name: "iter/task_file",
             programs: &["existing_listeners", "existing_connections"],
-            blind: Some("which shard they came out of, and everything that happened before"),
+            blind: Some(
+                "which shard they came out of, and everything that happened before; those of another port than their \
+                 listener's, if their process does not hold it",
+            ),
         }],
         essential: false,
         without: "connections accepted before the start are not followed",

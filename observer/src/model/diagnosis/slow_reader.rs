@@ -66,6 +66,7 @@ mod tests {
     /// Shards of one address, each with connections whose window is closed: how many, bytes, for how long.
     fn state(shards: &[(u64, u64, u64)]) -> Snapshot {
         let shard = |(cookie, (connections, bytes, age_ns)): (u64, &(u64, u64, u64))| Listener {
+            shard: Some(cookie as u32),
             closed_windows: Some(*connections),
             closed_window_bytes: Some(*bytes),
             closed_window_since_ns: (*connections > 0).then(|| NOW - age_ns),

@@ -89,7 +89,7 @@ mod tests {
         };
         let mut state = |sample: Sample| {
             watched.sampled(&sample, Telling::Nothing);
-            watched.snapshot(&Meta::default(), None, 0).state
+            watched.snapshot(&Meta::default(), None, 0, None).state
         };
         assert_eq!(state(at(2_000_000_000, 3, 0)), State::Healthy, "they have just come");
         assert_eq!(state(at(3_000_000_000, 9, 0)), State::Stranded);

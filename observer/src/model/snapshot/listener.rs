@@ -80,8 +80,11 @@ pub struct Rates {
 pub struct Listener {
     /// Socket cookie, never reused; what `SO_COOKIE` and `ss -e` (sk:) show.
     pub cookie: u64,
-    /// Address and port it is bound to.
+    /// Address, interface and port it is bound to, as `ss` prints them.
     pub addr: String,
+    /// Name of the interface that it is bound to (SO_BINDTODEVICE), or `if` and its index where the name is not known; null
+    /// for any.
+    pub device: Option<String>,
     /// Port alone.
     pub port: u16,
     /// Inode number of its network namespace.
@@ -90,7 +93,7 @@ pub struct Listener {
     pub pid: u32,
     /// Its name.
     pub comm: String,
-    /// Set when several sockets listen on this address (SO_REUSEPORT): the name they share.
+    /// Set when the kernel deals connections out among several sockets that listen here (SO_REUSEPORT): the name they share.
     pub group: Option<String>,
     /// Number within the group, from 1, in order of opening; it stays while the socket lives.
     pub shard: Option<u32>,

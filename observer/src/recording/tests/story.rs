@@ -152,6 +152,8 @@ fn entry(cookie: u64, port: u16) -> ListenerEntry {
             port,
             address: [0; 16],
             comm: *b"demo-server\0\0\0\0\0",
+            device: 0,
+            reserved: 0,
         },
         counters: ListenerCounters::BLANK,
         longest: [0; stage::STAGES],
@@ -174,7 +176,8 @@ fn sample(entry: &ListenerEntry, time_ns: u64, depth: u32) -> Sample {
         drops: 0,
         peak: depth,
         somaxconn: 4096,
-        reserved: 0,
+        device: 0,
+        reuseport: 0,
         counters: entry.counters,
     }
 }

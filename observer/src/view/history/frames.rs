@@ -280,6 +280,7 @@ fn same(one: &Listener, two: &Listener) -> bool {
     };
     figures(one) == figures(two)
         && one.rates == two.rates
+        && (&one.addr, one.pid, &one.comm) == (&two.addr, two.pid, &two.comm)
         && one.group == two.group
         && one.drops == two.drops
         && one.accept_wait_interval_ns == two.accept_wait_interval_ns
