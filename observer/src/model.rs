@@ -10,6 +10,7 @@
 //! - [`drops`]: what a listener refused, and why
 //! - [`chance`]: how far chance takes shares
 //! - [`diagnosis`]: what is wrong, by rules; `evidence`: what the rules judge by
+//! - [`listening`]: the listeners that the kernel lists, and which of them are not watched
 //! - `acceptors`: who accepts from each listener; [`look`]: what those threads do
 //! - `listener`, `thread`, `host`, `ledger`: one subject each; `register`: listeners come and go
 
@@ -25,6 +26,7 @@ pub mod histogram;
 mod host;
 mod ledger;
 mod listener;
+pub mod listening;
 pub mod look;
 pub mod name;
 pub mod plausible;
@@ -45,6 +47,7 @@ use event::{Event, Followed};
 use host::Host;
 use ledger::{Gone, Standing};
 use listener::Watched;
+use listening::Listening;
 use observer_ebpf::loss;
 use snapshot::{Connection, Demo, Listener, Loss, Meta, ProbeCost, RECENT, SLOWEST, Snapshot};
 use thread::{Spent, Threads};
@@ -65,6 +68,8 @@ pub struct Model {
     gone: HashMap<u32, Gone>,
     /// What the listeners of each namespace had counted when its counters were first read.
     before: HashMap<u32, Gone>,
+    /// What the kernel lists, as it was last asked.
+    listening: Vec<Listening>,
     standing: Standing,
     recent: VecDeque<Arc<Connection>>,
     slowest: Vec<Arc<Connection>>,
@@ -172,6 +177,7 @@ impl Model {
             Event::Unrecorded(count) => {
                 self.delivered = self.delivered.saturating_add(count).min(plausible::LATEST_NS);
             }
+            Event::Listening(listening) => self.listening = listening,
             Event::Followed(followed) => self.followed = Some(followed),
             Event::Loss(counters) => self.counters = Some(counters),
             Event::Probes(probes) => self.probes = probes,
@@ -248,6 +254,7 @@ impl Model {
             interval_ns: self.last_ns.map_or(0, |last| time_ns.saturating_sub(last)),
             meta: Arc::clone(&self.meta),
             listeners,
+            listening: listening::without(&self.listening, |cookie| self.listeners.contains_key(&cookie)),
             hosts: self.hosts(),
             threads: self.threads(),
             recent: self.recent.iter().cloned().collect(),
@@ -324,6 +331,7 @@ impl Model {
         let mut never_queued = self.counters.map_or(0, |counters| counters[loss::NEVER_QUEUED as usize]);
         checks.extend(self.counters.map(|counters| ledger::ring(counters, self.delivered)));
         checks.extend(self.followed.map(ledger::followed));
+        checks.extend(self.listening.iter().map(listening::check));
         for (netns, host) in &self.hosts {
             let here = self.of_namespace(*netns);
             let gone = self.gone.get(netns).copied().unwrap_or_default();

@@ -31,7 +31,9 @@ impl Ends {
         };
         let before = count(maps);
         let socks = maps.connection_socks();
-        socks.chunks(PER_RUN).for_each(|socks| probes.run("look_for_ends", socks));
+        socks.chunks(PER_RUN).for_each(|socks| {
+            probes.run("look_for_ends", socks);
+        });
         if let Some((begun, ended)) = before
             && let Some((begun_after, ended_after)) = count(maps)
         {
