@@ -8,7 +8,7 @@ use aya_ebpf::{
 use observer_ebpf::{
     loss,
     record::{
-        AcceptorEntry, AcceptorKey, COMM, ClosedWindow, Connection, HolderEntry, HolderKey, ListenerEntry,
+        AcceptorEntry, AcceptorKey, ClosedWindow, Connection, HolderEntry, HolderKey, LeftOut, ListenerEntry,
         ThreadEntry, ThreadKey,
     },
 };
@@ -85,18 +85,20 @@ pub(crate) fn holds(netns: u32, pid: u32) -> u64 {
     u64::from(netns) << 32 | u64::from(pid)
 }
 
-/// Who holds an MPTCP listener.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Held {
-    pub(crate) pid: u32,
-    pub(crate) comm: [u8; COMM],
-}
-
-/// MPTCP listeners from before the start, by address of the subflow that listens. The program that finds them knows
-/// that one only by its address, and cannot make its cookie: it is watched from its first connection on.
+/// MPTCP listeners from before the start whose cookie did not exist yet, by address of the subflow that listens. The
+/// iterator knows that one only by its address, and cannot make its cookie: it is watched from its first connection on.
 #[map]
-pub(crate) static HELD: HashMap<u64, Held> = HashMap::with_max_entries(256, 0);
+pub(crate) static HELD: HashMap<u64, LeftOut> = HashMap::with_max_entries(256, 0);
+
+/// Selected listeners that found no place in the map of listeners, by cookie. Full: counted as lost each time that one
+/// is met, and userspace does not know who holds it.
+#[map]
+pub(crate) static LEFT_OUT: HashMap<u64, LeftOut> = HashMap::with_max_entries(4096, 0);
+
+/// 1 while the iterator registers only listeners at which something waits or was refused: userspace sets it for a first
+/// run where there are more listeners than places.
+#[map]
+pub(crate) static BUSY_FIRST: Array<u32> = Array::with_max_entries(1, 0);
 
 /// Whether any Fast Open connection has been seen: 0 or 1. Only then need an established connection be looked up.
 #[map]

@@ -12,7 +12,7 @@ mod window;
 pub use acceptor::{AcceptorEntry, AcceptorKey, HolderEntry, HolderKey};
 pub use connection::{Connection, NAMED_THREADS};
 pub use listener::{
-    Endings, ListenerCounters, ListenerEntry, ListenerEvent, ListenerIdentity, PATIENCE_NS, Sample,
+    Endings, LeftOut, ListenerCounters, ListenerEntry, ListenerEvent, ListenerIdentity, PATIENCE_NS, Sample,
 };
 pub use thread::{ThreadEntry, ThreadKey, UNCOUNTED};
 pub use window::ClosedWindow;

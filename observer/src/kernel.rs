@@ -20,6 +20,8 @@
 //! - [`netns_cookie`]: by what a namespace is told from the next one with its number
 //! - [`tasks`], [`processor`]: threads in /proc, and the processor time of processes
 //! - [`log`]: what the programs log, when asked for
+//! - [`sock_diag`], `listening`: the kernel's own list of listeners, and which of them are watched
+//! - `sampled`: what is kept of a listener between two readings
 //! - `ends`: connections whose end no program was shown
 //! - [`source`]: all of it as a source of events
 
@@ -32,6 +34,7 @@ mod ends;
 pub mod ground;
 pub mod host;
 pub mod layout;
+mod listening;
 mod loading;
 pub mod log;
 mod look;
@@ -45,6 +48,8 @@ pub mod privilege;
 pub mod probes;
 pub mod processor;
 pub mod refusal;
+mod sampled;
+pub mod sock_diag;
 pub mod source;
 pub mod tasks;
 mod tracefs;

@@ -10,6 +10,7 @@
 //! - [`drops`]: what a listener refused, and why
 //! - [`chance`]: how far chance takes shares
 //! - [`diagnosis`]: what is wrong, by rules; `evidence`: what the rules judge by
+//! - [`listening`]: the listeners that the kernel lists, and which of them are not watched
 //! - `acceptors`: who accepts from each listener; [`look`]: what those threads do
 //! - `listener`, `thread`, `host`, `ledger`: one subject each; `register`: listeners come and go; `shards`: their groups
 
@@ -25,6 +26,7 @@ pub mod histogram;
 mod host;
 mod ledger;
 mod listener;
+pub mod listening;
 pub mod look;
 pub mod name;
 pub mod plausible;
@@ -45,6 +47,7 @@ use event::{Event, Followed};
 use host::Host;
 use ledger::{Gone, Standing};
 use listener::Watched;
+use listening::Listening;
 use observer_ebpf::loss;
 use shards::Shards;
 use snapshot::{Connection, Demo, Listener, Loss, Meta, OLDEST, ProbeCost, RECENT, SLOWEST, Snapshot};
@@ -66,6 +69,8 @@ pub struct Model {
     gone: HashMap<u32, Gone>,
     /// What the listeners of each namespace had counted when its counters were first read.
     before: HashMap<u32, Gone>,
+    /// What the kernel lists, as it was last asked.
+    listening: Vec<Listening>,
     standing: Standing,
     recent: VecDeque<Arc<Connection>>,
     slowest: Vec<Arc<Connection>>,
@@ -193,6 +198,7 @@ impl Model {
                 self.followed = Some(followed);
                 self.open = std::mem::take(&mut self.next_open);
             }
+            Event::Listening(listening) => self.listening = listening,
             Event::Loss(counters) => self.counters = Some(counters),
             Event::Probes(probes) => self.probes = probes,
             Event::Demo(demo) => self.demo = Some(*demo),
@@ -275,6 +281,7 @@ impl Model {
             interval_ns: self.last_ns.map_or(0, |last| time_ns.saturating_sub(last)),
             meta: Arc::clone(&self.meta),
             listeners,
+            listening: listening::without(&self.listening, |cookie| self.listeners.contains_key(&cookie)),
             hosts: self.hosts(),
             threads: self.threads(),
             recent: self.recent.iter().cloned().collect(),
@@ -331,6 +338,7 @@ impl Model {
         let mut never_queued = self.counters.map_or(0, |counters| counters[loss::NEVER_QUEUED as usize]);
         checks.extend(self.counters.map(|counters| ledger::ring(counters, self.delivered)));
         checks.extend(self.followed.map(ledger::followed));
+        checks.extend(self.listening.iter().map(listening::check));
         for (netns, host) in &self.hosts {
             let here = self.of_namespace(*netns);
             let gone = self.gone.get(netns).copied().unwrap_or_default();

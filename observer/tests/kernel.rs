@@ -132,5 +132,7 @@ mod under_load;
 mod undisturbed;
 #[path = "kernel/unread.rs"]
 mod unread;
+#[path = "kernel/unwatched.rs"]
+mod unwatched;
 #[path = "kernel/wakeups.rs"]
 mod wakeups;

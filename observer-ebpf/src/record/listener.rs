@@ -173,6 +173,16 @@ pub struct ListenerEntry {
     pub endings: Endings,
 }
 
+/// The process that holds a listener which is not watched. Value of the map of those left out, keyed by cookie.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct LeftOut {
+    /// Process that called listen(2), or that holds the socket.
+    pub pid: u32,
+    /// Name of that thread or process.
+    pub comm: [u8; COMM],
+}
+
 /// A notice about a listener; the entry itself is in the map.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -233,5 +243,6 @@ plain!(
         + stage::STAGES * (8 + 4 * BUCKETS)
         + size_of::<Endings>()
 );
+plain!(LeftOut = 4 + COMM);
 plain!(ListenerEvent = 2 * 4 + 2 * 8);
 plain!(Sample = 2 * 4 + 2 * 8 + 8 * 4 + 8 + size_of::<ListenerCounters>());

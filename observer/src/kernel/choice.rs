@@ -50,6 +50,11 @@ impl Choice<'_> {
     pub fn attach(mut self) -> Result<Vec<Outcome>> {
         let mut tried = Tried::default();
         let mut outcomes = BTreeMap::new();
+        // What shows the ends comes before what shows the beginnings, which another signal's hook may have as well: what
+        // opens and closes while they are attached would be there for ever. It is tried again with its own signal.
+        if let Some(ends) = plan::signal("listener").and_then(|signal| signal.hooks.first()) {
+            let _ = self.attach_hook(ends, &mut tried);
+        }
         for (signal, hook) in self.forced {
             if let Err(refusal) = self.attach_hook(hook, &mut tried) {
                 return Err(unusable(signal, &[(*hook, refusal)]).into());

@@ -164,6 +164,18 @@ pub(super) fn cut(event: &mut super::event::Event) {
             holders.truncate(STATE);
             holders.iter_mut().for_each(|holder| shorten(&mut holder.comm, NAME));
         }
+        Event::Listening(listening) => {
+            listening.truncate(STATE);
+            let mut places = super::listening::LISTED;
+            for here in listening {
+                here.listeners.truncate(places);
+                places -= here.listeners.len();
+                for listener in &mut here.listeners {
+                    shorten(&mut listener.addr, NAME);
+                    listener.comm.iter_mut().for_each(|comm| shorten(comm, NAME));
+                }
+            }
+        }
         Event::Probes(probes) => {
             probes.truncate(PROBES);
             probes.iter_mut().for_each(|probe| shorten(&mut probe.program, NAME));

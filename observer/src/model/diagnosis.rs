@@ -37,6 +37,7 @@ mod stuck;
 mod syn_flood_cookies;
 mod syn_flood_refused;
 mod thundering_herd;
+mod unwatched_refuses;
 
 /// A finding is shown once it has been so for this long.
 const BEGINS_NS: u64 = 1_000_000_000;
@@ -69,6 +70,7 @@ pub static RULES: &[Rule] = &[
     thundering_herd::RULE,
     exclusive_pile_up::RULE,
     load_generator_limit::RULE,
+    unwatched_refuses::RULE,
 ];
 
 /// One rule.

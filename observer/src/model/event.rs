@@ -7,6 +7,7 @@ use observer_ebpf::{
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
+    listening::Listening,
     look::{Acceptance, Descriptors, Holding, Look},
     snapshot::{Demo, ProbeCost},
 };
@@ -114,6 +115,8 @@ pub enum Event {
         /// Inode number of the namespace.
         netns: u32,
     },
+    /// The listeners that the kernel lists, of every network namespace that can be asked.
+    Listening(Vec<Listening>),
     /// Followed connections, counted.
     Followed(Followed),
     /// Listeners with connections whose peer's window is closed; the others have none.

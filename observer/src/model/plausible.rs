@@ -41,6 +41,14 @@ pub(super) fn limit(event: &mut Event) {
         Event::Followed(Followed { begun, ended, open, meanwhile }) => {
             [begun, ended, open, meanwhile].into_iter().for_each(count);
         }
+        Event::Listening(listening) => {
+            for here in listening {
+                [&mut here.kernel, &mut here.watched, &mut here.unwatched].into_iter().for_each(count);
+                for listener in &mut here.listeners {
+                    [&mut listener.listen_drops, &mut listener.listen_drops_last].into_iter().for_each(count);
+                }
+            }
+        }
         Event::Unrecorded(connections) => count(connections),
         Event::Loss(counters) => counters.iter_mut().for_each(count),
         Event::Probes(probes) => {

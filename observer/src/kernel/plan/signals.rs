@@ -13,7 +13,8 @@ pub static SIGNALS: &[Signal] = &[
         what: "a listener opens or closes",
         hooks: &[Hook {
             name: "tp_btf/inet_sock_set_state",
-            programs: &["set_state", "destroy_sock"],
+            // The end first: what opens and closes while these are attached must not be there for ever.
+            programs: &["destroy_sock", "set_state"],
             blind: Some("a second listen(2) fires nothing; the sampler sees the new limit"),
         }],
         essential: true,
@@ -25,9 +26,7 @@ pub static SIGNALS: &[Signal] = &[
         hooks: &[Hook {
             name: "iter/task_file",
             programs: &["existing_listeners", "listener_holders"],
-            blind: Some(
-                "listeners that no process holds as a descriptor; those of MPTCP show at their first connection",
-            ),
+            blind: Some("listeners that no process holds as a descriptor: they are listed as not watched"),
         }],
         essential: false,
         without: "only listeners opened from now on are known",
