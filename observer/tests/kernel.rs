@@ -53,6 +53,8 @@ mod blocked;
 mod compare;
 #[path = "kernel/diagnoses.rs"]
 mod diagnoses;
+#[path = "kernel/early_resets.rs"]
+mod early_resets;
 #[path = "kernel/endings.rs"]
 mod endings;
 #[path = "kernel/families.rs"]
@@ -109,6 +111,8 @@ mod selection;
 mod shards;
 #[path = "kernel/short_lives.rs"]
 mod short_lives;
+#[path = "kernel/speaks_first.rs"]
+mod speaks_first;
 #[path = "kernel/spike.rs"]
 mod spike;
 #[path = "kernel/splice.rs"]

@@ -89,7 +89,9 @@ fn reserved(cookie: u64, entry: *mut ListenerEntry) -> Option<()> {
         drops: sock.read_or_zero(&at::SK_DROPS),
         peak: if peak > depth { peak } else { depth },
         somaxconn: somaxconn(sock).unwrap_or(0),
-        reserved: 0,
+        deferring: u32::from(
+            exists(&at::RSKQ_DEFER_ACCEPT) && queue.read_or_zero::<u8>(&at::RSKQ_DEFER_ACCEPT) != 0,
+        ),
         counters,
     });
     slot.submit(NO_WAKEUP);

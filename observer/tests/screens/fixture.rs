@@ -364,6 +364,7 @@ fn connection(listener: &Listener, time_ns: u64, number: u64, wait_ns: u64) -> C
         writes: 1,
         bytes_read: 61,
         bytes_written: 204,
+        held_writes: 0,
         longest_read_wait_ns: wait_ns + 15_000,
         end: End::Fin,
         closed_first: Some(true),
