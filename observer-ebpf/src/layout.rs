@@ -63,6 +63,7 @@ macro_rules! kernel_fields {
             ICSK_ULP_OPS = inet_connection_sock.icsk_ulp_ops;
             RSKQ_QLEN = request_sock_queue.qlen;
             RSKQ_YOUNG = request_sock_queue.young;
+            RSKQ_DEFER_ACCEPT = request_sock_queue.rskq_defer_accept;
             RSKQ_ACCEPT_TAIL = request_sock_queue.rskq_accept_tail;
             REQ_SK = request_sock.sk;
             TREQ_SNT_SYNACK = tcp_request_sock.snt_synack;
@@ -87,6 +88,14 @@ macro_rules! kernel_fields {
             TCP_SND_UNA = tcp_sock.snd_una;
             TCP_SND_WND = tcp_sock.snd_wnd;
             TCP_WRITE_SEQ = tcp_sock.write_seq;
+            TCP_PACKETS_OUT = tcp_sock.packets_out;
+            TCP_NONAGLE = tcp_sock.nonagle;
+            TCP_SND_NXT = tcp_sock.snd_nxt;
+            TCP_SND_SML = tcp_sock.snd_sml;
+            TCP_SND_CWND = tcp_sock.snd_cwnd;
+            TCP_MSS_CACHE = tcp_sock.mss_cache;
+            TCP_PUSHED_SEQ = tcp_sock.pushed_seq;
+            TCP_WSTAMP_NS = tcp_sock.tcp_wstamp_ns;
             MPTCP_FIRST = mptcp_sock.first;
             NET_IPV4 = net.ipv4;
             NET_CORE = net.core;

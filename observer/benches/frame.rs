@@ -15,7 +15,7 @@ use observer_ebpf::{
     histogram::{BUCKETS, bucket},
     record::{
         Connection, Endings, ListenerCounters, ListenerEntry, ListenerIdentity, Sample, ThreadEntry,
-        ThreadKey, flag, kind, stage,
+        ThreadKey, Writes, flag, kind, stage,
     },
 };
 use ratatui::{
@@ -113,6 +113,7 @@ impl Host {
             accepts: 0,
             reads: 0,
             writes: 0,
+            unasked: 0,
             bytes_read: 0,
             bytes_written: 0,
             last_ns: 0,
@@ -192,6 +193,7 @@ fn listener(cookie: u64) -> ListenerEntry {
         longest: [0; stage::STAGES],
         histograms: [[0; BUCKETS]; stage::STAGES],
         endings: Endings::default(),
+        writes: Writes::default(),
     }
 }
 
@@ -247,6 +249,8 @@ fn sample(entry: &ListenerEntry, time_ns: u64, depth: u32) -> Sample {
         somaxconn: 4096,
         device: 0,
         reuseport: 0,
+        deferring: 0,
+        reserved: 0,
         counters: entry.counters,
     }
 }

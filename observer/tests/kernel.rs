@@ -58,6 +58,8 @@ mod compare;
 mod devices;
 #[path = "kernel/diagnoses.rs"]
 mod diagnoses;
+#[path = "kernel/early_resets.rs"]
+mod early_resets;
 #[path = "kernel/endings.rs"]
 mod endings;
 #[path = "kernel/families.rs"]
@@ -118,6 +120,8 @@ mod selection;
 mod shards;
 #[path = "kernel/short_lives.rs"]
 mod short_lives;
+#[path = "kernel/speaks_first.rs"]
+mod speaks_first;
 #[path = "kernel/spike.rs"]
 mod spike;
 #[path = "kernel/splice.rs"]

@@ -105,6 +105,12 @@ impl Choice<'_> {
         if hook.name.starts_with("proc/schedstat") && !tasks::has_times() {
             return Err(Refusal::NotBuilt("CONFIG_SCHED_INFO"));
         }
+        // Programs of another signal give it, where this kernel has what they read for it.
+        let missing: Vec<&str> =
+            plan::read_beside(hook).filter(|field| self.layout.missing.contains(field)).collect();
+        if !missing.is_empty() {
+            return Err(Refusal::missing_fields(&missing));
+        }
         let mut begun = Vec::new();
         for name in hook.programs.iter().copied() {
             if tried.attached.contains(name) {

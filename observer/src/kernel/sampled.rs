@@ -94,6 +94,8 @@ mod tests {
             peak: 0,
             somaxconn: 0,
             device: 0,
+            deferring: 0,
+            reserved: 0,
             reuseport: 0,
             counters: ListenerCounters::BLANK,
         }

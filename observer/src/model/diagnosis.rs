@@ -25,6 +25,7 @@ mod cookie_ghosts;
 mod delayed_ack_stall;
 mod exclusive_pile_up;
 mod load_generator_limit;
+mod nagle_at_server;
 mod overflow;
 mod queue_discarded;
 mod queue_overflows;
@@ -65,6 +66,7 @@ pub static RULES: &[Rule] = &[
     backlog_default::RULE,
     queue_overflows::RULE,
     slow_reader::RULE,
+    nagle_at_server::RULE,
     delayed_ack_stall::RULE,
     syn_flood_cookies::RULE,
     thundering_herd::RULE,

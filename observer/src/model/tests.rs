@@ -3,8 +3,8 @@
 use observer_ebpf::{
     histogram::{BUCKETS, bucket},
     record::{
-        COMM, Connection as Record, Endings, ListenerCounters, ListenerEntry, ListenerIdentity, Sample, flag,
-        kind, stage,
+        COMM, Connection as Record, Endings, ListenerCounters, ListenerEntry, ListenerIdentity, Sample,
+        Writes, flag, kind, stage,
     },
 };
 
@@ -43,6 +43,7 @@ pub(super) fn entry(cookie: u64) -> Box<ListenerEntry> {
         longest: [0; stage::STAGES],
         histograms: [[0; BUCKETS]; stage::STAGES],
         endings: Endings::default(),
+        writes: Writes::default(),
     })
 }
 
@@ -62,6 +63,8 @@ fn sample(cookie: u64, time_ns: u64, depth: u32, counters: ListenerCounters) -> 
         somaxconn: 0,
         device: 0,
         reuseport: 0,
+        deferring: 0,
+        reserved: 0,
         counters,
     })
 }

@@ -102,6 +102,7 @@ fn entry(cookie: u64, netns: u32) -> Box<ListenerEntry> {
         longest: [0; stage::STAGES],
         histograms,
         endings: Default::default(),
+        writes: Default::default(),
     })
 }
 
@@ -144,6 +145,7 @@ fn threads() {
         accepts: 1,
         reads: 0,
         writes: 0,
+        unasked: 0,
         bytes_read: 0,
         bytes_written: 0,
         sleeps: UNCOUNTED,

@@ -262,7 +262,7 @@ impl Scene {
             listener.drops = vec![Drop { cause: "accept_queue_full_syn", count: listener.listen_drops }];
         }
         let rates = (f64::from(enqueued) * 4.0, f64::from(accepted) * 4.0, f64::from(dropped) * 4.0);
-        listener.rates = Rates { enqueued: rates.0, accepted: rates.1, dropped: rates.2, reads: 0.0 };
+        listener.rates = Rates { enqueued: rates.0, accepted: rates.1, dropped: rates.2, ..Rates::default() };
         listener.state = match () {
             () if dropped > 0 => State::Overflowing,
             () if listener.accept_queue > 0 && accepted == 0 => State::Stranded,

@@ -205,6 +205,20 @@ pub static SIGNALS: &[Signal] = &[
         without: "no writers, no bytes written",
     },
     Signal {
+        name: "held_write",
+        what: "Nagle held a write back until the peer acknowledged what went before, and for how long",
+        hooks: &[Hook {
+            name: "btf/tcp_sock.nonagle",
+            programs: &[],
+            blind: Some(
+                "a write whose bytes go without an ACK, or before which the peer speaks; the last one of a connection that \
+                 this side closes",
+            ),
+        }],
+        essential: false,
+        without: "servers that hold their own answers back are not told from slow ones",
+    },
+    Signal {
         name: "closed_window",
         what: "a peer's window is closed, and how much waits for it",
         hooks: &[
