@@ -128,6 +128,8 @@ fn those_beyond_the_most_are_listed_and_the_busy_ones_watched() {
         let is_listed =
             |lines: &Lines| servers.iter().filter(|one| unwatched(lines, one.cookie).is_some()).count();
         observer.wait_for("three lines", |lines| is_listed(lines) == 3);
+        // The checks of a set of lines come behind its listeners.
+        observer.wait_for("the count of listeners", |lines| check(lines).is_some());
         assert!(observer.cookies().contains(&servers[4].cookie), "the one with a queue has a place");
         let count = check(&observer).expect("a count of listeners");
         assert_eq!((count.ours, count.kernel), (5, truth().len() as i64));
