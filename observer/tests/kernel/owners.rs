@@ -19,11 +19,11 @@ impl Activated {
     fn listen(socket: &Socket) -> Self {
         let fd = socket.as_raw_fd();
         let arguments = [c"sleep".as_ptr(), c"1000".as_ptr(), std::ptr::null()];
-        // SAFETY: the child makes system calls and nothing else, so it matters not what locks other threads held.
         #[expect(
             unsafe_code,
             reason = "only a child that executes another program after listen(2) is this case"
         )]
+        // SAFETY: the child makes system calls and nothing else, so it matters not what locks other threads held.
         let pid = unsafe {
             let pid = libc::fork();
             if pid == 0 {
