@@ -171,8 +171,13 @@ fn a_name_follows_its_process() {
     let owner = |pid, comm: &str| Event::Owner { listener: 1, pid, comm: comm.to_owned() };
     model.apply(owner(10, "tail"));
     model.apply(owner(11, "another"));
+    let holder = |pid| look::Holding { pid, comm: "process".to_owned() };
+    model.apply(Event::Holders { listener: 1, holders: vec![holder(9), holder(10)] });
     let listener = model.snapshot(1).listeners.remove(0);
     assert_eq!((listener.pid, listener.comm.as_str()), (10, "tail"));
+    model.apply(Event::Holders { listener: 1, holders: vec![holder(9)] });
+    let listener = model.snapshot(2).listeners.remove(0);
+    assert_eq!((listener.pid, listener.comm.as_str()), (9, "process"));
 }
 
 #[test]

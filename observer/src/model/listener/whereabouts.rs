@@ -44,9 +44,12 @@ impl Watched {
         self.shard = Some(shard);
     }
 
-    /// Takes over who holds it. One that made it and holds it no more is not its process any longer.
+    /// Takes over who holds it. One that made it and holds it no more is not its process any longer; one that holds it keeps
+    /// its name, which is that of a thread, and comes by itself when it changes.
     pub(in crate::model) fn held(&mut self, holders: &[Holding]) {
-        if let Some(first) = holders.iter().find(|holder| holder.pid == self.identity.pid).or(holders.first())
+        let owner = self.owner().0;
+        if let Some(first) = holders.first()
+            && !holders.iter().any(|holder| holder.pid == owner)
         {
             self.holder = Some((first.pid, visible(&first.comm)));
         }
