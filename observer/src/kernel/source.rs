@@ -199,7 +199,10 @@ impl Source {
     /// happens, closed windows, the kernel's own counters, losses.
     pub fn tick(&mut self, sink: &mut impl FnMut(Event)) -> Result<()> {
         let cookies: Vec<u64> = self.listeners.keys().copied().collect();
-        let all = cookies.chunks(PER_RUN).fold(true, |all, cookies| self.sample(cookies, sink) && all);
+        let mut all = true;
+        for cookies in cookies.chunks(PER_RUN) {
+            all &= self.sample(cookies, sink);
+        }
         if all {
             self.end_gone(sink);
         }

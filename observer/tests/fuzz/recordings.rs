@@ -137,7 +137,7 @@ fn event(chance: &mut Chance) -> Event {
                     listen_drops_last: chance.edge(),
                     ..Unwatched::default()
                 };
-                chance.below(400) as usize
+                chance.below(400)
             ],
         }]),
         8 => Event::HostGone { netns: chance.below(9) as u32 },
