@@ -185,7 +185,7 @@ fn is_told_of(listener: Typed, sock: u64, connection: &Connection) -> bool {
         return false;
     }
     let is_likely = connection.local_port == listener.load::<u16>(&at::SKC_NUM)
-        && !(fast_open::seen() && !is_recent(connection));
+        && (!fast_open::seen() || is_recent(connection));
     is_likely || is_tail(listener, sock)
 }
 
