@@ -42,7 +42,9 @@ macro_rules! kernel_fields {
             SKC_NET = sock_common.skc_net;
             SKC_COOKIE = sock_common.skc_cookie;
             SKC_FLAGS = sock_common.skc_flags;
+            SKC_LISTENER = sock_common.skc_listener;
             SKC_REFCNT = sock_common.skc_refcnt;
+            SKC_BOUND_DEV_IF = sock_common.skc_bound_dev_if;
             SK_PROTOCOL = sock.sk_protocol;
             SK_ACK_BACKLOG = sock.sk_ack_backlog;
             SK_MAX_ACK_BACKLOG = sock.sk_max_ack_backlog;
@@ -50,6 +52,7 @@ macro_rules! kernel_fields {
             SK_ERR = sock.sk_err;
             SK_SOCKET = sock.sk_socket;
             SK_CGRP_DATA = sock.sk_cgrp_data;
+            SK_REUSEPORT_CB = sock.sk_reuseport_cb;
             CGRP_DATA_CGROUP = sock_cgroup_data.cgroup;
             CGROUP_KN = cgroup.kn;
             KN_ID = kernfs_node.id;
@@ -60,9 +63,13 @@ macro_rules! kernel_fields {
             ICSK_ULP_OPS = inet_connection_sock.icsk_ulp_ops;
             RSKQ_QLEN = request_sock_queue.qlen;
             RSKQ_YOUNG = request_sock_queue.young;
+            RSKQ_DEFER_ACCEPT = request_sock_queue.rskq_defer_accept;
             RSKQ_ACCEPT_TAIL = request_sock_queue.rskq_accept_tail;
             REQ_SK = request_sock.sk;
             TREQ_SNT_SYNACK = tcp_request_sock.snt_synack;
+            INET_MC_INDEX = inet_sock.mc_index;
+            INET_PINET6 = inet_sock.pinet6;
+            PINET6_MCAST_OIF = ipv6_pinfo.mcast_oif;
             TCP_SRTT_US = tcp_sock.srtt_us;
             TCP_TOTAL_RETRANS = tcp_sock.total_retrans;
             TASK_TGID = task_struct.tgid;
@@ -81,6 +88,14 @@ macro_rules! kernel_fields {
             TCP_SND_UNA = tcp_sock.snd_una;
             TCP_SND_WND = tcp_sock.snd_wnd;
             TCP_WRITE_SEQ = tcp_sock.write_seq;
+            TCP_PACKETS_OUT = tcp_sock.packets_out;
+            TCP_NONAGLE = tcp_sock.nonagle;
+            TCP_SND_NXT = tcp_sock.snd_nxt;
+            TCP_SND_SML = tcp_sock.snd_sml;
+            TCP_SND_CWND = tcp_sock.snd_cwnd;
+            TCP_MSS_CACHE = tcp_sock.mss_cache;
+            TCP_PUSHED_SEQ = tcp_sock.pushed_seq;
+            TCP_WSTAMP_NS = tcp_sock.tcp_wstamp_ns;
             MPTCP_FIRST = mptcp_sock.first;
             NET_IPV4 = net.ipv4;
             NET_CORE = net.core;

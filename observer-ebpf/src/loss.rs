@@ -46,8 +46,10 @@ pub const OTHER_NAMESPACE: u32 = 15;
 pub const FOLLOWED: u32 = 16;
 /// A copy of a program dealt with an event that those before it were not shown. No loss: that is what it is for.
 pub const TAKEN_OVER: u32 = 17;
+/// A connection from before the start came out of a listener, and it is not known whether out of a watched one.
+pub const EXISTING_UNTOLD: u32 = 18;
 /// Number of counters.
-pub const COUNTERS: u32 = 18;
+pub const COUNTERS: u32 = 19;
 
 /// Whether a counter tells of something that is missing from the figures.
 pub fn is_loss(counter: u32) -> bool {
@@ -125,6 +127,11 @@ pub const TABLE: [Loss; COUNTERS as usize] = [
     },
     Loss { name: "followed", meaning: "connection records that were begun" },
     Loss { name: "taken_over", meaning: "events that a program was not shown, and a copy of it was" },
+    Loss {
+        name: "existing_untold",
+        meaning: "connections accepted before the start that are not followed, because their process holds more listeners than \
+                  could be noted, so that it is not known whether they came out of a watched one",
+    },
 ];
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use aya_ebpf::{
 use observer_ebpf::{
     loss,
     record::{
-        AcceptorEntry, AcceptorKey, COMM, ClosedWindow, Connection, HolderEntry, HolderKey, ListenerEntry,
+        AcceptorEntry, AcceptorKey, ClosedWindow, Connection, HolderEntry, HolderKey, LeftOut, ListenerEntry,
         ThreadEntry, ThreadKey,
     },
 };
@@ -70,18 +70,35 @@ pub(crate) struct Place {
 #[map]
 pub(crate) static PLACES: HashMap<Place, u8> = HashMap::with_max_entries(1024, 0);
 
-/// Who holds an MPTCP listener.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct Held {
-    pub(crate) pid: u32,
-    pub(crate) comm: [u8; COMM],
+/// Where listeners from before the start listen that are not watched. Full: [`HOLDS`] tells of whom.
+#[map]
+pub(crate) static OTHER_PLACES: HashMap<Place, u8> = HashMap::with_max_entries(4096, 0);
+
+/// Processes that held a watched listener when the observer started, by [`holds`]: 1, or 0 if they hold others that are not
+/// among [`OTHER_PLACES`]. Full: counted as lost.
+#[map]
+pub(crate) static HOLDS: HashMap<u64, u8> = HashMap::with_max_entries(8192, 0);
+
+/// Key of [`HOLDS`]: a process, and the network namespace of its listener.
+#[inline(always)]
+pub(crate) fn holds(netns: u32, pid: u32) -> u64 {
+    u64::from(netns) << 32 | u64::from(pid)
 }
 
-/// MPTCP listeners from before the start, by address of the subflow that listens. The program that finds them knows
-/// that one only by its address, and cannot make its cookie: it is watched from its first connection on.
+/// MPTCP listeners from before the start whose cookie did not exist yet, by address of the subflow that listens. The
+/// iterator knows that one only by its address, and cannot make its cookie: it is watched from its first connection on.
 #[map]
-pub(crate) static HELD: HashMap<u64, Held> = HashMap::with_max_entries(256, 0);
+pub(crate) static HELD: HashMap<u64, LeftOut> = HashMap::with_max_entries(256, 0);
+
+/// Selected listeners that found no place in the map of listeners, by cookie. Full: counted as lost each time that one
+/// is met, and userspace does not know who holds it.
+#[map]
+pub(crate) static LEFT_OUT: HashMap<u64, LeftOut> = HashMap::with_max_entries(4096, 0);
+
+/// 1 while the iterator registers only listeners at which something waits or was refused: userspace sets it for a first
+/// run where there are more listeners than places.
+#[map]
+pub(crate) static BUSY_FIRST: Array<u32> = Array::with_max_entries(1, 0);
 
 /// Whether any Fast Open connection has been seen: 0 or 1. Only then need an established connection be looked up.
 #[map]

@@ -17,6 +17,7 @@ mod existing;
 mod fast_open;
 mod followed;
 mod gone;
+mod held;
 mod holders;
 mod listener;
 mod migration;

@@ -12,7 +12,8 @@ mod window;
 pub use acceptor::{AcceptorEntry, AcceptorKey, HolderEntry, HolderKey};
 pub use connection::{Connection, NAMED_THREADS};
 pub use listener::{
-    Endings, ListenerCounters, ListenerEntry, ListenerEvent, ListenerIdentity, PATIENCE_NS, Sample,
+    Endings, LeftOut, ListenerCounters, ListenerEntry, ListenerEvent, ListenerIdentity, PATIENCE_NS, Sample,
+    Writes,
 };
 pub use thread::{ThreadEntry, ThreadKey, UNCOUNTED};
 pub use window::ClosedWindow;
@@ -103,13 +104,22 @@ pub mod stage {
     pub const DATA_TO_READ: usize = 3;
     /// First read → first write.
     pub const READ_TO_WRITE: usize = 4;
+    /// Accepted → first write, where that comes before any read.
+    pub const ACCEPT_TO_WRITE: usize = 5;
     /// Entered the accept queue → socket destroyed.
-    pub const LIFETIME: usize = 5;
+    pub const LIFETIME: usize = 6;
     /// Number of stages.
-    pub const STAGES: usize = 6;
+    pub const STAGES: usize = 7;
     /// Names, in the order of the indices.
-    pub const NAMES: [&str; STAGES] =
-        ["syn_wait", "accept_wait", "accept_to_read", "data_to_read", "read_to_write", "lifetime"];
+    pub const NAMES: [&str; STAGES] = [
+        "syn_wait",
+        "accept_wait",
+        "accept_to_read",
+        "data_to_read",
+        "read_to_write",
+        "accept_to_write",
+        "lifetime",
+    ];
 }
 
 /// Promises [`Plain`](crate::Plain) for a record whose parts add up to its size, so that there is no padding.

@@ -40,6 +40,7 @@ pub(crate) fn entry(task: Typed, now: u64) -> Option<*mut ThreadEntry> {
         accepts: 0,
         reads: 0,
         writes: 0,
+        unasked: 0,
         bytes_read: 0,
         bytes_written: 0,
         sleeps: 0,

@@ -15,7 +15,7 @@ use observer_ebpf::{
     histogram::{BUCKETS, bucket},
     record::{
         Connection, Endings, ListenerCounters, ListenerEntry, ListenerIdentity, Sample, ThreadEntry,
-        ThreadKey, flag, kind, stage,
+        ThreadKey, Writes, flag, kind, stage,
     },
 };
 use ratatui::{
@@ -113,6 +113,7 @@ impl Host {
             accepts: 0,
             reads: 0,
             writes: 0,
+            unasked: 0,
             bytes_read: 0,
             bytes_written: 0,
             last_ns: 0,
@@ -185,11 +186,14 @@ fn listener(cookie: u64) -> ListenerEntry {
             port: 8_000 + (cookie % 50) as u16,
             address,
             comm: *b"backend\0\0\0\0\0\0\0\0\0",
+            device: 0,
+            reserved: 0,
         },
         counters: ListenerCounters::BLANK,
         longest: [0; stage::STAGES],
         histograms: [[0; BUCKETS]; stage::STAGES],
         endings: Endings::default(),
+        writes: Writes::default(),
     }
 }
 
@@ -243,6 +247,9 @@ fn sample(entry: &ListenerEntry, time_ns: u64, depth: u32) -> Sample {
         drops: 0,
         peak: depth,
         somaxconn: 4096,
+        device: 0,
+        reuseport: 0,
+        deferring: 0,
         reserved: 0,
         counters: entry.counters,
     }

@@ -290,6 +290,8 @@ pub enum LineType {
     Meta,
     /// A listener.
     Listener,
+    /// A listener that is not watched.
+    Unwatched,
     /// A connection that ended.
     Connection,
     /// A thread.

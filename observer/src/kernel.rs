@@ -13,11 +13,15 @@
 //! - [`ground`]: what can be told without any of these
 //! - [`privilege`]: which capabilities there are, and which are missing
 //! - `windows`: connections whose peer takes nothing
+//! - `devices`: names of the interfaces that listeners are bound to
+//! - `owners`: whose each listener is now; `acceptors`, `look`: who accepts, and what those threads do
 //! - [`host`], [`namespaces`]: the kernel's own counters, per network namespace, and through whom they are read
 //! - [`clock`]: the clocks of the kernel's programs
 //! - [`netns_cookie`]: by what a namespace is told from the next one with its number
 //! - [`tasks`], [`processor`]: threads in /proc, and the processor time of processes
 //! - [`log`]: what the programs log, when asked for
+//! - [`sock_diag`], `listening`: the kernel's own list of listeners, and which of them are watched
+//! - `sampled`: what is kept of a listener between two readings
 //! - `ends`: connections whose end no program was shown
 //! - [`source`]: all of it as a source of events
 
@@ -25,10 +29,12 @@ mod acceptors;
 pub mod btf;
 pub mod choice;
 pub mod clock;
+mod devices;
 mod ends;
 pub mod ground;
 pub mod host;
 pub mod layout;
+mod listening;
 mod loading;
 pub mod log;
 mod look;
@@ -36,11 +42,14 @@ pub mod maps;
 pub mod namespaces;
 pub mod netns_cookie;
 pub mod origin;
+mod owners;
 pub mod plan;
 pub mod privilege;
 pub mod probes;
 pub mod processor;
 pub mod refusal;
+mod sampled;
+pub mod sock_diag;
 pub mod source;
 pub mod tasks;
 mod tracefs;

@@ -10,8 +10,9 @@
 //! - [`drops`]: what a listener refused, and why
 //! - [`chance`]: how far chance takes shares
 //! - [`diagnosis`]: what is wrong, by rules; `evidence`: what the rules judge by
+//! - [`listening`]: the listeners that the kernel lists, and which of them are not watched
 //! - `acceptors`: who accepts from each listener; [`look`]: what those threads do
-//! - `listener`, `thread`, `host`, `ledger`: one subject each; `register`: listeners come and go
+//! - `listener`, `thread`, `host`, `ledger`: one subject each; `register`: listeners come and go; `shards`: their groups
 
 mod acceptors;
 pub mod bounds;
@@ -25,16 +26,17 @@ pub mod histogram;
 mod host;
 mod ledger;
 mod listener;
+pub mod listening;
 pub mod look;
 pub mod name;
 pub mod plausible;
 mod register;
+mod shards;
 pub mod snapshot;
 mod thread;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    net::SocketAddr,
     sync::Arc,
 };
 
@@ -45,7 +47,9 @@ use event::{Event, Followed};
 use host::Host;
 use ledger::{Gone, Standing};
 use listener::Watched;
+use listening::Listening;
 use observer_ebpf::loss;
+use shards::Shards;
 use snapshot::{Connection, Demo, Listener, Loss, Meta, OLDEST, ProbeCost, RECENT, SLOWEST, Snapshot};
 use thread::{Spent, Threads};
 
@@ -65,6 +69,8 @@ pub struct Model {
     gone: HashMap<u32, Gone>,
     /// What the listeners of each namespace had counted when its counters were first read.
     before: HashMap<u32, Gone>,
+    /// What the kernel lists, as it was last asked.
+    listening: Vec<Listening>,
     standing: Standing,
     recent: VecDeque<Arc<Connection>>,
     slowest: Vec<Arc<Connection>>,
@@ -79,8 +85,9 @@ pub struct Model {
     demo: Option<Demo>,
     diagnoses: Diagnoses,
     last_ns: Option<u64>,
-    /// Highest number given in each group.
-    last_shard: HashMap<(u32, SocketAddr), u32>,
+    shards: Shards,
+    /// Names of interfaces that listeners are bound to, by network namespace and index.
+    devices: HashMap<(u32, u32), String>,
     /// None live, where the kernel half is bounded.
     bounds: Option<Bounds>,
     left_out: LeftOut,
@@ -139,6 +146,12 @@ impl Model {
                     self.acceptances.held(listener, holders);
                 }
             }
+            Event::Owner { listener, pid, comm } => {
+                if let Some(watched) = self.listeners.get_mut(&listener) {
+                    watched.renamed(pid, &comm);
+                    self.acceptances.renamed(listener, pid, &comm);
+                }
+            }
             Event::Descriptors { pid, descriptors } => self.acceptances.descriptors(pid, descriptors),
             Event::ThreadsRead { time_ns } => {
                 self.threads.read(time_ns);
@@ -161,6 +174,7 @@ impl Model {
                     }
                 }
             }
+            Event::Device { netns, index, name } => self.device((netns, index), &name),
             Event::HostGone { netns } => {
                 if self.hosts.contains_key(&netns) {
                     self.hosts_gone.insert(netns);
@@ -184,6 +198,7 @@ impl Model {
                 self.followed = Some(followed);
                 self.open = std::mem::take(&mut self.next_open);
             }
+            Event::Listening(listening) => self.listening = listening,
             Event::Loss(counters) => self.counters = Some(counters),
             Event::Probes(probes) => self.probes = probes,
             Event::Demo(demo) => self.demo = Some(*demo),
@@ -210,6 +225,7 @@ impl Model {
     fn begin_anew(&mut self, netns: u32) {
         self.hosts.remove(&netns);
         self.gone.remove(&netns);
+        self.devices.retain(|device, _| device.0 != netns);
         for watched in self.listeners.values_mut().filter(|watched| watched.identity().netns == netns) {
             watched.disown();
         }
@@ -249,7 +265,7 @@ impl Model {
         });
         let mut ledger = self.ledger();
         self.standing.note(&mut ledger, time_ns);
-        self.number_shards();
+        self.shards.number(self.listeners.values_mut());
         let refused = self.refused_by_namespace();
         let mut listeners: Vec<Listener> = self
             .listeners
@@ -258,7 +274,8 @@ impl Model {
                 let host = self.hosts.get(&watched.identity().netns);
                 let here = refused.get(&watched.identity().netns).copied().unwrap_or(0);
                 let acceptors = self.acceptances.of(watched.identity().cookie);
-                Listener { acceptors, ..watched.snapshot(&self.meta, host, here) }
+                let device = watched.device_name(&self.devices);
+                Listener { acceptors, ..watched.snapshot(&self.meta, host, here, device) }
             })
             .collect();
         sort(&mut listeners);
@@ -267,6 +284,7 @@ impl Model {
             interval_ns: self.last_ns.map_or(0, |last| time_ns.saturating_sub(last)),
             meta: Arc::clone(&self.meta),
             listeners,
+            listening: listening::without(&self.listening, |cookie| self.listeners.contains_key(&cookie)),
             hosts: self.hosts(),
             threads: self.threads(),
             recent: self.recent.iter().cloned().collect(),
@@ -293,27 +311,6 @@ impl Model {
             *sum = sum.saturating_add(watched.refused().most());
         }
         sums
-    }
-
-    /// Numbers the shards of every group, several sockets that listen on one place, in the order in which they opened.
-    /// A number stays with its socket, and is not given again while the group lives.
-    fn number_shards(&mut self) {
-        let mut groups: HashMap<_, Vec<&mut Watched>> = HashMap::new();
-        for watched in self.listeners.values_mut() {
-            groups.entry(watched.place()).or_default().push(watched);
-        }
-        self.last_shard.retain(|place, _| groups.contains_key(place));
-        for (place, mut shards) in groups {
-            if shards.len() == 1 && !self.last_shard.contains_key(&place) {
-                continue;
-            }
-            let last = self.last_shard.entry(place).or_default();
-            shards.sort_by_key(|shard| (shard.identity().opened_ns, shard.identity().cookie));
-            for shard in shards.iter_mut().filter(|shard| shard.shard().is_none()) {
-                *last += 1;
-                shard.number(*last);
-            }
-        }
     }
 
     fn threads(&mut self) -> Vec<snapshot::Thread> {
@@ -344,6 +341,7 @@ impl Model {
         let mut never_queued = self.counters.map_or(0, |counters| counters[loss::NEVER_QUEUED as usize]);
         checks.extend(self.counters.map(|counters| ledger::ring(counters, self.delivered)));
         checks.extend(self.followed.map(ledger::followed));
+        checks.extend(self.listening.iter().map(listening::check));
         for (netns, host) in &self.hosts {
             let here = self.of_namespace(*netns);
             let gone = self.gone.get(netns).copied().unwrap_or_default();
@@ -376,6 +374,7 @@ impl Model {
         Loss {
             produced: read[loss::PRODUCED as usize],
             delivered: self.delivered,
+            taken_over: read[loss::TAKEN_OVER as usize],
             total: counters.values().sum(),
             counters,
         }

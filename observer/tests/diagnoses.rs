@@ -31,11 +31,11 @@ fn document(rules: &[Rule]) -> String {
     for rule in rules {
         writeln!(text, "| [{0}](#{0}) | {1} |", rule.name, rule.what).expect("a string takes everything");
     }
-    for Rule { name, what, when, why, remedy, needs, .. } in rules {
+    for Rule { name, what, when, why, remedy, seen, silent, needs, .. } in rules {
         let needs = needs.iter().map(need).collect::<Vec<_>>().join(", ");
         write!(
             text,
-            "\n## {name}\n{what}.\n\n- **When:** {when}.\n- **Why:** {why}.\n- **Do:** {remedy}.\n- **Needs:** {needs}.\n"
+            "\n## {name}\n{what}.\n\n- **When:** {when}.\n- **Why:** {why}.\n- **Do:** {remedy}.\n- **Seen at:** {seen}.\n- **Silent for:** {silent}.\n- **Needs:** {needs}.\n"
         )
         .expect("a string takes everything");
     }

@@ -8,6 +8,7 @@
 //! - [`namespace`], [`waiting`]: a place for each test, and waiting without sleeping
 //! - [`observed`], [`shared`], [`lines`]: the observer's process, the one that tests share, and the lines that it wrote
 //! - [`netlink`], [`sock_diag`], [`counters`]: the ground truth
+//! - [`sk_lookup`]: what was sent to another port
 //! - [`pty`], [`directory`]: a terminal with a window, a directory for what is written
 //! - [`traffic`], [`processes`]: listeners, clients, and processes that share a listener
 //! - the rest: one file for each subject
@@ -38,6 +39,8 @@ mod processes;
 mod pty;
 #[path = "kernel/shared.rs"]
 mod shared;
+#[path = "kernel/sk_lookup.rs"]
+mod sk_lookup;
 #[path = "kernel/sock_diag.rs"]
 mod sock_diag;
 #[path = "kernel/traffic.rs"]
@@ -51,8 +54,12 @@ mod backlog;
 mod blocked;
 #[path = "kernel/compare.rs"]
 mod compare;
+#[path = "kernel/devices.rs"]
+mod devices;
 #[path = "kernel/diagnoses.rs"]
 mod diagnoses;
+#[path = "kernel/early_resets.rs"]
+mod early_resets;
 #[path = "kernel/endings.rs"]
 mod endings;
 #[path = "kernel/families.rs"]
@@ -87,6 +94,8 @@ mod names;
 mod namespace_gone;
 #[path = "kernel/offsets.rs"]
 mod offsets;
+#[path = "kernel/owners.rs"]
+mod owners;
 #[path = "kernel/patterns.rs"]
 mod patterns;
 #[path = "kernel/raced.rs"]
@@ -95,6 +104,8 @@ mod raced;
 mod reads;
 #[path = "kernel/recording.rs"]
 mod recording;
+#[path = "kernel/redirected.rs"]
+mod redirected;
 #[path = "kernel/refusals.rs"]
 mod refusals;
 #[path = "kernel/refusers.rs"]
@@ -109,6 +120,8 @@ mod selection;
 mod shards;
 #[path = "kernel/short_lives.rs"]
 mod short_lives;
+#[path = "kernel/speaks_first.rs"]
+mod speaks_first;
 #[path = "kernel/spike.rs"]
 mod spike;
 #[path = "kernel/splice.rs"]
@@ -123,5 +136,7 @@ mod under_load;
 mod undisturbed;
 #[path = "kernel/unread.rs"]
 mod unread;
+#[path = "kernel/unwatched.rs"]
+mod unwatched;
 #[path = "kernel/wakeups.rs"]
 mod wakeups;

@@ -133,8 +133,8 @@ fn a_report() {
         "Longest waits",
         "Can the figures be trusted?",
     ];
-    // Two for each of four shards, one for each of six stages, three of shares.
-    let look = examine(&mut browser, &format!("file://{}", file.display()), &sections, 2 * 4 + 6 + 3);
+    // Two for each of four shards, one for each of seven stages, three of shares.
+    let look = examine(&mut browser, &format!("file://{}", file.display()), &sections, 2 * 4 + 7 + 3);
     assert_eq!(look["title"], "observer report");
     let pages = printed_pages(&file, &directory.0);
     assert!((2..100).contains(&pages), "{pages} printed pages");

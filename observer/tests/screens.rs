@@ -104,6 +104,9 @@ fn difference(before: &str, now: &str) -> String {
 #[test]
 fn queues() {
     check("queues-empty", Scene::new(PLAIN).run(1));
+    let mut scene = Scene::new(PLAIN);
+    scene.listening = scenes::unwatched();
+    check("queues-unwatched", scene.run(3));
     check("queues-healthy", &mut scenes::healthy(PLAIN));
     check("queues-overflowing", &mut scenes::overflowing(PLAIN));
     check("queues-sharded", &mut scenes::sharded(PLAIN));

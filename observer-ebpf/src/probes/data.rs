@@ -4,7 +4,7 @@
 
 use observer_ebpf::record::{Connection, flag};
 
-use super::followed;
+use super::{followed, held};
 use crate::{
     books::{add, add_signed, now, set_bits},
     constants as at,
@@ -32,7 +32,12 @@ pub(crate) fn queued(sock: Typed, state: i32, turn: Turn) {
         if (turn == Turn::Again || state != TCP_ESTABLISHED) && !more_than_fin(sock) {
             return;
         }
-        unsafe { note(connection, now()) };
+        unsafe {
+            if state == TCP_ESTABLISHED {
+                held::answered(connection, sock.address());
+            }
+            note(connection, now());
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use observer_ebpf::record::{Connection, ListenerEntry, PATIENCE_NS, flag};
 
-use super::{accept_unseen, followed};
+use super::{accept_unseen, followed, held};
 use crate::{
     books::{add, add_signed, now, set_bits},
     kernel::Typed,
@@ -15,6 +15,7 @@ use crate::{
 pub(crate) fn peer_closed(sock: Typed) {
     let Some(connection) = followed::record(sock.address()) else { return };
     unsafe {
+        held::answered(connection, sock.address());
         let before = set_bits(&raw mut (*connection).flags, flag::PEER_CLOSED);
         // Once, though a copy of the program may come after.
         if before & (flag::PEER_CLOSED | flag::ACCEPTED | flag::ACCEPT_UNSEEN | flag::HELD) == 0

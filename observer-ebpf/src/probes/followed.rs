@@ -38,6 +38,7 @@ pub(crate) fn is_of_another(connection: *const Connection, sock: Address) -> boo
 #[inline(always)]
 pub(crate) unsafe fn ended(connection: *mut Connection) {
     unsafe {
+        (*connection).held_to = 0;
         (*connection).read_from = 0;
         (*connection).written_from = 0;
         (*connection).read_to = 0;

@@ -5,14 +5,14 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
 use observer_ebpf::{
     loss,
-    record::{COMM, ListenerEntry, ListenerEvent},
+    record::{COMM, LeftOut, ListenerEntry, ListenerEvent},
 };
 
 use crate::{
     books::{LISTENER_OPENED, lost, now, send},
     constants as at,
     kernel::{Address, Typed, is_tcp, local_address, netns},
-    maps::{BLANK_LISTENER, HELD, LISTENERS},
+    maps::{BLANK_LISTENER, HELD, LEFT_OUT, LISTENERS},
     select::selected,
     threads,
 };
@@ -56,21 +56,28 @@ pub(crate) fn first_connection(sock: Typed, depth: u32) -> Option<(u64, *mut Lis
 /// Watches a listener if it is selected, and if it is not watched already.
 #[inline(always)]
 pub(crate) fn register(sock: Typed, holder: &Holder) {
-    let address = sock.address();
-    let port: u16 = sock.load(&at::SKC_NUM);
-    let netns = netns(address);
-    if !selected(address, port, netns, holder.pid) {
-        return;
-    }
     // Makes the cookie if there is none yet; it is never used again, so no later socket is taken for this one.
     let cookie = unsafe { bpf_get_socket_cookie(sock.0 as *mut c_void) };
-    if LISTENERS.get_ptr(cookie).is_some() {
+    watch(sock.address(), cookie, holder);
+}
+
+/// The same for the socket at an address of which the verifier knows nothing, by the cookie that it has.
+#[inline(always)]
+pub(crate) fn watch(address: Address, cookie: u64, holder: &Holder) {
+    let port: u16 = address.read_or_zero(&at::SKC_NUM);
+    let netns = netns(address);
+    if !selected(address, port, netns, holder.pid) || LISTENERS.get_ptr(cookie).is_some() {
         return;
     }
     let Some(blank) = BLANK_LISTENER.get(0) else { return };
     const ONLY_IF_ABSENT: u64 = 1;
     if LISTENERS.insert(cookie, blank, ONLY_IF_ABSENT).is_err() && LISTENERS.get_ptr(cookie).is_none() {
-        lost(loss::LISTENERS_FULL);
+        // Several processes may hold it, and the iterator may run again: it is counted once.
+        let left_out = LeftOut { pid: holder.pid, comm: holder.comm };
+        const IS_THERE: i32 = -17;
+        if LEFT_OUT.insert(cookie, left_out, ONLY_IF_ABSENT) != Err(IS_THERE) {
+            lost(loss::LISTENERS_FULL);
+        }
         return;
     }
     let Some(entry) = LISTENERS.get_ptr_mut(cookie) else { return };
@@ -105,6 +112,7 @@ unsafe fn fill(
     identity.port = port;
     identity.address = unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(words) };
     identity.comm = holder.comm;
+    identity.device = sock.read_or_zero(&at::SKC_BOUND_DEV_IF);
     identity.sock = sock.0;
     // One that has just opened has an empty queue; one that existed before is read while connections may arrive, so
     // the difference to what is counted from here on is not exact by the few of that instant.

@@ -89,6 +89,11 @@ fn reserved(cookie: u64, entry: *mut ListenerEntry) -> Option<()> {
         drops: sock.read_or_zero(&at::SK_DROPS),
         peak: if peak > depth { peak } else { depth },
         somaxconn: somaxconn(sock).unwrap_or(0),
+        device: sock.read_or_zero(&at::SKC_BOUND_DEV_IF),
+        reuseport: sock.read_or_zero(&at::SK_REUSEPORT_CB),
+        deferring: u32::from(
+            exists(&at::RSKQ_DEFER_ACCEPT) && queue.read_or_zero::<u8>(&at::RSKQ_DEFER_ACCEPT) != 0,
+        ),
         reserved: 0,
         counters,
     });

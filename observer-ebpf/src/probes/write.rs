@@ -10,7 +10,7 @@ use aya_ebpf::{
 };
 use observer_ebpf::record::{flag, stage};
 
-use super::{accept_unseen, followed, read_unseen, write_unseen};
+use super::{accept_unseen, followed, held, read_unseen, write_unseen};
 use crate::{
     books::{add, add32, duration, now},
     constants as at,
@@ -19,6 +19,9 @@ use crate::{
     maps::LISTENERS,
     threads,
 };
+
+/// Writes on one connection within this long count once for its listener.
+const SPELL_NS: u64 = 200_000_000;
 
 #[btf_tracepoint(function = "sock_send_length")]
 fn send_length(ctx: BtfTracePointContext) -> i32 {
@@ -70,27 +73,45 @@ fn sent(flow: u64, bytes: u64, turn: Turn) {
     }
     let now = now();
     let (_, tid) = threads::ids();
-    let (first, read, cookie, flags) = unsafe {
+    let (first, begins, read, accepted, cookie, flags) = unsafe {
+        held::note(connection, Address(flow), now);
         let connection = &mut *connection;
         add(&raw mut connection.bytes_written, bytes);
         add32(&raw mut connection.writes, 1);
         threads::note(&raw mut connection.writers, tid, &raw mut connection.flags, flag::MORE_WRITERS);
         connection.read_unanswered_ns = 0;
         let first = connection.first_write_ns == 0;
+        // The listener's entry is looked up now and then, not at every write.
+        let begins = now.saturating_sub(connection.spell_ns) >= SPELL_NS;
+        if begins {
+            connection.spell_ns = now;
+        }
         if first {
             connection.first_write_ns = now;
             if connection.flags & flag::READ == 0 {
                 read_unseen::note(connection, Address(flow));
             }
         }
-        (first, connection.first_read_ns, connection.listener, connection.flags)
+        (
+            first,
+            begins,
+            connection.first_read_ns,
+            connection.accepted_ns,
+            connection.listener,
+            connection.flags,
+        )
     };
-    if (first || flags & flag::ACCEPTED == 0)
+    if (first || begins || flags & flag::ACCEPTED == 0)
         && let Some(entry) = LISTENERS.get_ptr_mut(cookie)
     {
         unsafe {
             if first && read != 0 {
                 duration(entry, stage::READ_TO_WRITE, now.saturating_sub(read));
+            } else if first && flags & flag::READ == 0 && accepted != 0 {
+                duration(entry, stage::ACCEPT_TO_WRITE, now.saturating_sub(accepted));
+            }
+            if begins {
+                add(&raw mut (*entry).writes.spells, 1);
             }
             accept_unseen::note(connection, entry, flags);
         }
@@ -98,6 +119,7 @@ fn sent(flow: u64, bytes: u64, turn: Turn) {
     if let Some(thread) = threads::entry(kernel::current(), now) {
         unsafe {
             (*thread).writes += 1;
+            (*thread).unasked += u64::from(flags & (flag::READ | flag::HELD) == 0);
             (*thread).bytes_written += bytes;
         }
     }

@@ -38,6 +38,10 @@ pub struct Connection {
     pub read_unanswered_ns: u64,
     /// Longest wait of data for a read.
     pub longest_read_wait_ns: u64,
+    /// Last write that its listener's [`spells`](super::Writes::spells) count.
+    pub spell_ns: u64,
+    /// Last write, if Nagle held it back and the peer has sent nothing since; 0 otherwise.
+    pub held_ns: u64,
     /// Bytes that reads returned.
     pub bytes_read: u64,
     /// Bytes that writes took.
@@ -50,6 +54,10 @@ pub struct Connection {
     pub syn_wait_us: u32,
     /// Depth of the accept queue when this connection entered it, itself included.
     pub queue_at_arrival: u32,
+    /// Writes that Nagle held back until the peer acknowledged what went before.
+    pub held_writes: u32,
+    /// The socket's `write_seq` after the write of `held_ns`; 0 when the record is sent.
+    pub held_to: u32,
     /// The socket's `copied_seq` when its reads began to be counted. This and the next three are 0 when the record is sent.
     pub read_from: u32,
     /// Its `write_seq` when its writes began to be counted.
@@ -101,12 +109,16 @@ impl Connection {
         unread_since_ns: 0,
         read_unanswered_ns: 0,
         longest_read_wait_ns: 0,
+        spell_ns: 0,
+        held_ns: 0,
         bytes_read: 0,
         bytes_written: 0,
         reads: 0,
         writes: 0,
         syn_wait_us: 0,
         queue_at_arrival: 0,
+        held_writes: 0,
+        held_to: 0,
         read_from: 0,
         written_from: 0,
         read_to: 0,
@@ -126,4 +138,4 @@ impl Connection {
     };
 }
 
-plain!(Connection = 2 * 4 + 14 * 8 + 10 * 4 + COMM + 8 * NAMED_THREADS + 32 + 3 * 2 + 2);
+plain!(Connection = 2 * 4 + 16 * 8 + 12 * 4 + COMM + 8 * NAMED_THREADS + 32 + 3 * 2 + 2);

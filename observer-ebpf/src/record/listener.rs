@@ -29,6 +29,10 @@ pub struct ListenerIdentity {
     pub address: [u8; 16],
     /// Name of the thread that called listen(2), or of the process that holds the socket.
     pub comm: [u8; COMM],
+    /// Interface that it is bound to (`sk_bound_dev_if`) when it was found; 0 if none.
+    pub device: u32,
+    /// Unused; keeps the size a multiple of eight.
+    pub reserved: u32,
 }
 
 /// What happened to a listener's connections since the observer began to watch it.
@@ -153,6 +157,20 @@ pub struct Endings {
 /// A peer that leaves the queue sooner did not leave because it waited: a probe, or the loser of two connections.
 pub const PATIENCE_NS: u64 = 200_000_000;
 
+/// Writes on a listener's connections.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Writes {
+    /// Times that a connection was written to, those within 200 ms of one another on the same connection once.
+    pub spells: u64,
+    /// Writes that Nagle held back until the peer acknowledged what went before.
+    pub held: u64,
+    /// Those of them that were held for as long as the kernel delays an ACK, about 40 ms.
+    pub held_as_delayed_ack: u64,
+    /// How long they were held, nanoseconds in all.
+    pub held_ns: u64,
+}
+
 /// Value of the map of listeners, keyed by cookie.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -167,6 +185,18 @@ pub struct ListenerEntry {
     pub histograms: [[u32; BUCKETS]; stage::STAGES],
     /// How its connections ended.
     pub endings: Endings,
+    /// Writes, as far as they are counted by listener.
+    pub writes: Writes,
+}
+
+/// The process that holds a listener which is not watched. Value of the map of those left out, keyed by cookie.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct LeftOut {
+    /// Process that called listen(2), or that holds the socket.
+    pub pid: u32,
+    /// Name of that thread or process.
+    pub comm: [u8; COMM],
 }
 
 /// A notice about a listener; the entry itself is in the map.
@@ -211,20 +241,30 @@ pub struct Sample {
     pub peak: u32,
     /// `net.core.somaxconn` of its network namespace; 0 when it cannot be read.
     pub somaxconn: u32,
+    /// `sk_bound_dev_if`: interface that it is bound to; 0 if none.
+    pub device: u32,
+    /// 1 if handshakes wait for data here (TCP_DEFER_ACCEPT), 0 if not or if it cannot be read.
+    pub deferring: u32,
     /// Unused; keeps the size a multiple of eight.
     pub reserved: u32,
+    /// `sk_reuseport_cb`: the kernel's group that it is in, as an address; 0 if none. listen(2) sets it after the listener's
+    /// opening was seen (`inet_reuseport_add_sock`), and `reuseport_grow` moves the whole group.
+    pub reuseport: u64,
     /// Counters at the same instant.
     pub counters: ListenerCounters,
 }
 
-plain!(ListenerIdentity = 4 * 8 + 3 * 4 + 2 * 2 + 16 + COMM);
+plain!(ListenerIdentity = 4 * 8 + 3 * 4 + 2 * 2 + 16 + COMM + 2 * 4);
 plain!(ListenerCounters = 23 * 8 + 4 * 4);
 plain!(Endings = 10 * 8);
+plain!(Writes = 4 * 8);
 plain!(
     ListenerEntry = size_of::<ListenerIdentity>()
         + size_of::<ListenerCounters>()
         + stage::STAGES * (8 + 4 * BUCKETS)
         + size_of::<Endings>()
+        + size_of::<Writes>()
 );
+plain!(LeftOut = 4 + COMM);
 plain!(ListenerEvent = 2 * 4 + 2 * 8);
-plain!(Sample = 2 * 4 + 2 * 8 + 8 * 4 + size_of::<ListenerCounters>());
+plain!(Sample = 2 * 4 + 2 * 8 + 10 * 4 + 8 + size_of::<ListenerCounters>());

@@ -27,6 +27,8 @@ pub struct ThreadEntry {
     pub reads: u64,
     /// Writes that took bytes.
     pub writes: u64,
+    /// Part of `writes`: to connections of which nobody had read anything.
+    pub unasked: u64,
     /// Bytes that its reads returned.
     pub bytes_read: u64,
     /// Bytes that its writes took.
@@ -40,4 +42,4 @@ pub struct ThreadEntry {
 }
 
 plain!(ThreadKey = 16);
-plain!(ThreadEntry = 7 * 8 + COMM);
+plain!(ThreadEntry = 8 * 8 + COMM);

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use observer_ebpf::record::{AcceptorKey, Sample, ThreadKey};
+use observer_ebpf::record::{AcceptorKey, ListenerIdentity, Sample, ThreadKey};
 
 use super::{
     look::{self, Awaited},
     maps::Maps,
+    owners::Owners,
     probes::Probes,
     tasks,
 };
@@ -62,9 +63,15 @@ pub(super) struct Acceptors {
     /// Who holds which listener, by listener: process and descriptor.
     holders: BTreeMap<u64, Vec<(u32, u32)>>,
     searched_ns: u64,
+    owners: Owners,
 }
 
 impl Acceptors {
+    /// Takes a listener up.
+    pub(super) fn opened(&mut self, identity: &ListenerIdentity) {
+        self.owners.opened(identity);
+    }
+
     /// Takes over the depth of a queue.
     pub(super) fn sampled(&mut self, sample: &Sample) {
         self.queues.entry(sample.cookie).or_default().depth = sample.accept_queue;
@@ -75,6 +82,7 @@ impl Acceptors {
         self.queues.remove(&listener);
         self.holders.remove(&listener);
         self.early.retain(|one| one.listener != listener);
+        self.owners.closed(listener);
         let of_it: Vec<AcceptorKey> =
             self.told.keys().filter(|key| key.listener == listener).copied().collect();
         for key in of_it {
@@ -98,7 +106,9 @@ impl Acceptors {
             self.queues.iter().filter(|(_, queue)| queue.waits()).map(|(cookie, _)| *cookie).collect();
         let is_new = waits.iter().any(|cookie| !self.holders.contains_key(cookie));
         let is_late = time_ns.saturating_sub(self.searched_ns) >= APART_NS;
-        if (gone.orphaned || is_new || !waits.is_empty() && is_late) && tasks::ids_are_the_hosts() {
+        let ids_are_the_hosts = tasks::ids_are_the_hosts();
+        let is_orphaned = ids_are_the_hosts && self.owners.look(sink) || gone.orphaned;
+        if (is_orphaned || is_new || !waits.is_empty() && is_late) && ids_are_the_hosts {
             self.searched_ns = time_ns;
             self.find_holders(maps, probes, sink);
             for cookie in &waits {
@@ -176,6 +186,7 @@ impl Acceptors {
         }
         for (listener, mut holders) in names {
             holders.sort_by_key(|holder| holder.pid);
+            self.owners.held(listener, &holders);
             sink(Event::Holders { listener, holders });
         }
         self.holders = found;

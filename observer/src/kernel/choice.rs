@@ -50,6 +50,11 @@ impl Choice<'_> {
     pub fn attach(mut self) -> Result<Vec<Outcome>> {
         let mut tried = Tried::default();
         let mut outcomes = BTreeMap::new();
+        // What shows the ends comes before what shows the beginnings, which another signal's hook may have as well: what
+        // opens and closes while they are attached would be there for ever. It is tried again with its own signal.
+        if let Some(ends) = plan::signal("listener").and_then(|signal| signal.hooks.first()) {
+            let _ = self.attach_hook(ends, &mut tried);
+        }
         for (signal, hook) in self.forced {
             if let Err(refusal) = self.attach_hook(hook, &mut tried) {
                 return Err(unusable(signal, &[(*hook, refusal)]).into());
@@ -99,6 +104,12 @@ impl Choice<'_> {
         }
         if hook.name.starts_with("proc/schedstat") && !tasks::has_times() {
             return Err(Refusal::NotBuilt("CONFIG_SCHED_INFO"));
+        }
+        // Programs of another signal give it, where this kernel has what they read for it.
+        let missing: Vec<&str> =
+            plan::read_beside(hook).filter(|field| self.layout.missing.contains(field)).collect();
+        if !missing.is_empty() {
+            return Err(Refusal::missing_fields(&missing));
         }
         let mut begun = Vec::new();
         for name in hook.programs.iter().copied() {

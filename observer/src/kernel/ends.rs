@@ -37,7 +37,9 @@ impl Ends {
         };
         let before = count(maps);
         let socks = maps.connection_socks();
-        socks.chunks(PER_RUN).for_each(|socks| probes.run("look_for_ends", socks));
+        socks.chunks(PER_RUN).for_each(|socks| {
+            probes.run("look_for_ends", socks);
+        });
         oldest(maps, &socks).into_iter().for_each(|connection| sink(Event::Open(Box::new(connection))));
         if let Some((begun, ended)) = before
             && let Some((begun_after, ended_after)) = count(maps)

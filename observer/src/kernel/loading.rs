@@ -83,6 +83,7 @@ pub(super) fn load(options: &Options, layout: &Layout, btf: &AyaBtf) -> Result<E
         .map_max_entries("CONNECTIONS", options.max_connections)
         .map_max_entries("THREADS", options.max_threads)
         .map_max_entries("SERVERS", options.max_threads)
+        .map_max_entries("HOLDS", options.max_threads)
         .map_max_entries("ACCEPTORS", options.max_threads)
         .map_max_entries("EVENTS", options.ring_bytes);
     loader

@@ -8,7 +8,7 @@ use aya::{
 use observer_ebpf::{
     Plain, loss,
     record::{
-        AcceptorEntry, AcceptorKey, ClosedWindow, Connection, HolderEntry, HolderKey, ListenerEntry,
+        AcceptorEntry, AcceptorKey, ClosedWindow, Connection, HolderEntry, HolderKey, LeftOut, ListenerEntry,
         ThreadEntry, ThreadKey,
     },
 };
@@ -41,6 +41,7 @@ pub struct Maps {
     servers: HashMap<MapData, u32, u8>,
     acceptors: HashMap<MapData, Wire<AcceptorKey>, Wire<AcceptorEntry>>,
     holders: HashMap<MapData, Wire<HolderKey>, Wire<HolderEntry>>,
+    left_out: HashMap<MapData, u64, Wire<LeftOut>>,
     counters: PerCpuArray<MapData, u64>,
 }
 
@@ -60,6 +61,7 @@ impl Maps {
             servers: take("SERVERS")?.try_into().context("map SERVERS")?,
             acceptors: take("ACCEPTORS")?.try_into().context("map ACCEPTORS")?,
             holders: take("HOLDERS")?.try_into().context("map HOLDERS")?,
+            left_out: take("LEFT_OUT")?.try_into().context("map LEFT_OUT")?,
             counters: take("COUNTERS")?.try_into().context("map COUNTERS")?,
         })
     }
@@ -78,6 +80,20 @@ impl Maps {
     pub fn forget_listener(&mut self, cookie: u64) {
         // It may be gone already; there is nothing to do about it then.
         let _ = self.listeners.remove(&cookie);
+    }
+
+    /// Who holds a listener that found no place in the map.
+    pub fn left_out(&self, cookie: u64) -> Option<LeftOut> {
+        self.left_out.get(&cookie, 0).ok().map(|holder| holder.0)
+    }
+
+    /// Forgets some of the listeners that found no place.
+    pub fn forget_left_out(&mut self, which: impl Fn(u64) -> bool) {
+        let forgotten: Vec<u64> =
+            self.left_out.keys().filter_map(Result::ok).filter(|cookie| which(*cookie)).collect();
+        for cookie in forgotten {
+            let _ = self.left_out.remove(&cookie);
+        }
     }
 
     /// Threads and what they did.

@@ -123,6 +123,15 @@ impl Namespaces {
         }
     }
 
+    /// A file that leads to a namespace that is read, if one is known.
+    pub(super) fn path_to(&self, netns: u32) -> Option<PathBuf> {
+        let through = self.read.get(&netns).and_then(|read| read.through);
+        let selected = self.selected.as_ref().filter(|selected| selected.netns == netns);
+        through
+            .map(|id| PathBuf::from(format!("/proc/{id}/ns/net")))
+            .or_else(|| selected.map(|selected| selected.path.clone()))
+    }
+
     fn look(&mut self, netns: u32, sink: &mut impl FnMut(Event)) {
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
         let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());

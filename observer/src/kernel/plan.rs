@@ -81,6 +81,29 @@ pub struct Signal {
 pub const FIRST_WHERE_PREEMPTED: &[(&str, &str)] =
     &[("accept", "fexit/inet_accept+tracepoint/sys_exit_accept")];
 
+/// What the programs of other signals read for a hook that has none of its own. They leave it out where a member is missing.
+const READ_BESIDE: &[(&str, &[&str])] = &[(
+    "btf/tcp_sock.nonagle",
+    &[
+        "TCP_PACKETS_OUT",
+        "TCP_NONAGLE",
+        "TCP_SND_NXT",
+        "TCP_SND_SML",
+        "TCP_SND_CWND",
+        "TCP_MSS_CACHE",
+        "TCP_PUSHED_SEQ",
+        "TCP_WSTAMP_NS",
+        "TCP_SND_UNA",
+        "TCP_SND_WND",
+    ],
+)];
+
+/// Globals that the programs of other signals read for this hook.
+pub fn read_beside(hook: &Hook) -> impl Iterator<Item = &'static str> {
+    let rows = READ_BESIDE.iter().filter(move |(name, _)| *name == hook.name);
+    rows.flat_map(|(_, fields)| fields.iter().copied())
+}
+
 /// A signal by its name.
 pub fn signal(name: &str) -> Option<&'static Signal> {
     SIGNALS.iter().find(|signal| signal.name == name)
@@ -143,6 +166,17 @@ mod tests {
                 signal(name).is_some_and(|signal| signal.hooks.iter().any(|one| one.name == *hook)),
                 "{hook}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_read_beside_is_known_and_for_a_hook() {
+        for (name, fields) in READ_BESIDE {
+            let mut hooks = SIGNALS.iter().flat_map(|signal| signal.hooks);
+            assert!(hooks.any(|hook| hook.name == *name && hook.programs.is_empty()), "{name}");
+            for field in *fields {
+                assert!(FIELDS.iter().any(|row| row.global == *field), "{field} of {name}");
+            }
         }
     }
 

@@ -168,29 +168,47 @@ impl Probes {
         })
     }
 
-    /// Runs a program on demand, which takes at most twelve arguments. A run that fails changes nothing.
-    pub fn run(&mut self, name: &str, arguments: &[u64]) {
+    /// Runs a program on demand, which takes at most twelve arguments. `false` for a run that fails: it changes nothing.
+    pub fn run(&mut self, name: &str, arguments: &[u64]) -> bool {
         let mut options = RawTracePointRunOptions::new();
         for (to, argument) in options.args.iter_mut().zip(arguments) {
             *to = *argument;
         }
-        if let Some(program) = self.ebpf.program_mut(name)
-            && let Ok(program) = TryInto::<&mut RawTracePoint>::try_into(program)
-        {
-            let _ = program.test_run(options);
-        }
+        let program = self.ebpf.program_mut(name).map(TryInto::<&mut RawTracePoint>::try_into);
+        matches!(program, Some(Ok(program)) if program.test_run(options).is_ok())
     }
 
     /// Runs the iterators over open files: the first registers the listeners that exist, the second their connections.
     /// What opens meanwhile is registered by its own hook; whoever comes second finds it there.
-    pub fn find_existing(&mut self) -> Result<()> {
-        if self.uses("existing_listeners") {
-            self.iterate("existing_listeners")?;
+    /// Where `places_are_few`, listeners at which something waits or was refused come first.
+    pub fn find_existing(&mut self, places_are_few: bool) -> Result<()> {
+        if places_are_few {
+            self.busy_first(true)?;
+            self.find_listeners()?;
+            self.busy_first(false)?;
         }
+        self.find_listeners()?;
         if self.uses("existing_connections") {
             self.iterate("existing_connections")?;
         }
         Ok(())
+    }
+
+    /// Runs the iterator over open files that registers listeners which are not watched.
+    pub fn find_listeners(&mut self) -> Result<()> {
+        if self.uses("existing_listeners") {
+            self.iterate("existing_listeners")?;
+        }
+        Ok(())
+    }
+
+    fn busy_first(&mut self, is_on: bool) -> Result<()> {
+        let map = self
+            .ebpf
+            .map_mut("BUSY_FIRST")
+            .ok_or_else(|| anyhow!("the eBPF object has no map BUSY_FIRST"))?;
+        let mut map: aya::maps::Array<_, u32> = map.try_into().context("map BUSY_FIRST")?;
+        map.set(0, u32::from(is_on), 0).context("cannot set the map BUSY_FIRST")
     }
 
     /// Runs the iterator over open files that finds who holds the watched listeners.

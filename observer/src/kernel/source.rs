@@ -1,22 +1,28 @@
 //! The kernel as a source of events for the model.
 
+mod listed;
+mod tell;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use observer_ebpf::loss;
 use observer_ebpf::plain::decode;
-use observer_ebpf::record::{Connection, ListenerCounters, ListenerEvent, Sample, UNCOUNTED, kind};
+use observer_ebpf::record::{Connection, ListenerEvent, Sample, UNCOUNTED, kind};
 
 use super::{
     acceptors::{Acceptors, Gone},
     choice::Outcome,
     clock,
+    devices::Devices,
     ends::Ends,
+    listening::Listening,
     log::ProbeLog,
     maps::{self, Maps},
     namespaces::{self, Namespaces, Selected},
     plan::PROGRAMS,
     probes::{Options, Probes},
+    sampled::Sampled,
     tasks,
     windows::Windows,
 };
@@ -29,36 +35,19 @@ pub(super) const PER_RUN: usize = 12;
 /// Most threads that are looked up in /proc at one time.
 const MOST_TASKS: usize = 2048;
 
-/// What had happened at a listener when its histograms were last read.
-#[derive(Clone, Copy, Default, PartialEq)]
-struct Activity {
-    enqueued: u64,
-    accepted: u64,
-    ended: u64,
-}
-
-impl Activity {
-    fn of(counters: &ListenerCounters) -> Self {
-        Self { enqueued: counters.enqueued, accepted: counters.accepted, ended: counters.ended }
-    }
-
-    /// Connections are open, so something may happen without a change of these figures.
-    fn goes_on(&self) -> bool {
-        self.enqueued != self.ended
-    }
-}
-
 /// Attached probes, read as events.
 pub struct Source {
     probes: Probes,
     maps: Maps,
     /// Listeners that are sampled, by cookie.
-    listeners: BTreeMap<u64, Activity>,
+    listeners: BTreeMap<u64, Sampled>,
     /// Last samples of listeners of which nothing is known yet.
     early: BTreeMap<u64, Sample>,
     namespaces: Namespaces,
+    listening: Listening,
     windows: Windows,
     acceptors: Acceptors,
+    devices: Devices,
     ends: Ends,
     /// Processes that hold listeners.
     holders: BTreeSet<u32>,
@@ -87,7 +76,10 @@ impl Source {
         // Before the maps are taken: aya-log takes its own out of the same object.
         let log = options.log.then(|| ProbeLog::open(&mut probes.ebpf)).transpose()?;
         let maps = Maps::take(&mut probes.ebpf, options.max_connections)?;
-        probes.find_existing()?;
+        let listening = Listening::new(&options.filters, options.entrance.clone(), options.max_listeners);
+        // Every listener has a cookie once it was listed.
+        let lists = listening.list();
+        probes.find_existing(listening.is_too_much(&lists))?;
         let counts_sleeps = probes.has_programs("wakeups");
         let selected = options.filters.netns.zip(options.entrance.clone());
         let selected = selected.map(|(netns, path)| Selected { netns, path, cookie: options.netns_cookie });
@@ -97,8 +89,10 @@ impl Source {
             listeners: BTreeMap::new(),
             early: BTreeMap::new(),
             namespaces: Namespaces::new(selected),
+            listening,
             windows: Windows::default(),
             acceptors: Acceptors::default(),
+            devices: Devices::default(),
             ends: Ends::default(),
             holders: BTreeSet::new(),
             alive: BTreeSet::new(),
@@ -110,6 +104,7 @@ impl Source {
             counts_sleeps,
         };
         source.rescan(sink);
+        source.compare(&lists, &BTreeSet::new(), sink);
         // The selected namespace is read in any case, without selection the observer's own.
         let own = std::process::id();
         if let Some(netns) = options.filters.netns.or_else(|| namespaces::of(own)) {
@@ -139,9 +134,14 @@ impl Source {
         for (_, netns, candidates) in &new {
             if sampled.insert(*netns) {
                 let here: Vec<u64> = new.iter().filter(|one| one.1 == *netns).map(|one| one.0).collect();
-                here.chunks(PER_RUN).for_each(|cookies| self.sample(cookies, sink));
+                here.chunks(PER_RUN).for_each(|cookies| {
+                    self.sample(cookies, sink);
+                });
             }
             self.namespaces.watch(*netns, candidates, sink);
+        }
+        if !new.is_empty() {
+            self.devices.look(&self.namespaces, sink);
         }
     }
 
@@ -180,9 +180,11 @@ impl Source {
             return None;
         }
         let entry = self.maps.listener(cookie)?;
-        self.listeners.insert(cookie, Activity::default());
         let identity = &entry.identity;
+        self.listeners.insert(cookie, Sampled::new(identity.netns));
         self.holders.insert(identity.pid);
+        self.acceptors.opened(identity);
+        self.devices.opened(cookie, identity.netns, identity.device);
         let found = (cookie, identity.netns, [identity.tid, identity.pid]);
         sink(Event::Listener(entry));
         if let Some(sample) = self.early.remove(&cookie) {
@@ -194,6 +196,7 @@ impl Source {
     fn closed(&mut self, cookie: u64, sink: &mut impl FnMut(Event)) {
         self.listeners.remove(&cookie);
         self.acceptors.closed(cookie, &mut self.maps);
+        self.devices.closed(cookie);
         if let Some(entry) = self.maps.listener(cookie) {
             let netns = entry.identity.netns;
             sink(Event::ListenerClosed(entry));
@@ -206,8 +209,12 @@ impl Source {
     /// happens, closed windows, the kernel's own counters, losses.
     pub fn tick(&mut self, sink: &mut impl FnMut(Event)) -> Result<()> {
         let cookies: Vec<u64> = self.listeners.keys().copied().collect();
+        let mut all = true;
         for cookies in cookies.chunks(PER_RUN) {
-            self.sample(cookies, sink);
+            all &= self.sample(cookies, sink);
+        }
+        if all {
+            self.end_gone(sink);
         }
         let mut window_probes = 0;
         self.namespaces.read(&mut |event| {
@@ -246,10 +253,12 @@ impl Source {
         }
     }
 
-    fn sample(&mut self, cookies: &[u64], sink: &mut impl FnMut(Event)) {
-        // A run that fails leaves no samples; the figures then carry the time of the last one.
-        self.probes.run("sample_queues", cookies);
+    /// Samples listeners; `false` for a run that fails and leaves no samples: the figures then carry the time of the
+    /// last one.
+    fn sample(&mut self, cookies: &[u64], sink: &mut impl FnMut(Event)) -> bool {
+        let ran = self.probes.run("sample_queues", cookies);
         self.take_samples(sink);
+        ran
     }
 
     /// Takes everything out of the ring of samples.
@@ -257,10 +266,8 @@ impl Source {
         let (mut active, mut unselected) = (Vec::new(), Vec::new());
         while let Some(item) = self.maps.samples.next() {
             if let Some(sample) = decode::<Sample>(&item) {
-                if let Some(activity) = self.listeners.get_mut(&sample.cookie) {
-                    let now = Activity::of(&sample.counters);
-                    if now != *activity || now.goes_on() {
-                        *activity = now;
+                if let Some(listener) = self.listeners.get_mut(&sample.cookie) {
+                    if listener.read(&sample) {
                         active.push(sample.cookie);
                     }
                 } else {
@@ -273,6 +280,7 @@ impl Source {
                     unselected.push(sample.cookie);
                 }
                 self.acceptors.sampled(&sample);
+                self.devices.sampled(sample.cookie, sample.device);
                 sink(Event::Sample(sample));
             }
         }
@@ -289,6 +297,10 @@ impl Source {
     /// Reads what costs more: threads, and what the probes cost.
     pub fn detail(&mut self, time_ns: u64, sink: &mut impl FnMut(Event)) {
         self.namespaces.find(sink);
+        if self.listening.is_due(time_ns) {
+            self.list(sink);
+        }
+        self.devices.look(&self.namespaces, sink);
         let gone = self.threads(sink);
         let (maps, probes) = (&mut self.maps, &mut self.probes);
         let is_told = |listener| self.listeners.contains_key(&listener);
@@ -358,33 +370,11 @@ impl Source {
         gone
     }
 
-    /// Tells of a thread: its name, how often it slept if nobody else counts that, and how it spends its time. One that
-    /// `is_new` began after the start, so that all of it counts: first it had done nothing.
-    fn tell(
-        &self,
-        (pid, tid): (u32, u32),
-        task: Option<tasks::Task>,
-        is_new: bool,
-        sink: &mut impl FnMut(Event),
-    ) {
-        let activity = task.as_ref().and_then(|task| tasks::activity(pid, tid, task.state));
-        let task = task.map(|task| (task.comm, (!self.counts_sleeps).then_some(task.voluntary_switches)));
-        if is_new && let Some((comm, switches)) = &task {
-            sink(Event::Task { pid, tid, task: Some((comm.clone(), switches.map(|_| 0))) });
-        }
-        sink(Event::Task { pid, tid, task });
-        if let Some(tasks::Activity { run_ns, ready_ns, doing }) = activity {
-            if is_new {
-                sink(Event::Activity { pid, tid, run_ns: 0, ready_ns: 0, doing: None });
-            }
-            sink(Event::Activity { pid, tid, run_ns, ready_ns, doing });
-        }
-    }
-
     /// Every watched listener once more, for somebody who begins to listen now.
     pub fn retell(&self, sink: &mut impl FnMut(Event)) {
         let entries = self.listeners.keys().filter_map(|cookie| self.maps.listener(*cookie));
         entries.for_each(|entry| sink(Event::Listener(entry)));
+        self.listening.retell(sink);
     }
 
     /// Connections that are open now.

@@ -122,6 +122,35 @@ pub(super) fn after_name(stat: &[u8]) -> Option<&str> {
     Some(str::from_utf8(stat.get(end + 1..)?).ok()?.trim())
 }
 
+/// A process, as its `stat` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its name, as [`name::spelled`] has it: that of its first thread.
+    pub comm: String,
+    /// When it began, in clock ticks since the start of the machine. exec(2) does not change that.
+    pub began: u64,
+}
+
+/// Reads a process; `None` when it is gone or /proc does not show it.
+pub(super) fn process(pid: u32) -> Option<Process> {
+    in_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn in_stat(stat: &[u8]) -> Option<Process> {
+    /// `starttime`, the 22nd field, counted from the state, which is the third.
+    const BEGAN: usize = 22 - 3;
+    let start = stat.iter().position(|byte| *byte == b'(')? + 1;
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let began = after_name(stat)?.split_whitespace().nth(BEGAN)?.parse().ok()?;
+    Some(Process { comm: name::spelled(stat.get(start..end)?), began })
+}
+
+/// A thread's name, as [`name::spelled`] has it; `None` when it is gone.
+pub(super) fn name_of(pid: u32, tid: u32) -> Option<String> {
+    let comm = fs::read(format!("/proc/{pid}/task/{tid}/comm")).ok()?;
+    Some(name::spelled(comm.strip_suffix(b"\n").unwrap_or(&comm)))
+}
+
 /// Thread ids of a process; empty when it is gone.
 pub fn threads_of(pid: u32) -> Vec<u32> {
     fs::read_dir(format!("/proc/{pid}/task"))
@@ -178,6 +207,16 @@ mod tests {
     fn a_name_in_stat_is_bytes() {
         assert_eq!(after_name(b"7 (a) S \xd1) R 1 2\n"), Some("R 1 2"));
         assert_eq!(after_name(b"7 (a"), None);
+    }
+
+    #[test]
+    fn a_process_has_a_name_and_a_beginning() {
+        let stat = b"7 (a) S (\xd1) R 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 99 1\n";
+        assert_eq!(in_stat(stat), Some(Process { comm: r"a) S (\xd1".into(), began: 4711 }));
+        assert_eq!(in_stat(b"7 (a) R 1"), None);
+        let pid = std::process::id();
+        assert_eq!(process(pid).map(|process| process.comm), name_of(pid, pid));
+        assert_eq!(process(u32::MAX), None);
     }
 
     #[test]

@@ -38,7 +38,9 @@ impl Windows {
             socks.extend(maps.connection_socks());
         }
         let socks: Vec<u64> = socks.into_iter().collect();
-        socks.chunks(PER_RUN).for_each(|socks| probes.run("look_at_windows", socks));
+        socks.chunks(PER_RUN).for_each(|socks| {
+            probes.run("look_at_windows", socks);
+        });
         let found = count(maps);
         if self.told || !found.is_empty() {
             self.told = !found.is_empty();

@@ -74,6 +74,18 @@ impl Acceptances {
         self.listeners.entry(listener).or_default().holders = Some(holders);
     }
 
+    /// Takes over another name of a process that holds a listener.
+    pub(super) fn renamed(&mut self, listener: u64, pid: u32, comm: &str) {
+        let Some(holders) = self.listeners.get_mut(&listener).and_then(|here| here.holders.as_mut()) else {
+            return;
+        };
+        let renamed = |holder: &Holding| match holder.pid == pid {
+            true => Holding { pid, comm: visible(comm) },
+            false => holder.clone(),
+        };
+        *holders = holders.iter().map(renamed).collect();
+    }
+
     /// Takes over a look at a thread.
     pub(super) fn looked(&mut self, ids: (u32, u32), look: Option<Look>) {
         match look {

@@ -151,6 +151,7 @@ pub(super) fn cut(event: &mut super::event::Event) {
     match event {
         Event::Task { task: Some((comm, _)), .. } => shorten(comm, NAME),
         Event::Activity { doing: Some(doing), .. } => shorten(doing, NAME),
+        Event::Device { name, .. } | Event::Owner { comm: name, .. } => shorten(name, NAME),
         Event::Acceptance(one) => shorten(&mut one.comm, NAME),
         Event::Look { look: Some(look), .. } => {
             look.doing.iter_mut().for_each(|doing| shorten(doing, NAME));
@@ -162,6 +163,18 @@ pub(super) fn cut(event: &mut super::event::Event) {
         Event::Holders { holders, .. } => {
             holders.truncate(STATE);
             holders.iter_mut().for_each(|holder| shorten(&mut holder.comm, NAME));
+        }
+        Event::Listening(listening) => {
+            listening.truncate(STATE);
+            let mut places = super::listening::LISTED;
+            for here in listening {
+                here.listeners.truncate(places);
+                places -= here.listeners.len();
+                for listener in &mut here.listeners {
+                    shorten(&mut listener.addr, NAME);
+                    listener.comm.iter_mut().for_each(|comm| shorten(comm, NAME));
+                }
+            }
         }
         Event::Probes(probes) => {
             probes.truncate(PROBES);

@@ -65,6 +65,7 @@ pub fn of(record: &record::Connection, open: bool) -> Connection {
         more_threads: has(flag::MORE_READERS) || has(flag::MORE_WRITERS),
         reads: record.reads,
         writes: record.writes,
+        held_writes: record.held_writes,
         bytes_read: record.bytes_read,
         bytes_written: record.bytes_written,
         longest_read_wait_ns: record.longest_read_wait_ns,

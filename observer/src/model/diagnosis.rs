@@ -25,6 +25,7 @@ mod cookie_ghosts;
 mod delayed_ack_stall;
 mod exclusive_pile_up;
 mod load_generator_limit;
+mod nagle_at_server;
 mod overflow;
 mod queue_discarded;
 mod queue_overflows;
@@ -37,6 +38,7 @@ mod stuck;
 mod syn_flood_cookies;
 mod syn_flood_refused;
 mod thundering_herd;
+mod unwatched_refuses;
 
 /// A finding is shown once it has been so for this long.
 const BEGINS_NS: u64 = 1_000_000_000;
@@ -64,11 +66,13 @@ pub static RULES: &[Rule] = &[
     backlog_default::RULE,
     queue_overflows::RULE,
     slow_reader::RULE,
+    nagle_at_server::RULE,
     delayed_ack_stall::RULE,
     syn_flood_cookies::RULE,
     thundering_herd::RULE,
     exclusive_pile_up::RULE,
     load_generator_limit::RULE,
+    unwatched_refuses::RULE,
 ];
 
 /// One rule.
@@ -84,6 +88,10 @@ pub struct Rule {
     pub why: &'static str,
     /// What to do.
     pub remedy: &'static str,
+    /// A real server that has it.
+    pub seen: &'static str,
+    /// What looks like it and is left alone.
+    pub silent: &'static str,
     /// What it cannot do without.
     pub needs: &'static [Need],
     judge: fn(&Facts<'_>) -> Vec<Finding>,

@@ -7,6 +7,7 @@ use observer_ebpf::{
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
+    listening::Listening,
     look::{Acceptance, Descriptors, Holding, Look},
     snapshot::{Demo, ProbeCost},
 };
@@ -77,6 +78,15 @@ pub enum Event {
         /// Every process that does, by pid.
         holders: Vec<Holding>,
     },
+    /// The process of a listener has another name.
+    Owner {
+        /// Cookie of the listener.
+        listener: u64,
+        /// The process.
+        pid: u32,
+        /// Its name now.
+        comm: String,
+    },
     /// Descriptors of a process whose accept(2) fails.
     Descriptors {
         /// Process.
@@ -91,11 +101,22 @@ pub enum Event {
         /// The counters.
         counters: HostCounters,
     },
+    /// Name of an interface that a listener is bound to.
+    Device {
+        /// Inode number of its network namespace.
+        netns: u32,
+        /// Its index in there.
+        index: u32,
+        /// Its name.
+        name: String,
+    },
     /// A network namespace without watched listeners: nobody reads its counters any more.
     HostGone {
         /// Inode number of the namespace.
         netns: u32,
     },
+    /// The listeners that the kernel lists, of every network namespace that can be asked.
+    Listening(Vec<Listening>),
     /// Followed connections, counted.
     Followed(Followed),
     /// Listeners with connections whose peer's window is closed; the others have none.

@@ -1,80 +1,16 @@
 //! What the rules judge by: a snapshot, and what was counted in the seconds before it.
 
+mod counts;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use super::snapshot::{AcceptedBy, Host, Listener, Snapshot, Thread, stage};
+use super::snapshot::{AcceptedBy, Host, Listener, Snapshot, Thread};
+use counts::Counts;
 
 /// Counts are taken over this long, or since the start if that is shorter.
 const WINDOW_NS: u64 = 2_000_000_000;
 /// Two kept instants are at least this far apart, so that their number is bounded however often snapshots are made.
 const APART_NS: u64 = 200_000_000;
-
-/// Totals of one listener, or what was counted in between two instants.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) enqueued: u64,
-    pub(super) accepted: u64,
-    /// Part of `accepted`: completed by an io_uring.
-    pub(super) accepted_by_ring: u64,
-    /// Refused for a full accept queue, at least.
-    pub(super) overflows: u64,
-    /// Reset by their client while queued.
-    pub(super) aborted: u64,
-    /// Came through a cookie.
-    pub(super) cookies: u64,
-    /// Read for the first time.
-    pub(super) first_reads: u64,
-    /// Within a request.
-    pub(super) pauses: u64,
-    /// Part of them.
-    pub(super) pauses_as_delayed_ack: u64,
-    /// Closed or reset by their client after 200 ms or more in the queue.
-    pub(super) gave_up: u64,
-    /// Accepted connections that ended.
-    pub(super) ended: u64,
-    /// Part of them: closed by this side, unread.
-    pub(super) closed_unread: u64,
-    /// Destroyed in the queue.
-    pub(super) discarded: u64,
-}
-
-impl Counts {
-    fn of(listener: &Listener) -> Self {
-        Self {
-            enqueued: listener.enqueued,
-            accepted: listener.accepted,
-            accepted_by_ring: listener.accepted_by_ring,
-            overflows: listener.overflows_between.0,
-            aborted: listener.aborted_queued,
-            cookies: listener.cookies,
-            first_reads: listener.stages[stage::ACCEPT_TO_READ].total(),
-            pauses: listener.pauses,
-            pauses_as_delayed_ack: listener.pauses_as_delayed_ack,
-            gave_up: listener.gave_up,
-            ended: listener.ended_by.accepted(),
-            closed_unread: listener.closed_unread,
-            discarded: listener.dropped_queued,
-        }
-    }
-
-    fn with(self, other: Self, join: impl Fn(u64, u64) -> u64) -> Self {
-        Self {
-            enqueued: join(self.enqueued, other.enqueued),
-            accepted: join(self.accepted, other.accepted),
-            accepted_by_ring: join(self.accepted_by_ring, other.accepted_by_ring),
-            overflows: join(self.overflows, other.overflows),
-            aborted: join(self.aborted, other.aborted),
-            cookies: join(self.cookies, other.cookies),
-            first_reads: join(self.first_reads, other.first_reads),
-            pauses: join(self.pauses, other.pauses),
-            pauses_as_delayed_ack: join(self.pauses_as_delayed_ack, other.pauses_as_delayed_ack),
-            gave_up: join(self.gave_up, other.gave_up),
-            ended: join(self.ended, other.ended),
-            closed_unread: join(self.closed_unread, other.closed_unread),
-            discarded: join(self.discarded, other.discarded),
-        }
-    }
-}
 
 /// What had been counted at one instant.
 #[derive(Debug, Default)]
@@ -123,14 +59,16 @@ impl Past {
             self.0.pop_front();
         }
         let then = self.0.front();
-        let mut places: BTreeMap<(u32, &str), Place<'a>> = BTreeMap::new();
+        let mut places: BTreeMap<(u32, &str, Option<u64>), Place<'a>> = BTreeMap::new();
         for listener in snapshot.listeners.iter().filter(|listener| listener.closed_ns.is_none()) {
             let begun = then.is_some_and(|then| listener.opened_ns.is_some_and(|ns| ns >= then.time_ns));
             let before = then.and_then(|then| then.listeners.get(&listener.cookie).copied());
             // What was counted of one that nobody had looked at before cannot be put into these seconds.
             let Some((before, depth_before)) = before.or(begun.then(Default::default)) else { continue };
+            // One that is in no group shares nothing, whatever listens on its address.
+            let alone = listener.shard.is_none().then_some(listener.cookie);
             places
-                .entry((listener.netns, listener.addr.as_str()))
+                .entry((listener.netns, listener.addr.as_str(), alone))
                 .or_insert_with(|| Place { name: &listener.addr, netns: listener.netns, members: Vec::new() })
                 .members
                 .push(Member {

@@ -46,6 +46,16 @@ impl Host {
         self.since(|counters| counters.cookies_received) > 0
     }
 
+    /// Handshakes that were reset since the first reading.
+    pub(super) fn embryonic_resets(&self) -> u64 {
+        self.since(|counters| counters.embryonic_resets)
+    }
+
+    /// Bare ACKs since the first reading that TCP_DEFER_ACCEPT ignored.
+    pub(super) fn deferred_acks(&self) -> u64 {
+        self.since(|counters| counters.deferred_acks)
+    }
+
     /// Listen drops since the first reading that were for no full queue.
     pub(super) fn other_drops(&self) -> u64 {
         self.drops().saturating_sub(self.overflows()).saturating_sub(self.syn_queue_drops())
@@ -70,8 +80,8 @@ impl Host {
             passive_opens: self.passive_opens(),
             migrations: self.since(|counters| counters.migrations),
             migration_failures: self.since(|counters| counters.migration_failures),
-            embryonic_resets: self.since(|counters| counters.embryonic_resets),
-            deferred_acks: self.since(|counters| counters.deferred_acks),
+            embryonic_resets: self.embryonic_resets(),
+            deferred_acks: self.deferred_acks(),
             delayed_acks: self.since(|counters| counters.delayed_acks),
             window_probes: self.since(|counters| counters.window_probes),
         }

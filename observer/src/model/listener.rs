@@ -1,46 +1,32 @@
 //! One listener in the model.
 
 mod course;
+mod early;
+mod rates;
 mod state;
+mod whereabouts;
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
-use demo_server::visible::visible;
 use observer_ebpf::record::{Endings, ListenerEntry, ListenerIdentity, Sample, stage};
 
 use course::Course;
+use early::Early;
+use rates::{Totals, rates};
 
 use super::{
-    bounds, connection,
+    bounds,
     drops::{Certain, Refused, Telling},
     event::ClosedWindows,
     histogram::Histogram,
     host::Host,
-    look::Holding,
-    name,
-    snapshot::{Acceptors, EndedBy, Listener, Meta, Rates},
+    snapshot::{Acceptors, EndedBy, Listener, Meta},
 };
 
 /// Rates are taken over this long.
 const RATE_WINDOW_NS: u64 = 1_000_000_000;
 /// `TCP_LISTEN`.
 const LISTENING: u16 = 10;
-
-/// Totals at one instant, for rates.
-#[derive(Debug, Clone, Copy, Default)]
-struct Totals {
-    time_ns: u64,
-    enqueued: u64,
-    accepted: u64,
-    refused: u64,
-    /// Connections in the accept queue.
-    depth: u32,
-    /// Reads that data had waited for.
-    reads: u64,
-    /// Accepted connections that ended, and those that this side closed unread.
-    ended: u64,
-    closed_unread: u64,
-}
 
 /// A watched listener.
 #[derive(Debug)]
@@ -59,6 +45,7 @@ pub(super) struct Watched {
     certain: Certain,
     past: VecDeque<Totals>,
     course: Course,
+    early: Early,
     windows: ClosedWindows,
     closed_ns: Option<u64>,
     /// When it was first seen not to listen any more, though its socket is there: after shutdown(2).
@@ -69,6 +56,8 @@ pub(super) struct Watched {
     holder: Option<(u32, String)>,
     /// Number within its group, once it has been in one.
     shard: Option<u32>,
+    /// The kernel's group, when it was last seen to listen.
+    reuseport: Option<u64>,
 }
 
 impl Watched {
@@ -86,12 +75,14 @@ impl Watched {
             certain: Certain::default(),
             past: VecDeque::new(),
             course: Course::default(),
+            early: Early::default(),
             windows: ClosedWindows::default(),
             closed_ns: None,
             shut_ns: None,
             disowned: false,
             holder: None,
             shard: None,
+            reuseport: None,
         };
         if entry.identity.opened_ns != 0 {
             // It began with nothing, so its first rates are right too.
@@ -108,29 +99,6 @@ impl Watched {
 
     pub(super) fn sample(&self) -> Option<&Sample> {
         self.sample.as_ref()
-    }
-
-    /// Where it listens: sockets with the same place are one group.
-    pub(super) fn place(&self) -> (u32, SocketAddr) {
-        let identity = &self.identity;
-        (identity.netns, connection::address(identity.family, identity.address, identity.port))
-    }
-
-    pub(super) fn shard(&self) -> Option<u32> {
-        self.shard
-    }
-
-    /// Takes over who holds it. One that made it and holds it no more is not its process any longer.
-    pub(super) fn held(&mut self, holders: &[Holding]) {
-        if let Some(first) = holders.iter().find(|holder| holder.pid == self.identity.pid).or(holders.first())
-        {
-            self.holder = Some((first.pid, visible(&first.comm)));
-        }
-    }
-
-    /// Gives it its number, for as long as it lives.
-    pub(super) fn number(&mut self, shard: u32) {
-        self.shard = Some(shard);
     }
 
     /// Takes it out of its namespace's sums, if it is closed.
@@ -179,11 +147,14 @@ impl Watched {
             refused: Refused::new(dropped(sample), &sample.counters).counted(telling),
             depth: sample.accept_queue,
             reads: self.stages[stage::DATA_TO_READ].total(),
+            writes: self.raw.writes.spells,
             ended: ended_by(&self.raw.endings).accepted(),
             closed_unread: self.raw.endings.closed_unread,
         };
         if sample.state == LISTENING {
             self.shut_ns = None;
+            self.reuseport = Some(sample.reuseport);
+            self.identity.device = sample.device;
         } else {
             self.shut_ns.get_or_insert(sample.time_ns);
         }
@@ -245,28 +216,42 @@ impl Watched {
     }
 
     /// The figures now; the interval begins anew. `refused_here` is what all listeners of its namespace refused.
-    pub(super) fn snapshot(&mut self, meta: &Meta, host: Option<&Host>, refused_here: u64) -> Listener {
+    pub(super) fn snapshot(
+        &mut self,
+        meta: &Meta,
+        host: Option<&Host>,
+        refused_here: u64,
+        device: Option<String>,
+    ) -> Listener {
         let telling = meta.telling;
         let sample = self.sample.unwrap_or_else(|| last_sample(&self.raw, 0));
         let counters = sample.counters;
-        let rates = rates(&self.past);
+        let mut rates = rates(&self.past);
         let refused = Refused::new(dropped(&sample), &counters);
         let others = refused_here.saturating_sub(refused.most());
         let causes = refused.causes(telling, self.refused_before_host, others, host, &mut self.certain);
         let between = causes.overflows;
+        let listen_drops: u64 = causes.drops.iter().map(|drop| drop.count).sum();
+        // A bare ACK that TCP_DEFER_ACCEPT ignores raises `sk_drops` too.
+        let ignored = host.map_or(0, Host::deferred_acks);
+        let deferred = ignored.min(sample.syn_queue.into());
+        let discarded = dropped(&sample).saturating_sub(listen_drops);
+        let early = discarded.saturating_sub(if sample.deferring != 0 { ignored } else { 0 });
+        rates.reset_early = self.early.rate(sample.time_ns, early, host.map_or(0, Host::embryonic_resets));
         let told = meta.has("closed_window");
+        let held = meta.has("held_write");
         let identity = &self.identity;
+        let addr = self.address(device.as_deref());
+        let (pid, comm) = self.owner();
         let listener = Listener {
             cookie: identity.cookie,
-            addr: self.place().1.to_string(),
+            group: self.shard.map(|_| addr.clone()),
+            addr,
+            device,
             port: identity.port,
             netns: identity.netns,
-            pid: self.holder.as_ref().map_or(identity.pid, |(pid, _)| *pid),
-            comm: self
-                .holder
-                .as_ref()
-                .map_or_else(|| name::spelled(&identity.comm), |(_, comm)| comm.clone()),
-            group: self.shard.map(|_| self.place().1.to_string()),
+            pid,
+            comm,
             shard: self.shard,
             opened_ns: (identity.opened_ns != 0).then_some(identity.opened_ns),
             closed_ns: self.closed_ns.or(self.shut_since(&sample)),
@@ -277,6 +262,7 @@ impl Watched {
             accept_queue_peak: self.peak.max(sample.accept_queue),
             syn_queue: sample.syn_queue,
             syn_queue_young: sample.syn_queue_young,
+            deferred: (sample.deferring != 0).then_some(deferred as u32),
             enqueued: counters.enqueued,
             accepted: counters.accepted,
             accepted_unseen: counters.accepted_unseen,
@@ -289,7 +275,7 @@ impl Watched {
             queued_at_start: counters.queued_at_start,
             overflows: (between.0 == between.1).then_some(between.0),
             overflows_between: between,
-            listen_drops: causes.drops.iter().map(|drop| drop.count).sum(),
+            listen_drops,
             sk_drops: dropped(&sample),
             drops: causes.drops,
             cookies: counters.cookies,
@@ -299,6 +285,9 @@ impl Watched {
             unread: counters.unread.max(0) as u64,
             pauses: counters.pauses,
             pauses_as_delayed_ack: counters.pauses_as_delayed_ack,
+            held_writes: held.then_some(self.raw.writes.held),
+            held_writes_as_delayed_ack: held.then_some(self.raw.writes.held_as_delayed_ack),
+            held_writes_ns: held.then_some(self.raw.writes.held_ns),
             closed_windows: told.then_some(self.windows.connections),
             closed_window_bytes: told.then_some(self.windows.bytes),
             closed_window_since_ns: (self.windows.connections > 0).then_some(self.windows.since_ns),
@@ -314,7 +303,9 @@ impl Watched {
             end_unseen: counters.end_unseen,
             accept_wait_ns: self.stages[stage::ACCEPT_WAIT].quantiles(),
             accept_wait_interval_ns: self.interval[stage::ACCEPT_WAIT].quantiles(),
+            accept_to_write_ns: self.stages[stage::ACCEPT_TO_WRITE].quantiles(),
             rates,
+            written: self.is_written(),
             stages: Arc::clone(&self.stages),
             stages_interval: std::mem::take(&mut self.interval),
         };
@@ -337,6 +328,9 @@ fn last_sample(entry: &ListenerEntry, time_ns: u64) -> Sample {
         drops: entry.counters.drops_at_start,
         peak: entry.counters.peak,
         somaxconn: 0,
+        device: entry.identity.device,
+        reuseport: 0,
+        deferring: 0,
         reserved: 0,
         counters: entry.counters,
     }
@@ -356,36 +350,4 @@ fn ended_by(endings: &Endings) -> EndedBy {
 
 fn dropped(sample: &Sample) -> u64 {
     sample.drops.wrapping_sub(sample.counters.drops_at_start).into()
-}
-
-fn rates(past: &VecDeque<Totals>) -> Rates {
-    let (Some(first), Some(last)) = (past.front(), past.back()) else { return Rates::default() };
-    let seconds = last.time_ns.saturating_sub(first.time_ns) as f64 / 1e9;
-    if seconds <= 0.0 {
-        return Rates::default();
-    }
-    let rate = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;
-    Rates {
-        enqueued: rate(first.enqueued, last.enqueued),
-        accepted: rate(first.accepted, last.accepted),
-        dropped: rate(first.refused, last.refused),
-        reads: rate(first.reads, last.reads),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn totals(time_ns: u64, enqueued: u64) -> Totals {
-        Totals { time_ns, enqueued, ..Totals::default() }
-    }
-
-    #[test]
-    fn rates_are_over_the_time_between_the_samples() {
-        let past = VecDeque::from([totals(0, 10), totals(2_000_000_000, 30)]);
-        assert_eq!(rates(&past).enqueued, 10.0);
-        assert_eq!(rates(&VecDeque::from([totals(0, 10)])), Rates::default());
-        assert_eq!(rates(&VecDeque::new()), Rates::default());
-    }
 }

@@ -1,6 +1,8 @@
 //! Figures that can be. A recording can claim any, and sums of those that can be do not overflow.
 
-use observer_ebpf::record::{Connection, Endings, ListenerCounters, ListenerEntry, ThreadEntry, UNCOUNTED};
+use observer_ebpf::record::{
+    Connection, Endings, ListenerCounters, ListenerEntry, ThreadEntry, UNCOUNTED, Writes,
+};
 
 use super::{
     event::{ClosedWindows, Event, Followed, HostCounters},
@@ -41,6 +43,14 @@ pub(super) fn limit(event: &mut Event) {
         Event::Followed(Followed { begun, ended, open, meanwhile }) => {
             [begun, ended, open, meanwhile].into_iter().for_each(count);
         }
+        Event::Listening(listening) => {
+            for here in listening {
+                [&mut here.kernel, &mut here.watched, &mut here.unwatched].into_iter().for_each(count);
+                for listener in &mut here.listeners {
+                    [&mut listener.listen_drops, &mut listener.listen_drops_last].into_iter().for_each(count);
+                }
+            }
+        }
         Event::Unrecorded(connections) => count(connections),
         Event::Loss(counters) => counters.iter_mut().for_each(count),
         Event::Probes(probes) => {
@@ -66,6 +76,7 @@ pub(super) fn limit(event: &mut Event) {
         }
         Event::Descriptors { descriptors, .. } => count(&mut descriptors.used),
         Event::Holders { .. } | Event::Task { .. } | Event::HostGone { .. } => {}
+        Event::Device { .. } | Event::Owner { .. } => {}
     }
 }
 
@@ -82,6 +93,9 @@ fn listener(entry: &mut ListenerEntry) {
     time(&mut entry.identity.destroyed_ns);
     entry.longest.iter_mut().for_each(time);
     endings(&mut entry.endings);
+    let Writes { spells, held, held_as_delayed_ack, held_ns } = &mut entry.writes;
+    [spells, held, held_as_delayed_ack].into_iter().for_each(count);
+    time(held_ns);
     counters(&mut entry.counters);
 }
 
@@ -143,8 +157,9 @@ fn counters(all: &mut ListenerCounters) {
 }
 
 fn thread(entry: &mut ThreadEntry) {
-    let ThreadEntry { accepts, reads, writes, bytes_read, bytes_written, sleeps, last_ns, comm: _ } = entry;
-    [accepts, reads, writes].into_iter().for_each(count);
+    let ThreadEntry { accepts, reads, writes, unasked, bytes_read, bytes_written, sleeps, last_ns, comm: _ } =
+        entry;
+    [accepts, reads, writes, unasked].into_iter().for_each(count);
     for bytes in [bytes_read, bytes_written] {
         *bytes = (*bytes).min(MOST_BYTES);
     }
@@ -192,6 +207,8 @@ fn connection(record: &mut Connection) {
         &mut record.destroyed_ns,
         &mut record.unread_since_ns,
         &mut record.read_unanswered_ns,
+        &mut record.spell_ns,
+        &mut record.held_ns,
         &mut record.longest_read_wait_ns,
     ];
     times.into_iter().for_each(time);

@@ -1,5 +1,6 @@
 //! Listeners come and go: which are known, and what is kept of those that are closed.
 
+use demo_server::visible::visible;
 use observer_ebpf::record::ListenerEntry;
 
 use super::{Model, host::Host, listener::Watched};
@@ -53,6 +54,14 @@ impl Model {
         has_room
     }
 
+    /// Takes over the name of an interface, if a listener is bound to it: so there are no more names than listeners.
+    pub(super) fn device(&mut self, device: (u32, u32), name: &str) {
+        let is_it = |watched: &Watched| (watched.place().0, watched.place().2) == device;
+        if self.listeners.values().any(is_it) {
+            self.devices.insert(device, visible(name));
+        }
+    }
+
     /// Keeps the totals of a closed listener.
     fn sum_up(&mut self, watched: &Watched) {
         let netns = watched.identity().netns;
@@ -78,6 +87,7 @@ impl Model {
             self.hosts.remove(&netns);
             self.before.remove(&netns);
             self.gone.remove(&netns);
+            self.devices.retain(|device, _| device.0 != netns);
         }
     }
 }

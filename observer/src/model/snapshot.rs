@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{diagnosis::Diagnosis, drops::Telling};
+use super::{diagnosis::Diagnosis, drops::Telling, listening::Listening};
 pub use acceptor::{AcceptedBy, Acceptors, Looked};
 pub use connection::{Acceptor, Connection, End, Holder, Via};
 pub use listener::{EndedBy, Listener, Rates, State};
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub hosts: Vec<Host>,
     /// Watched listeners, in a stable order: by network namespace, port, address, shard, then cookie.
     pub listeners: Vec<Listener>,
+    /// The listeners that the kernel lists, by network namespace, and those of them that are not watched.
+    pub listening: Vec<Listening>,
     /// Threads that ever did something with a watched connection, or hold a watched listener.
     pub threads: Vec<Thread>,
     /// Most recently ended connections, newest last; at most [`RECENT`].
@@ -163,7 +165,7 @@ pub struct LedgerCheck {
     /// Inode number of the network namespace.
     pub netns: u32,
     /// What is compared: `accept_queue` (enqueued − accepted − dropped = depth now), `passive_opens`, `listen_drops`,
-    /// `listen_overflows`, `syn_queue_full`, `records` (produced = delivered + lost).
+    /// `listen_overflows`, `syn_queue_full`, `listeners` (watched + listed as not watched), `records` (produced = delivered + lost).
     pub check: &'static str,
     /// Our figure.
     pub ours: i64,
@@ -184,6 +186,8 @@ pub struct Loss {
     pub produced: u64,
     /// Those of them that arrived here.
     pub delivered: u64,
+    /// Events that a program was not shown, and a copy of it was: nothing of them is missing.
+    pub taken_over: u64,
     /// Name → count, for every loss counter, zero or not.
     pub counters: BTreeMap<String, u64>,
     /// Sum of `counters`: zero means that nothing was lost.

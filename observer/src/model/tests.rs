@@ -3,8 +3,8 @@
 use observer_ebpf::{
     histogram::{BUCKETS, bucket},
     record::{
-        COMM, Connection as Record, Endings, ListenerCounters, ListenerEntry, ListenerIdentity, Sample, flag,
-        kind, stage,
+        COMM, Connection as Record, Endings, ListenerCounters, ListenerEntry, ListenerIdentity, Sample,
+        Writes, flag, kind, stage,
     },
 };
 
@@ -36,11 +36,14 @@ pub(super) fn entry(cookie: u64) -> Box<ListenerEntry> {
             port: 80,
             address,
             comm: [0; COMM],
+            device: 0,
+            reserved: 0,
         },
         counters: counters(0, 0),
         longest: [0; stage::STAGES],
         histograms: [[0; BUCKETS]; stage::STAGES],
         endings: Endings::default(),
+        writes: Writes::default(),
     })
 }
 
@@ -58,6 +61,9 @@ fn sample(cookie: u64, time_ns: u64, depth: u32, counters: ListenerCounters) -> 
         drops: 0,
         peak: depth,
         somaxconn: 0,
+        device: 0,
+        reuseport: 0,
+        deferring: 0,
         reserved: 0,
         counters,
     })
@@ -105,6 +111,73 @@ fn sockets_on_one_address_are_a_group() {
     assert_eq!(shards, [(3, Some(1)), (5, Some(2)), (7, Some(3))]);
     assert_eq!(snapshot.listeners[0].group.as_deref(), Some("127.0.0.1:80"));
     assert_eq!(model.snapshot(2).interval_ns, 1);
+}
+
+/// A sample that shows the kernel's group, and the interface.
+fn grouped(cookie: u64, reuseport: u64, device: u32) -> Event {
+    match sample(cookie, 1, 0, counters(0, 0)) {
+        Event::Sample(sample) => Event::Sample(Sample { reuseport, device, ..sample }),
+        other => other,
+    }
+}
+
+#[test]
+fn a_group_is_the_kernels_and_not_the_address() {
+    let mut model = model();
+    for (cookie, group, device) in [(1, 0xa0, 0), (2, 0xa0, 0), (3, 0xb0, 7), (4, 0, 8), (5, 0, 8)] {
+        model.apply(Event::Listener(entry(cookie)));
+        model.apply(grouped(cookie, group, device));
+    }
+    model.apply(Event::Device { netns: NETNS, index: 7, name: "eth0".to_owned() });
+    let listeners = model.snapshot(1).listeners;
+    let shown: Vec<_> = listeners
+        .iter()
+        .map(|one| (one.cookie, one.addr.as_str(), one.device.as_deref(), one.group.as_deref(), one.shard))
+        .collect();
+    let any = "127.0.0.1:80";
+    assert_eq!(
+        shown,
+        [
+            (3, "127.0.0.1%eth0:80", Some("eth0"), None, None),
+            (4, "127.0.0.1%if8:80", Some("if8"), None, None),
+            (5, "127.0.0.1%if8:80", Some("if8"), None, None),
+            (1, any, None, Some(any), Some(1)),
+            (2, any, None, Some(any), Some(2)),
+        ]
+    );
+}
+
+#[test]
+fn a_group_that_the_kernel_moves_keeps_its_numbers() {
+    let mut model = model();
+    for cookie in [1, 2] {
+        model.apply(Event::Listener(entry(cookie)));
+        model.apply(grouped(cookie, 0xa0, 0));
+    }
+    model.snapshot(1);
+    // Between two samples, as `reuseport_grow` has moved one and not the other.
+    model.apply(Event::Listener(entry(3)));
+    model.apply(grouped(2, 0xb0, 0));
+    model.apply(grouped(3, 0xb0, 0));
+    let shards: Vec<_> =
+        model.snapshot(2).listeners.iter().map(|shard| (shard.cookie, shard.shard)).collect();
+    assert_eq!(shards, [(1, Some(1)), (2, Some(2)), (3, Some(3))]);
+}
+
+#[test]
+fn a_name_follows_its_process() {
+    let mut model = model();
+    model.apply(Event::Listener(entry(1)));
+    let owner = |pid, comm: &str| Event::Owner { listener: 1, pid, comm: comm.to_owned() };
+    model.apply(owner(10, "tail"));
+    model.apply(owner(11, "another"));
+    let holder = |pid| look::Holding { pid, comm: "process".to_owned() };
+    model.apply(Event::Holders { listener: 1, holders: vec![holder(9), holder(10)] });
+    let listener = model.snapshot(1).listeners.remove(0);
+    assert_eq!((listener.pid, listener.comm.as_str()), (10, "tail"));
+    model.apply(Event::Holders { listener: 1, holders: vec![holder(9)] });
+    let listener = model.snapshot(2).listeners.remove(0);
+    assert_eq!((listener.pid, listener.comm.as_str()), (9, "process"));
 }
 
 #[test]
@@ -307,8 +380,7 @@ fn the_slowest_are_in_order_and_bounded() {
     assert_eq!(snapshot.slowest.len(), SLOWEST);
     assert_eq!(snapshot.slowest[0].accept_wait_ns(), Some(SLOWEST as u64 + 10));
     assert!(snapshot.slowest.is_sorted_by(|left, right| left.accept_wait_ns() >= right.accept_wait_ns()));
-    assert_eq!(snapshot.recent.len(), SLOWEST + 10);
-    assert_eq!(snapshot.loss.delivered, SLOWEST as u64 + 10);
+    assert_eq!((snapshot.recent.len(), snapshot.loss.delivered), (SLOWEST + 10, SLOWEST as u64 + 10));
 }
 
 #[test]

@@ -40,6 +40,8 @@ struct Known {
     accepts: u64,
     reads: u64,
     writes: u64,
+    /// Part of them: to connections of which nobody had read anything.
+    unasked: u64,
     bytes_read: u64,
     bytes_written: u64,
     /// Voluntary switches when it was first seen, and now, from /proc.
@@ -115,6 +117,7 @@ impl Threads {
         known.accepts = entry.accepts;
         known.reads = entry.reads;
         known.writes = entry.writes;
+        known.unasked = entry.unasked;
         known.bytes_read = entry.bytes_read;
         known.bytes_written = entry.bytes_written;
         known.sleeps = (entry.sleeps != UNCOUNTED).then_some(entry.sleeps);
@@ -209,7 +212,7 @@ impl Known {
             pid,
             tid,
             comm: self.comm.clone(),
-            role: role(self.accepts, self.reads, self.writes),
+            role: role(self.accepts, self.reads, self.writes, self.unasked),
             accepts: self.accepts,
             reads: self.reads,
             writes: self.writes,
@@ -250,10 +253,10 @@ fn rates(first: &Totals, last: &Totals) -> ThreadRates {
 }
 
 /// What a thread is, from what it did.
-fn role(accepts: u64, reads: u64, writes: u64) -> String {
+fn role(accepts: u64, reads: u64, writes: u64, unasked: u64) -> String {
     match (accepts > 0, reads > 0, writes > 0) {
         (false, false, false) => "idle".into(),
-        (false, false, true) => "worker".into(),
+        (false, false, true) if unasked < writes => "worker".into(),
         (accepts, reads, writes) => [("acceptor", accepts), ("reader", reads), ("writer", writes)]
             .iter()
             .filter(|(_, does)| *does)
@@ -272,6 +275,7 @@ mod tests {
             accepts,
             reads: 0,
             writes: 0,
+            unasked: 0,
             bytes_read: 0,
             bytes_written: 0,
             sleeps: UNCOUNTED,
@@ -283,14 +287,16 @@ mod tests {
     #[test]
     fn roles_follow_from_deeds() {
         for (deeds, expected) in [
-            ((0, 0, 0), "idle"),
-            ((1, 0, 0), "acceptor"),
-            ((0, 1, 1), "reader+writer"),
-            ((1, 1, 0), "acceptor+reader"),
-            ((1, 1, 1), "acceptor+reader+writer"),
-            ((0, 0, 1), "worker"),
+            ((0, 0, 0, 0), "idle"),
+            ((1, 0, 0, 0), "acceptor"),
+            ((0, 1, 1, 0), "reader+writer"),
+            ((1, 1, 0, 0), "acceptor+reader"),
+            ((1, 1, 1, 1), "acceptor+reader+writer"),
+            ((0, 0, 1, 0), "worker"),
+            ((0, 0, 2, 1), "worker"),
+            ((0, 0, 2, 2), "writer"),
         ] {
-            assert_eq!(role(deeds.0, deeds.1, deeds.2), expected);
+            assert_eq!(role(deeds.0, deeds.1, deeds.2, deeds.3), expected);
         }
     }
 

@@ -17,6 +17,7 @@ use refusals::Told;
 use super::Output;
 use crate::{
     cli::LineType,
+    model::listening::Unwatched,
     model::snapshot::{Connection, Listener, Meta, Snapshot, Thread},
 };
 
@@ -56,6 +57,13 @@ struct Refusals {
     count: u64,
     /// Since start.
     total: u64,
+}
+
+#[derive(Serialize)]
+struct NotWatched<'a> {
+    #[serde(flatten)]
+    listener: &'a Unwatched,
+    reason: &'static str,
 }
 
 #[derive(Serialize)]
@@ -175,6 +183,12 @@ impl Output for Stream {
         if self.wants(LineType::Listener) {
             for listener in &snapshot.listeners {
                 self.write("listener", time_ns, listener)?;
+            }
+        }
+        if self.wants(LineType::Unwatched) {
+            for listener in snapshot.unwatched() {
+                let reason = listener.cause.reason();
+                self.write("unwatched", time_ns, &NotWatched { listener, reason })?;
             }
         }
         if self.wants(LineType::Thread) {

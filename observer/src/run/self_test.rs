@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    os::linux::net::TcpStreamExt as _,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -169,6 +170,7 @@ impl Seen<'_> {
             ("data_queued", ended(|one| one.first_data_ns.is_some())),
             ("read", ended(|one| one.bytes_read == 7)),
             ("write", ended(|one| one.bytes_written == 6)),
+            ("held_write", ended(|one| one.held_writes == 1)),
             ("closed_window", on(stalled).is_some_and(|listener| listener.closed_windows == Some(1))),
             ("reset", ended(|one| one.end == End::RstIn)),
             ("close", ended(|one| one.end == End::Fin)),
@@ -212,9 +214,12 @@ fn deferred(backlog: u32) -> Result<TcpListener> {
 fn talk(listener: &TcpListener) -> Result<()> {
     let (mut client, mut accepted) = traffic::pair(listener)?;
     let mut exchange = || -> std::io::Result<()> {
+        // Its ACKs are delayed, so that Nagle holds the second part of the answer back.
+        client.set_quickack(false)?;
         client.write_all(b"request")?;
         accepted.read_exact(&mut [0; 7])?;
-        accepted.write_all(b"answer")?;
+        accepted.write_all(b"ans")?;
+        accepted.write_all(b"wer")?;
         client.read_exact(&mut [0; 6])?;
         client.shutdown(std::net::Shutdown::Write)?;
         accepted.read_to_end(&mut Vec::new()).map(|_| ())

@@ -50,7 +50,7 @@ impl View for Connections {
         let kept = match context.history.ago_ns() {
             Some(_) => format!("   the last {ended} that had ended by then: more are not kept of the past"),
             None => format!(
-                "   the last {} that ended, then {} open ones, oldest first (o)",
+                "   the last {} that ended, then {} that are open, oldest first (o)",
                 figures::count(ended as u64),
                 figures::count(open as u64)
             ),

@@ -44,13 +44,10 @@ fn target<'a>(snapshot: &Snapshot, width: u16, styles: &Styles) -> Vec<Span<'a>>
     let Some(running) = demo::running(snapshot) else {
         let what = match snapshot.demo.as_ref().and_then(|demo| demo.error.as_ref()) {
             Some(_) => Span::styled("! demo-server does not answer", styles.bad),
-            None => {
-                let open = snapshot.listeners.iter().filter(|listener| listener.closed_ns.is_none()).count();
-                Span::raw(figures::plural(open, "listener"))
-            }
+            None => listeners(snapshot, styles),
         };
         spans.push(what);
-        if width >= 70 && !snapshot.meta.kernel.is_empty() {
+        if width >= 70 && snapshot.unwatched().next().is_none() && !snapshot.meta.kernel.is_empty() {
             spans.push(Span::styled(format!("  kernel {}", snapshot.meta.kernel), styles.dim));
         }
         return spans;
@@ -74,6 +71,20 @@ fn target<'a>(snapshot: &Snapshot, width: u16, styles: &Styles) -> Vec<Span<'a>>
         spans.push(Span::styled(format!("  {text}"), styles.dim));
     }
     spans
+}
+
+/// How many listen, and how many of those are watched.
+fn listeners<'a>(snapshot: &Snapshot, styles: &Styles) -> Span<'a> {
+    let count = snapshot.listening_count();
+    let (watched, all) = (figures::count(count.watched), figures::count(count.all()));
+    match (count.unwatched, count.is_full) {
+        (0, _) => Span::raw(figures::plural(count.watched as usize, "listener")),
+        (_, true) => {
+            let option = count.option();
+            Span::styled(format!("▴ {watched} of {all} listeners watched: {option}"), styles.warn)
+        }
+        (_, false) => Span::styled(format!("▴ {watched} of {all} listeners watched"), styles.warn),
+    }
 }
 
 /// Whether the books balance, whether anything was lost, and which signals are missing. The last two are short and

@@ -169,6 +169,7 @@ const HELP: Help = Help {
           accept has waited through the accept queue, too.",
         ),
         ("read to write", "First read to first write: the work, as seen from outside."),
+        ("accept to write", "accept to the first write, where the server speaks first (SSH, SMTP, MySQL)."),
         ("lifetime", "Handshake complete to the end of the socket."),
         ("SHARE", "Of the sum of the medians of the stages that follow one another."),
     ],

@@ -71,6 +71,14 @@ pub(crate) struct Figures {
     pub wait_p99_ns: Option<u64>,
     /// Reads of data per second, all shards.
     pub reads: f64,
+    /// A connection was written to in the last second.
+    pub written: bool,
+    /// Accepted connections that are open, all shards.
+    pub open: u64,
+    /// Handshakes that their client reset before they were complete, per second, all shards.
+    pub reset_early: f64,
+    /// Clients that connected and sent nothing yet (TCP_DEFER_ACCEPT), all shards.
+    pub deferred: u32,
     /// The oldest that waits in an accept queue has for this long, at least.
     pub oldest_ns: Option<u64>,
     /// Accepted connections with data that nobody has read, all shards.
@@ -121,6 +129,10 @@ impl Figures {
             figures.wait_p50_ns = figures.wait_p50_ns.max(p50);
             figures.wait_p99_ns = figures.wait_p99_ns.max(p99);
             figures.reads += listener.rates.reads;
+            figures.written |= listener.written;
+            figures.open += listener.open();
+            figures.reset_early += listener.rates.reset_early;
+            figures.deferred += listener.deferred.unwrap_or(0);
             figures.oldest_ns = figures.oldest_ns.max(listener.oldest_waits_ns);
             figures.unread += listener.unread;
             figures.drops += listener.listen_drops;

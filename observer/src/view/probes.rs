@@ -29,15 +29,17 @@ pub(crate) struct Probes {
 impl View for Probes {
     fn draw(&mut self, context: &Context<'_>, pen: &mut Pen<'_>) {
         let snapshot = context.snapshot();
-        // What is wrong comes first.
-        let mut sections: [(bool, Section); 5] = [
-            (snapshot.meta.signals.values().any(Option::is_none), signals),
-            (false, rules),
-            (snapshot.loss.total > 0, loss),
-            (snapshot.ledger.iter().any(|check| check.difference != 0), ledger),
-            (false, cost),
+        // What is wrong comes first, and of that what the header tells in capitals.
+        const LAST: u8 = 3;
+        let wrong = |is_wrong: bool, place: u8| if is_wrong { place } else { LAST };
+        let mut sections: [(u8, Section); 5] = [
+            (wrong(snapshot.meta.signals.values().any(Option::is_none), 2), signals),
+            (LAST, rules),
+            (wrong(snapshot.loss.total > 0, 0), loss),
+            (wrong(snapshot.ledger.iter().any(|check| check.difference != 0), 1), ledger),
+            (LAST, cost),
         ];
-        sections.sort_by_key(|(wrong, _)| !wrong);
+        sections.sort_by_key(|(place, _)| *place);
         let mut lines = Vec::new();
         for (_, section) in sections {
             section(context, &mut lines, pen.width());
@@ -157,6 +159,13 @@ fn loss(context: &Context<'_>, lines: &mut Vec<Line>, width: u16) {
             let known = loss::TABLE.iter().find(|loss| loss.name == name);
             text(context, lines, known.map_or(SKIPPED, |loss| loss.meaning), 4, width);
         }
+    }
+    if lost.taken_over > 0 {
+        let text_of = format!(
+            "{} events that a program was not shown were taken over by a copy of it: nothing of them is missing",
+            figures::count(lost.taken_over)
+        );
+        text(context, lines, &text_of, 2, width);
     }
 }
 

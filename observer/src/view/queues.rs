@@ -12,7 +12,10 @@ use super::listeners::{Figures, Row};
 use super::order::Order;
 use super::screen::{Answer, Context, Help, View};
 use super::widget::{list::List, pen::Pen, table};
-use crate::model::snapshot::Listener;
+use crate::{
+    figures,
+    model::{listening::Unwatched, snapshot::Listener},
+};
 
 /// The span of the plot, in the order of the keys that change it.
 const SPANS_NS: [u64; 5] =
@@ -191,13 +194,17 @@ fn empty(context: &Context<'_>, pen: &mut Pen<'_>, filtered: bool) {
         pen.text(1, 2, pen.width(), "/ changes it, Esc shows all", context.styles.dim);
         return;
     }
-    let filters = &context.snapshot().meta.filters;
+    let snapshot = context.snapshot();
+    let filters = &snapshot.meta.filters;
     let mut selected = Vec::new();
     selected.extend(filters.ports.iter().map(|port| format!("port {port}")));
     selected.extend(filters.pid.map(|pid| format!("process {pid}")));
     selected.extend(filters.netns.map(|netns| format!("network namespace {netns}")));
     selected.extend(filters.cgroup.map(|cgroup| format!("cgroup {cgroup}")));
-    let first = if selected.is_empty() {
+    let count = snapshot.listening_count();
+    let first = if count.unwatched > 0 {
+        format!("{}: none is watched", figures::plural(count.unwatched as usize, "TCP listener"))
+    } else if selected.is_empty() {
         "no TCP socket listens here yet".to_owned()
     } else {
         format!("nothing that listens matches {}", selected.join(", "))
@@ -205,6 +212,12 @@ fn empty(context: &Context<'_>, pen: &mut Pen<'_>, filtered: bool) {
     pen.text(1, 1, pen.width(), &first, context.styles.strong);
     let second = "a listener appears by itself as soon as a program calls listen(2)";
     pen.text(1, 2, pen.width(), second, context.styles.dim);
+    for (y, listener) in (4..pen.height()).zip(snapshot.unwatched()) {
+        let who = listener.who().map(|who| format!("  {who}")).unwrap_or_default();
+        let Unwatched { addr, accept_queue, backlog_limit, cause, .. } = listener;
+        let text = format!("{addr}{who}  {accept_queue}/{backlog_limit}  {}", cause.reason());
+        pen.text(1, y, pen.width(), &text, context.styles.warn);
+    }
 }
 
 const HELP: Help = Help {

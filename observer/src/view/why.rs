@@ -80,7 +80,7 @@ fn pattern_for(rule: &str, pattern: &str) -> Option<&'static str> {
 /// The state in words, with its figures.
 fn state(row: &Figures) -> String {
     match row.state {
-        State::Idle => "Nothing arrived in the last second.".to_owned(),
+        State::Idle => idle(row),
         State::Healthy => healthy(row),
         State::Filling => filling(row),
         State::Waiting => waiting(row),
@@ -114,12 +114,34 @@ fn was_full(row: &Figures) -> bool {
 /// Who waits for longer was not accepted as fast as it came.
 const AT_ONCE_NS: u64 = 100_000_000;
 
+fn idle(row: &Figures) -> String {
+    let mut sentences = Vec::new();
+    if row.reset_early > 0.0 {
+        sentences.push(format!(
+            "{}/s are reset by their client before they are complete: health checks or scanners; no harm.",
+            figures::rate(row.reset_early),
+        ));
+    }
+    if row.deferred > 0 {
+        let deferred = figures::count(row.deferred);
+        sentences.push(format!("{deferred} connected and sent nothing yet (TCP_DEFER_ACCEPT)."));
+    }
+    match (sentences.is_empty(), row.open) {
+        (false, _) => sentences.join(" "),
+        (true, 0) => "Nothing arrived in the last second.".to_owned(),
+        (true, open) => {
+            format!("No new connections; {} open, and nothing happens on them.", figures::count(open))
+        }
+    }
+}
+
 fn healthy(row: &Figures) -> String {
     if row.enqueued == 0.0 && row.accepted == 0.0 {
-        let reads = figures::rate(row.reads);
-        return format!(
-            "No connection arrived in the last second; those that are open are read {reads} times/s."
-        );
+        let does = match row.reads {
+            0.0 => "written to".to_owned(),
+            reads => format!("{} reads/s", figures::rate(reads)),
+        };
+        return format!("No new connections; {} open, {does}.", figures::count(row.open));
     }
     let waits = match (row.wait_p50_ns, row.wait_p99_ns) {
         (Some(p50), Some(p99)) => format!(
@@ -303,7 +325,30 @@ mod tests {
         ] {
             assert!(state(&slow).contains("arrivals/s and"), "{}", state(&slow));
         }
-        let quiet = Figures { enqueued: 0.0, accepted: 0.0, reads: 22.0, ..calm };
-        assert!(state(&quiet).starts_with("No connection arrived"), "{}", state(&quiet));
+    }
+
+    #[test]
+    fn idle_is_where_nothing_happens_on_open_connections_either() {
+        let quiet = Figures { reads: 22.0, open: 1, ..row(State::Healthy, 0, (0.0, 0.0, 0.0)) };
+        assert_eq!(state(&quiet), "No new connections; 1 open, 22 reads/s.");
+        let pushes = Figures { reads: 0.0, written: true, ..quiet };
+        assert_eq!(state(&pushes), "No new connections; 1 open, written to.");
+        let idle = row(State::Idle, 0, (0.0, 0.0, 0.0));
+        assert_eq!(state(&idle), "Nothing arrived in the last second.");
+        let open = Figures { open: 3, ..idle };
+        assert_eq!(state(&open), "No new connections; 3 open, and nothing happens on them.");
+    }
+
+    #[test]
+    fn handshakes_that_come_to_nothing_are_told() {
+        let idle = row(State::Idle, 0, (0.0, 0.0, 0.0));
+        assert_eq!(
+            state(&Figures { reset_early: 40.0, ..idle.clone() }),
+            "40/s are reset by their client before they are complete: health checks or scanners; no harm."
+        );
+        assert_eq!(
+            state(&Figures { deferred: 6, ..idle }),
+            "6 connected and sent nothing yet (TCP_DEFER_ACCEPT)."
+        );
     }
 }

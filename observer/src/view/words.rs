@@ -88,5 +88,12 @@ pub(crate) fn place(listener: &Listener) -> String {
 }
 
 /// A stage of the journey; the order is that of [`stage`](crate::model::snapshot::stage).
-pub(crate) const STAGES: [&str; crate::model::snapshot::stage::STAGES] =
-    ["SYN queue", "accept queue", "accept to read", "data to read", "read to write", "lifetime"];
+pub(crate) const STAGES: [&str; crate::model::snapshot::stage::STAGES] = [
+    "SYN queue",
+    "accept queue",
+    "accept to read",
+    "data to read",
+    "read to write",
+    "accept to write",
+    "lifetime",
+];

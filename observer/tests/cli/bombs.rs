@@ -91,6 +91,8 @@ fn entry(cookie: u64, netns: u32) -> Box<ListenerEntry> {
         port: 80,
         address: [0; 16],
         comm: [0; _],
+        device: 0,
+        reserved: 0,
     };
     let mut histograms = [[0; _]; stage::STAGES];
     histograms[0][0] = 1;
@@ -100,6 +102,7 @@ fn entry(cookie: u64, netns: u32) -> Box<ListenerEntry> {
         longest: [0; stage::STAGES],
         histograms,
         endings: Default::default(),
+        writes: Default::default(),
     })
 }
 
@@ -142,6 +145,7 @@ fn threads() {
         accepts: 1,
         reads: 0,
         writes: 0,
+        unasked: 0,
         bytes_read: 0,
         bytes_written: 0,
         sleeps: UNCOUNTED,

@@ -13,6 +13,7 @@ use observer::{
     model::{
         bounds::Bounds,
         event::{ClosedWindows, Event, HostCounters},
+        listening::{Listening, Unwatched},
         snapshot::{Demo, Meta, ProbeCost, Snapshot},
     },
     outputs::{Output as _, report::Report, stream::Stream},
@@ -121,6 +122,24 @@ fn event(chance: &mut Chance) -> Event {
             };
             Event::Host { netns: chance.below(9) as u32, counters }
         }
+        8 if chance.once_in(2) => Event::Listening(vec![Listening {
+            netns: chance.below(9) as u32,
+            kernel: chance.edge(),
+            watched: chance.edge(),
+            unwatched: chance.edge(),
+            listeners: vec![
+                Unwatched {
+                    cookie,
+                    addr: "\u{1b}[2J and so on".to_owned(),
+                    pid: Some(pid),
+                    comm: Some("a\u{1b}".to_owned()),
+                    listen_drops: chance.edge(),
+                    listen_drops_last: chance.edge(),
+                    ..Unwatched::default()
+                };
+                chance.below(400)
+            ],
+        }]),
         8 => Event::HostGone { netns: chance.below(9) as u32 },
         9 => Event::ClosedWindows(vec![ClosedWindows {
             listener: cookie,

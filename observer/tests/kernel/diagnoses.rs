@@ -8,6 +8,8 @@ mod floods;
 mod generator;
 #[path = "diagnoses/healthy.rs"]
 mod healthy;
+#[path = "diagnoses/nagle.rs"]
+mod nagle;
 #[path = "diagnoses/overload.rs"]
 mod overload;
 #[path = "diagnoses/queues.rs"]

@@ -2,7 +2,10 @@
 
 use std::{cell::Cell, collections::BTreeSet, net::SocketAddr};
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error},
+};
 use serde_json::Value;
 
 thread_local! {
@@ -14,6 +17,7 @@ thread_local! {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Listener {
     pub(crate) cookie: u64,
+    #[serde(deserialize_with = "without_device")]
     pub(crate) addr: SocketAddr,
     pub(crate) netns: u32,
     pub(crate) pid: u32,
@@ -147,6 +151,16 @@ pub(crate) struct Loss {
 }
 
 /// Everything that the observer wrote so far. Shown whole when the test that holds it panics.
+/// The address without the interface that the listener is bound to: `127.0.0.1%lo:80`.
+fn without_device<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(from)?;
+    let whole = match (text.find('%'), text.rfind(':')) {
+        (Some(device), Some(port)) => format!("{}{}", &text[..device], &text[port..]),
+        _ => text,
+    };
+    whole.parse().map_err(Error::custom)
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lines(pub(crate) Vec<Value>);
 

@@ -82,8 +82,8 @@ fn only_the_selected_process(before: bool) {
     socket.bind(&std::net::SocketAddr::from((V4, 0)).into()).expect("bind");
     let address = socket.local_addr().expect("getsockname").as_socket().expect("an internet address");
     let cookie = socket.cookie().expect("SO_COOKIE");
-    let fork = || {
-        let acceptor = Acceptor::fork(&socket);
+    let fork = |socket: &Socket| {
+        let acceptor = Acceptor::fork(socket);
         until("the other process listens", || {
             sock_diag::sockets(&[sock_diag::LISTEN]).iter().any(|listener| listener.cookie == cookie)
         });
@@ -95,14 +95,20 @@ fn only_the_selected_process(before: bool) {
     };
     // It lives to the end: a listener that is left to another is the other's.
     let (mut observer, expected, _acceptor) = if before {
-        let (acceptor, own) = (fork(), Server::listen(V4, 4));
+        let (acceptor, own) = (fork(&socket), Server::listen(V4, 4));
         let observer = start(acceptor.pid());
         receive_end(&connect(address));
         drop(own.pair());
         (observer, (cookie, acceptor.pid()), acceptor)
     } else {
         let observer = start(std::process::id());
-        let (acceptor, own) = (fork(), Server::listen(V4, 4));
+        let mut acceptor = None;
+        // This process holds it until then, and who holds a listener is looked up now and then.
+        observer.stopped(|| {
+            acceptor = Some(fork(&socket));
+            drop(socket);
+        });
+        let (acceptor, own) = (acceptor.expect("it was forked"), Server::listen(V4, 4));
         receive_end(&connect(address));
         drop(own.pair());
         (observer, (own.cookie, std::process::id()), acceptor)

@@ -28,6 +28,8 @@ pub(crate) struct Socket {
     pub(crate) local: SocketAddr,
     /// The peer's.
     pub(crate) remote: SocketAddr,
+    /// Interface that it is bound to; 0 if none.
+    pub(crate) device: u32,
     /// Its cookie.
     pub(crate) cookie: u64,
     /// Of a listener: depth of the accept queue. Else: bytes not read.
@@ -79,6 +81,7 @@ fn parse(message: &[u8]) -> Socket {
     Socket {
         local: SocketAddr::new(address(family, &message[8..24]), port(message, 4)),
         remote: SocketAddr::new(address(family, &message[24..40]), port(message, 6)),
+        device: word(message, 40),
         cookie: u64::from(word(message, 44)) | u64::from(word(message, 48)) << 32,
         receive_queue: word(message, 56),
         send_queue: word(message, 60),

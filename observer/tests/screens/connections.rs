@@ -37,6 +37,7 @@ pub(crate) fn connection(listener: &Listener, time_ns: u64, number: u64, wait_ns
         writes: 1,
         bytes_read: 61,
         bytes_written: 204,
+        held_writes: 0,
         longest_read_wait_ns: wait_ns + 15_000,
         end: End::Fin,
         closed_first: Some(true),

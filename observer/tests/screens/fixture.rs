@@ -9,6 +9,7 @@ use demo_server::load::Mode;
 use observer::model::diagnosis::Diagnoses;
 use observer::model::drops::Drop;
 use observer::model::histogram::Histogram;
+use observer::model::listening::Listening;
 use observer::model::snapshot::{
     Acceptor, Connection, Demo, End, LedgerCheck, Listener, Loss, Meta, ProbeCost, RECENT, Rates, SLOWEST,
     Snapshot, State, Thread, ThreadRates, stage,
@@ -47,6 +48,7 @@ pub(crate) struct Scene {
     pub(crate) loss: Loss,
     pub(crate) probes: Vec<ProbeCost>,
     pub(crate) app: App,
+    pub(crate) listening: Vec<Listening>,
     time_ns: u64,
     diagnoses: Diagnoses,
     recent: Vec<Arc<Connection>>,
@@ -71,6 +73,7 @@ impl Scene {
             recent: Vec::new(),
             slowest: Vec::new(),
             open: Vec::new(),
+            listening: Vec::new(),
             turn: 0,
         }
     }
@@ -221,6 +224,7 @@ impl Scene {
             interval_ns: TICK_NS,
             meta: Arc::new(self.meta.clone()),
             hosts: Vec::new(),
+            listening: self.listening.clone(),
             listeners: self.sources.iter().map(|source| source.listener.clone()).collect(),
             threads: self.threads.clone(),
             recent: self.recent.clone(),
@@ -258,7 +262,7 @@ impl Scene {
             listener.drops = vec![Drop { cause: "accept_queue_full_syn", count: listener.listen_drops }];
         }
         let rates = (f64::from(enqueued) * 4.0, f64::from(accepted) * 4.0, f64::from(dropped) * 4.0);
-        listener.rates = Rates { enqueued: rates.0, accepted: rates.1, dropped: rates.2, reads: 0.0 };
+        listener.rates = Rates { enqueued: rates.0, accepted: rates.1, dropped: rates.2, ..Rates::default() };
         listener.state = match () {
             () if dropped > 0 => State::Overflowing,
             () if listener.accept_queue > 0 && accepted == 0 => State::Stranded,

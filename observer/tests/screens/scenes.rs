@@ -1,6 +1,9 @@
 //! Named states of the world, for the screen to show.
 
-use observer::model::snapshot::LedgerCheck;
+use observer::model::{
+    listening::{Cause, Listening, Unwatched},
+    snapshot::LedgerCheck,
+};
 use observer::view::Options;
 
 use crate::fixture::Scene;
@@ -113,4 +116,29 @@ pub(crate) fn degraded(options: Options) -> Scene {
     });
     scene.run(2);
     scene
+}
+
+/// Two listeners, none of them watched: the kernel's own, and one for which there was no place.
+pub(crate) fn unwatched() -> Vec<Listening> {
+    let nfs = Unwatched {
+        cookie: 1,
+        addr: "0.0.0.0:2049".to_owned(),
+        port: 2049,
+        backlog_limit: 64,
+        cause: Cause::NoHolder,
+        ..Unwatched::default()
+    };
+    let full = Unwatched {
+        cookie: 2,
+        addr: "127.0.0.1:9005".to_owned(),
+        port: 9005,
+        pid: Some(4711),
+        comm: Some("gosrv".to_owned()),
+        accept_queue: 9,
+        backlog_limit: 8,
+        listen_drops: 10,
+        cause: Cause::MaxListeners,
+        ..Unwatched::default()
+    };
+    vec![Listening { kernel: 2, unwatched: 2, listeners: vec![full, nfs], ..Listening::default() }]
 }

@@ -17,6 +17,18 @@ const ACCEPT_QUEUE: &[&str] = &["SK_ACK_BACKLOG", "SK_MAX_ACK_BACKLOG"];
 const SEQUENCES: &[&str] = &["TCP_COPIED_SEQ", "TCP_RCV_NXT", "TCP_WRITE_SEQ", "SKC_FLAGS"];
 /// Whose a record is.
 const PEER: &[&str] = &["SKC_DPORT"];
+/// What a sample has beside the accept queue.
+const SAMPLE: &[&str] = &[
+    "SKC_COOKIE",
+    "SKC_STATE",
+    "SKC_NUM",
+    "ICSK_ACCEPT_QUEUE",
+    "RSKQ_QLEN",
+    "RSKQ_YOUNG",
+    "SK_DROPS",
+    "SKC_BOUND_DEV_IF",
+    "SK_REUSEPORT_CB",
+];
 const HOLDER: &[&str] = &["SOCKET_SK", "TASK_TGID", "TASK_COMM"];
 /// From the current task's descriptor to its socket.
 const DESCRIPTOR: &[&str] =
@@ -31,6 +43,7 @@ const READY: Fields = &[
         "ICSK_ACCEPT_QUEUE",
         "RSKQ_ACCEPT_TAIL",
         "REQ_SK",
+        "SKC_LISTENER",
         "TREQ_SNT_SYNACK",
         "TCP_SRTT_US",
         "TCP_TOTAL_RETRANS",
@@ -89,7 +102,8 @@ pub static PROGRAMS: &[Program] = &[
     of_event(READABLE, row("def_readable", Attach::FEntry("sock_def_readable"), READY)),
     copied(
         &["destroy_sock_2", "destroy_sock_3"],
-        row("destroy_sock", Attach::TpBtf("tcp_destroy_sock"), &[PEER, SEQUENCES, &["SKC_COOKIE"]]),
+        // A listener is sampled a last time.
+        row("destroy_sock", Attach::TpBtf("tcp_destroy_sock"), &[PEER, SEQUENCES, ACCEPT_QUEUE, SAMPLE]),
     ),
     copied(
         &["recv_length_2", "recv_length_3"],
@@ -182,22 +196,7 @@ pub static PROGRAMS: &[Program] = &[
     ),
     taking(4, row("switched", Attach::TpBtf("sched_switch"), &[&["TASK_START"]])),
     taking(3, row("switched_by_3", Attach::TpBtf("sched_switch"), &[&["TASK_START", "TASK_STATE"]])),
-    row(
-        "sample_queues",
-        Attach::OnDemand,
-        &[
-            ACCEPT_QUEUE,
-            &[
-                "SKC_COOKIE",
-                "SKC_STATE",
-                "SKC_NUM",
-                "ICSK_ACCEPT_QUEUE",
-                "RSKQ_QLEN",
-                "RSKQ_YOUNG",
-                "SK_DROPS",
-            ],
-        ],
-    ),
+    row("sample_queues", Attach::OnDemand, &[ACCEPT_QUEUE, SAMPLE]),
     row("send_probe", Attach::FEntry("tcp_send_probe0"), WINDOW),
     row("look_at_windows", Attach::OnDemand, WINDOW),
     row("look_for_ends", Attach::OnDemand, &[PEER, &["SKC_REFCNT"]]),

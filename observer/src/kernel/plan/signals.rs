@@ -13,7 +13,8 @@ pub static SIGNALS: &[Signal] = &[
         what: "a listener opens or closes",
         hooks: &[Hook {
             name: "tp_btf/inet_sock_set_state",
-            programs: &["set_state", "destroy_sock"],
+            // The end first: what opens and closes while these are attached must not be there for ever.
+            programs: &["destroy_sock", "set_state"],
             blind: Some("a second listen(2) fires nothing; the sampler sees the new limit"),
         }],
         essential: true,
@@ -25,9 +26,7 @@ pub static SIGNALS: &[Signal] = &[
         hooks: &[Hook {
             name: "iter/task_file",
             programs: &["existing_listeners", "listener_holders"],
-            blind: Some(
-                "listeners that no process holds as a descriptor; those of MPTCP show at their first connection",
-            ),
+            blind: Some("listeners that no process holds as a descriptor: they are listed as not watched"),
         }],
         essential: false,
         without: "only listeners opened from now on are known",
@@ -38,7 +37,10 @@ pub static SIGNALS: &[Signal] = &[
         hooks: &[Hook {
             name: "iter/task_file",
             programs: &["existing_listeners", "existing_connections"],
-            blind: Some("which shard they came out of, and everything that happened before"),
+            blind: Some(
+                "which shard they came out of, and everything that happened before; those of another port than their \
+                 listener's, if their process does not hold it",
+            ),
         }],
         essential: false,
         without: "connections accepted before the start are not followed",
@@ -201,6 +203,20 @@ pub static SIGNALS: &[Signal] = &[
         ],
         essential: false,
         without: "no writers, no bytes written",
+    },
+    Signal {
+        name: "held_write",
+        what: "Nagle held a write back until the peer acknowledged what went before, and for how long",
+        hooks: &[Hook {
+            name: "btf/tcp_sock.nonagle",
+            programs: &[],
+            blind: Some(
+                "a write whose bytes go without an ACK, or before which the peer speaks; the last one of a connection that \
+                 this side closes",
+            ),
+        }],
+        essential: false,
+        without: "servers that hold their own answers back are not told from slow ones",
     },
     Signal {
         name: "closed_window",

@@ -17,6 +17,10 @@ pub(super) const RULE: Rule = Rule {
     why: "accept(2) takes a descriptor before it looks at the queue (get_unused_fd_flags), so at the limit it fails and the queue \
           stays; poll(2) says at once that it is readable, so a loop that goes on spins",
     remedy: "see the error: EMFILE is the limit of the process (RLIMIT_NOFILE), ENFILE that of the system (fs.file-max)",
+    seen: "a server at its limit of descriptors: nginx logs \"accept4() failed (24: Too many open files)\" and pauses, \
+           Go tries again after longer and longer pauses, a plain loop spins",
+    silent: "EAGAIN of a listener that does not block, calls that a signal interrupts, a failure after which the same \
+             thread accepts",
     needs: &[Need::Signal("accept"), Need::Signal("queue_depth")],
     judge,
 };

@@ -17,6 +17,10 @@ pub(super) const RULE: Rule = Rule {
           shows who waits",
     remedy: "see first whether the program reads by a path that the hook for `read` does not see, such as splice (observer doctor); \
              more readers or workers; or accept no more than can be read, so that the backlog tells again",
+    seen: "a server whose event loop is blocked after it accepted everything that waited, such as Node with a long \
+           computation",
+    silent: "clients that have sent nothing, since there is nothing to read; data that waits no longer than the \
+             threads' usual work",
     needs: &[Need::Signal("accept"), Need::Signal("data_queued"), Need::Signal("read")],
     judge,
 };

@@ -18,6 +18,9 @@ pub(super) const RULE: Rule = Rule {
           kernel completes handshakes without the program (inet_csk_reqsk_queue_add), until the queue is full at limit + 1 \
           (sk_acceptq_is_full)",
     remedy: "accept from a thread that does nothing else, or from more threads",
+    seen: "one thread that does all: classic Redis during a slow command, Node with a long computation, gunicorn with \
+           one sync worker",
+    silent: "a queue that is not full; acceptors that hand their connections over",
     needs: &[
         Need::Signal("accept"),
         Need::Signal("enqueue"),

@@ -12,6 +12,8 @@ pub(super) const RULE: Rule = Rule {
     when: "connections were refused for a full accept queue whose limit is net.core.somaxconn of its network namespace. The cause is a burst or overload, as for backlog-default",
     why: "listen(2) cuts the backlog to net.core.somaxconn without a word (__sys_listen)",
     remedy: "sysctl net.core.somaxconn, then listen(2) again with the longer backlog, or restart",
+    seen: "a server that asks for 65535 where net.core.somaxconn is 4096, or in an old container 128",
+    silent: "the same limit without a refusal",
     needs: &[Need::Signal("queue_depth"), Need::Signal("drop")],
     judge,
 };

@@ -12,6 +12,9 @@ pub(super) const RULE: Rule = Rule {
     why: "who does not ask for a length gets that of the library: 128 was SOMAXCONN before Linux 5.4, and others chose theirs as \
           long ago; net.core.somaxconn is 4096 since",
     remedy: "pass a longer backlog to listen(2); called again on an open listener it acts at once",
+    seen: "Python's socketserver (5), Java's ServerSocket (50), Tomcat (100), nginx, Redis, Apache and Node (511), \
+           gunicorn (2048)",
+    silent: "the same limit without a refusal",
     needs: &[Need::Signal("queue_depth"), Need::Signal("drop")],
     judge,
 };

@@ -15,6 +15,8 @@ pub(super) const RULE: Rule = Rule {
           without closing the listener",
     remedy: "raise the program's own limit of connections (memcached -c, maxconns), or let it close idle ones; it sets its backlog \
              back when some have left",
+    seen: "memcached at its -c: it calls listen(2) with a backlog of 0 until a client leaves",
+    silent: "a backlog that was lowered and refuses nobody",
     needs: &[Need::Signal("queue_depth"), Need::Signal("drop")],
     judge,
 };

@@ -15,6 +15,9 @@ pub(super) const RULE: Rule = Rule {
           (tcp_reset and tcp_fin leave sk_ack_backlog alone)",
     remedy: "accept sooner; a shorter queue turns away at once those who would leave anyway; ask whether the client is still \
              there before the work",
+    seen: "a proxy or a browser with a timeout before a server that takes seconds to accept",
+    silent: "the loser of two connections (happy eyeballs) and health checks that reset at once: who leaves within 200 \
+             ms did not leave because it waited",
     needs: &[Need::Signal("enqueue"), Need::Signal("reset")],
     judge,
 };

@@ -16,6 +16,9 @@ pub(super) const RULE: Rule = Rule {
           served, and only its client knows that it was not",
     remedy: "see the program's own limit (connections, descriptors, MaxStartups), or what stands behind it: a proxy whose server \
              is down does the same",
+    seen: "sshd beyond MaxStartups, Node beyond server.maxConnections, a TCP proxy without a living server behind it",
+    silent: "a service that speaks first and leaves (daytime), a banner that the client answers, clients that left \
+             first",
     needs: &[Need::Signal("accept"), Need::Signal("close"), Need::Signal("read"), Need::Signal("write")],
     judge,
 };

@@ -15,6 +15,8 @@ pub(super) const RULE: Rule = Rule {
           (tcp_get_cookie_sock), nothing is kept, no SYN-ACK is sent again, and a client that waits for the server to speak \
           first waits for ever",
     remedy: "a backlog as long as the bursts, so that no SYN needs a cookie; tcp_abort_on_overflow does not act here",
+    seen: "any server at the default of tcp_syncookies in a burst that fills both of its queues",
+    silent: "cookies that come back and enter; cookies of other listeners of the namespace where theirs are told apart",
     needs: &[Need::Signal("syn_wait"), Need::Signal("queue_depth"), Need::AllListeners],
     judge,
 };

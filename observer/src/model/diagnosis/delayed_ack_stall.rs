@@ -14,6 +14,9 @@ pub(super) const RULE: Rule = Rule {
     why: "a client that writes twice and then reads holds its second small segment back until the first is acknowledged \
           (tcp_nagle_check), and this side delays that ACK by 40 ms in the hope of data to send it with (TCP_DELACK_MIN)",
     remedy: "one write for the whole request, or TCP_NODELAY, at the client; TCP_QUICKACK before each read here",
+    seen: "a client that writes head and body of a request apart, as old HTTP libraries do, to a server that \
+           keeps connections",
+    silent: "the time between two requests; pauses of any other length; a single write for each request",
     needs: &[Need::Signal("data_queued"), Need::Signal("read"), Need::Signal("write")],
     judge,
 };

@@ -24,6 +24,8 @@ pub(super) const RULE: Rule = Rule {
           it; short connections cost nothing so, for while the first is busy the next is woken",
     remedy: "add the listener to epoll anew every few accepts, or a listener for each thread (SO_REUSEPORT); connections that \
              are there already move only when they are opened anew",
+    seen: "nginx with several workers on one listener and long-lived connections that came while it was idle",
+    silent: "short connections; threads that add the listener anew; one connection that is busier than the others",
     needs: &[Need::Signal("accept"), Need::Signal("read"), Need::Signal("write"), Need::Signal("activity")],
     judge,
 };

@@ -15,6 +15,8 @@ pub(super) const RULE: Rule = Rule {
            them came (and chance does not explain it), none was refused, and so few are open that its limit of connections is not the reason",
     why: "an open loop that falls behind its schedule measures itself: the server is asked less than the screen says",
     remedy: "a processor of its own for the generator, a lower rate, or more requests per connection",
+    seen: "demo-server's own load on a machine with few processors",
+    silent: "a load whose number varies by chance; one that the server refuses",
     needs: &[Need::Signal("enqueue"), Need::Signal("close"), Need::Signal("queue_depth")],
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) const RULE: Rule = Rule {
           (inet_csk_listen_stop), unless it may move to another shard",
     remedy: "net.ipv4.tcp_migrate_req=1 moves what waits to another shard; or accept what waits after new ones go elsewhere, and \
              close then",
+    seen: "a reload of workers that have a listener each (nginx with reuseport), or of a server that closes before it \
+           drains",
+    silent: "a listener that was closed with an empty queue; queues that moved (tcp_migrate_req)",
     needs: &[Need::Signal("listener"), Need::Signal("close"), Need::Signal("enqueue")],
     judge,
 };

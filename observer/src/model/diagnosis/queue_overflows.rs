@@ -12,6 +12,8 @@ pub(super) const RULE: Rule = Rule {
     why: "the queue is full at limit + 1 (sk_acceptq_is_full); a client that is refused sends its SYN again after a second, and \
           each of them counts",
     remedy: "depends on the cause",
+    seen: "nginx with `listen 80 backlog=64`, or any server whose backlog was set to a number of one's own",
+    silent: "a full queue that refuses nobody; refusals that another rule explains",
     needs: &[Need::Signal("queue_depth"), Need::Signal("drop")],
     judge,
 };

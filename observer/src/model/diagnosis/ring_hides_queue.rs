@@ -17,6 +17,8 @@ pub(super) const RULE: Rule = Rule {
           is doing (io_accept): they wait in the completion ring, and the accept queue is empty however far the program is \
           behind",
     remedy: "a ring with IORING_SETUP_DEFER_TASKRUN accepts only when the thread asks, and the backlog tells again",
+    seen: "an io_uring server with a multishot accept and without IORING_SETUP_DEFER_TASKRUN, while its thread works",
+    silent: "the same with IORING_SETUP_DEFER_TASKRUN; a thread that keeps up",
     needs: &[Need::Signal("accept"), Need::Rings, Need::Signal("data_queued"), Need::Signal("read")],
     judge,
 };

@@ -15,6 +15,9 @@ pub(super) const RULE: Rule = Rule {
     why: "with SO_REUSEPORT the kernel deals connections by the hash of their addresses and not by load \
           (reuseport_select_sock), and what waits at one shard cannot move to another",
     remedy: "depends on the cause, and net.ipv4.tcp_migrate_req=1 moves what waits when it closes; see what that shard's thread does (Workers); no queue length helps, one shared listener would",
+    seen: "an old process that was not ended, with its SO_REUSEPORT socket still open beside the new one's (haproxy, \
+           Go services)",
+    silent: "shares that are uneven by chance; a shard whose queue is emptied; load on all shards alike",
     needs: &[Need::Signal("accept"), Need::Signal("enqueue"), Need::Signal("queue_depth")],
     judge,
 };

@@ -18,6 +18,9 @@ pub(super) const RULE: Rule = Rule {
           leave before; a place that they leave is accepted all the same",
     remedy: "more threads that accept, or less work for each connection; a shorter queue or a deadline turns away at once those who \
              would leave anyway",
+    seen: "gunicorn with few sync workers, PHP-FPM, anything that serves one client at a time and is asked more than \
+           it can",
+    silent: "waits of less than a second, however full the queue is",
     needs: &[Need::Signal("accept"), Need::Signal("enqueue"), Need::Signal("queue_depth")],
     judge,
 };

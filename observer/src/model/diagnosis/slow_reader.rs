@@ -15,6 +15,9 @@ pub(super) const RULE: Rule = Rule {
           ever; a thread that writes more blocks, or gets EAGAIN",
     remedy: "a deadline for writing, of the program's own or TCP_USER_TIMEOUT; SO_SNDBUF or TCP_NOTSENT_LOWAT bound what each \
              such peer holds",
+    seen: "a download whose client has gone to sleep, a subscriber that does not read (Redis PUBSUB, server-sent \
+           events)",
+    silent: "a window that opens again before the kernel has probed it",
     needs: &[Need::Signal("closed_window")],
     judge,
 };
@@ -63,6 +66,7 @@ mod tests {
     /// Shards of one address, each with connections whose window is closed: how many, bytes, for how long.
     fn state(shards: &[(u64, u64, u64)]) -> Snapshot {
         let shard = |(cookie, (connections, bytes, age_ns)): (u64, &(u64, u64, u64))| Listener {
+            shard: Some(cookie as u32),
             closed_windows: Some(*connections),
             closed_window_bytes: Some(*bytes),
             closed_window_since_ns: (*connections > 0).then(|| NOW - age_ns),

@@ -10,6 +10,8 @@ pub(super) const RULE: Rule = Rule {
     why: "when the SYN queue is full the kernel answers with a cookie and keeps nothing (tcp_conn_request, \
           TCPReqQFullDoCookies): who is real gets in, without window scaling unless timestamps are on",
     remedy: "nothing in the program: real clients get in; filter upstream if the processor time matters",
+    seen: "any server on the net, now and then; tcp_syncookies is 1 by default",
+    silent: "a burst of real clients, whose cookies come back",
     needs: &[Need::Signal("queue_depth")],
     judge,
 };

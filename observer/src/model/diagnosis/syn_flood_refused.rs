@@ -13,6 +13,8 @@ pub(super) const RULE: Rule = Rule {
     why: "without cookies a SYN that meets a full SYN queue is dropped (tcp_conn_request, TCPReqQFullDrop), whoever sent it; \
           a handshake that nobody completes keeps its place for a minute and more (tcp_synack_retries)",
     remedy: "sysctl net.ipv4.tcp_syncookies=1; fewer tcp_synack_retries free places sooner",
+    seen: "a server with tcp_syncookies=0",
+    silent: "a full SYN queue that refuses nobody",
     needs: &[Need::Signal("queue_depth")],
     judge,
 };

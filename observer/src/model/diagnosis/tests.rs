@@ -61,6 +61,7 @@ pub(super) fn served(listener: u64, tid: u32, service_ns: u64) -> Arc<Connection
         more_threads: false,
         reads: 1,
         writes: 1,
+        held_writes: 0,
         bytes_read: 1,
         bytes_written: 1,
         longest_read_wait_ns: 0,

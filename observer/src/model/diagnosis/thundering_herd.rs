@@ -20,6 +20,9 @@ pub(super) const RULE: Rule = Rule {
           (ep_poll_callback); one thread finds the connection, the others sleep again within epoll_wait(2), so the program \
           sees nothing of it",
     remedy: "EPOLLEXCLUSIVE, a blocking accept(2), or a listener for each thread (SO_REUSEPORT)",
+    seen: "several event loops on one socket without EPOLLEXCLUSIVE: gunicorn with async workers, uvicorn with several",
+    silent: "threads that wait in accept(2) itself; EPOLLEXCLUSIVE; fewer needless wake-ups than cost a hundredth of a \
+             processor",
     needs: &[Need::Signal("wakeups"), Need::Signal("accept"), Need::Signal("read"), Need::Signal("write")],
     judge,
 };

@@ -37,7 +37,7 @@ impl Watched {
             State::Waiting
         } else if depth > 0 && u64::from(depth) * 2 > u64::from(limit) {
             State::Filling
-        } else if rates.enqueued > 0.0 || rates.accepted > 0.0 || rates.reads > 0.0 {
+        } else if rates.enqueued > 0.0 || rates.accepted > 0.0 || rates.reads > 0.0 || self.is_written() {
             State::Healthy
         } else {
             State::Idle
@@ -47,6 +47,12 @@ impl Watched {
     /// Since when it has not listened. close(2) too passes through that state, for a moment: one sample tells nothing.
     pub(super) fn shut_since(&self, sample: &Sample) -> Option<u64> {
         self.shut_ns.filter(|since| sample.time_ns > *since)
+    }
+
+    /// A connection was written to within a window.
+    pub(super) fn is_written(&self) -> bool {
+        let (Some(first), Some(last)) = (self.past.front(), self.past.back()) else { return false };
+        last.writes > first.writes
     }
 
     /// Half or more of those that ended within a window were closed unread by this side.
@@ -89,7 +95,7 @@ mod tests {
         };
         let mut state = |sample: Sample| {
             watched.sampled(&sample, Telling::Nothing);
-            watched.snapshot(&Meta::default(), None, 0).state
+            watched.snapshot(&Meta::default(), None, 0, None).state
         };
         assert_eq!(state(at(2_000_000_000, 3, 0)), State::Healthy, "they have just come");
         assert_eq!(state(at(3_000_000_000, 9, 0)), State::Stranded);

@@ -112,6 +112,8 @@ pub struct Connection {
     pub reads: u32,
     /// Writes that took bytes.
     pub writes: u32,
+    /// Writes that Nagle held back until the peer acknowledged what went before, at least.
+    pub held_writes: u32,
     /// Bytes that reads returned.
     pub bytes_read: u64,
     /// Bytes that writes took.

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Nothing arrived in the last second.
+    /// No connection arrived in the last second, and nothing happened on those that are open.
     #[default]
     Idle,
     /// Connections are accepted about as fast as they arrive.
@@ -73,6 +73,9 @@ pub struct Rates {
     pub dropped: f64,
     /// Reads that data had waited for.
     pub reads: f64,
+    /// Handshakes that their client reset before they were complete, where the counters of the listener and of its
+    /// network namespace agree; otherwise 0.
+    pub reset_early: f64,
 }
 
 /// One listening socket, one shard of a group; the `listener` line.
@@ -80,8 +83,11 @@ pub struct Rates {
 pub struct Listener {
     /// Socket cookie, never reused; what `SO_COOKIE` and `ss -e` (sk:) show.
     pub cookie: u64,
-    /// Address and port it is bound to.
+    /// Address, interface and port it is bound to, as `ss` prints them.
     pub addr: String,
+    /// Name of the interface that it is bound to (SO_BINDTODEVICE), or `if` and its index where the name is not known; null
+    /// for any.
+    pub device: Option<String>,
     /// Port alone.
     pub port: u16,
     /// Inode number of its network namespace.
@@ -90,7 +96,7 @@ pub struct Listener {
     pub pid: u32,
     /// Its name.
     pub comm: String,
-    /// Set when several sockets listen on this address (SO_REUSEPORT): the name they share.
+    /// Set when the kernel deals connections out among several sockets that listen here (SO_REUSEPORT): the name they share.
     pub group: Option<String>,
     /// Number within the group, from 1, in order of opening; it stays while the socket lives.
     pub shard: Option<u32>,
@@ -112,6 +118,8 @@ pub struct Listener {
     pub syn_queue: u32,
     /// Those of them whose SYN-ACK was not sent again (a sample).
     pub syn_queue_young: u32,
+    /// Part of `syn_queue`, at most: clients that connected and sent nothing yet. Null without TCP_DEFER_ACCEPT.
+    pub deferred: Option<u32>,
     /// Connections that entered the accept queue.
     pub enqueued: u64,
     /// Connections accepted.
@@ -159,6 +167,13 @@ pub struct Listener {
     pub pauses: u64,
     /// Those of them that lasted 36 to 52 ms, about as long as an ACK is delayed.
     pub pauses_as_delayed_ack: u64,
+    /// Writes that Nagle held back until the peer acknowledged what went before; null where the signal `held_write` is
+    /// unavailable.
+    pub held_writes: Option<u64>,
+    /// Those of them that were held for 36 to 52 ms, about as long as an ACK is delayed; null likewise.
+    pub held_writes_as_delayed_ack: Option<u64>,
+    /// How long they were held in all; null likewise.
+    pub held_writes_ns: Option<u64>,
     /// Connections whose peer's window is closed while data waits for it, now; null when no hook tells.
     pub closed_windows: Option<u64>,
     /// Bytes in the send queues of those connections; null when no hook tells.
@@ -191,8 +206,13 @@ pub struct Listener {
     /// Accept-queue wait of the connections accepted since the last line; here `max` is the end of a bucket, up to
     /// 12.5 % above the truth.
     pub accept_wait_interval_ns: Quantiles,
+    /// Accept to first write, of connections to which this side spoke before it had read anything, since start.
+    pub accept_to_write_ns: Quantiles,
     /// Events per second.
     pub rates: Rates,
+    /// A connection of it was written to in the last second.
+    #[serde(skip)]
+    pub written: bool,
     /// All stages since start, indexed by [`stage`].
     #[serde(skip)]
     pub stages: Arc<[Histogram; stage::STAGES]>,
@@ -205,6 +225,11 @@ pub struct Listener {
 const NAMED: usize = 3;
 
 impl Listener {
+    /// Connections that are accepted and have not ended, as far as they are known.
+    pub fn open(&self) -> u64 {
+        self.accepted.saturating_sub(self.ended_by.accepted())
+    }
+
     /// Who holds it, as far as it was looked up; otherwise who made it.
     pub fn holder(&self) -> String {
         let Some(holders) = self.acceptors.holders.as_deref().filter(|holders| !holders.is_empty()) else {

@@ -15,8 +15,8 @@ pub struct Thread {
     pub tid: u32,
     /// Its name.
     pub comm: String,
-    /// Derived from what it did: `acceptor`, `reader`, `writer`, joined with `+`; `worker` for one that writes what
-    /// another thread read; `idle`.
+    /// Derived from what it did: `acceptor`, `reader`, `writer`, joined with `+`; `worker` for one that writes to
+    /// connections that another thread reads; `idle`.
     pub role: String,
     /// Connections it accepted.
     pub accepts: u64,

@@ -31,6 +31,7 @@ const STAGES: [(&str, &str); stage::STAGES] = [
     ("First-read wait", "From accept(2) to the first read."),
     ("Data wait", "From data in the receive queue to the read that took it."),
     ("Service", "From the first read to the first write."),
+    ("First-write wait", "From accept(2) to the first write, where the server speaks first."),
     ("Lifetime", "From the accept queue to the end of the socket."),
 ];
 

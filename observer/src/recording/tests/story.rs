@@ -4,7 +4,7 @@ use observer_ebpf::{
     histogram::BUCKETS,
     record::{
         Connection, Endings, ListenerCounters, ListenerEntry, ListenerIdentity, Sample, ThreadEntry,
-        ThreadKey, flag, stage,
+        ThreadKey, Writes, flag, stage,
     },
 };
 
@@ -76,6 +76,7 @@ pub(super) fn story(seed: u64, seconds: u64) -> Vec<Step> {
         accepts: 0,
         reads: 0,
         writes: 0,
+        unasked: 0,
         bytes_read: 0,
         bytes_written: 0,
         last_ns: 0,
@@ -152,11 +153,14 @@ fn entry(cookie: u64, port: u16) -> ListenerEntry {
             port,
             address: [0; 16],
             comm: *b"demo-server\0\0\0\0\0",
+            device: 0,
+            reserved: 0,
         },
         counters: ListenerCounters::BLANK,
         longest: [0; stage::STAGES],
         histograms: [[0; BUCKETS]; stage::STAGES],
         endings: Endings::default(),
+        writes: Writes::default(),
     }
 }
 
@@ -174,6 +178,9 @@ fn sample(entry: &ListenerEntry, time_ns: u64, depth: u32) -> Sample {
         drops: 0,
         peak: depth,
         somaxconn: 4096,
+        device: 0,
+        reuseport: 0,
+        deferring: 0,
         reserved: 0,
         counters: entry.counters,
     }

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::durations::{Durations, Stages};
+use crate::model::listening::Unwatched;
 use crate::model::snapshot::{Connection, Demo, LedgerCheck, Listener, Meta, Snapshot, Thread};
 
 /// How far back they reach: ten minutes, and a little more.
@@ -175,6 +176,7 @@ impl Frame {
             time_ns: snapshot.time_ns,
             interval_ns: snapshot.interval_ns,
             hosts: snapshot.hosts.clone(),
+            listening: snapshot.listening.clone(),
             loss: snapshot.loss.clone(),
             diagnoses: snapshot.diagnoses.clone(),
             probes: snapshot.probes.clone(),
@@ -214,7 +216,9 @@ impl Frame {
         const TEXTS: usize = 96;
         let rest = &self.rest;
         let base = 512 + rest.probes.len() * 64 + rest.hosts.len() * 128 + rest.diagnoses.len() * 1024;
-        base + own(&self.listeners, before.map(|before| &before.listeners), TEXTS)
+        let unwatched = rest.unwatched().count() * (size_of::<Unwatched>() + TEXTS);
+        base + unwatched
+            + own(&self.listeners, before.map(|before| &before.listeners), TEXTS)
             + own(&self.threads, before.map(|before| &before.threads), TEXTS)
             + own(&self.ledger, before.map(|before| &before.ledger), TEXTS)
             + own(&self.recent, before.map(|before| &before.recent), TEXTS)
@@ -280,6 +284,7 @@ fn same(one: &Listener, two: &Listener) -> bool {
     };
     figures(one) == figures(two)
         && one.rates == two.rates
+        && (&one.addr, one.pid, &one.comm) == (&two.addr, two.pid, &two.comm)
         && one.group == two.group
         && one.drops == two.drops
         && one.accept_wait_interval_ns == two.accept_wait_interval_ns

@@ -32,7 +32,9 @@ const COLUMNS: &[Column<Id>] = &[
 ];
 
 /// Stages that follow one another from the SYN to the first write. Data waits for its read while other stages run.
-const WAY: [usize; 4] = [stage::SYN_WAIT, stage::ACCEPT_WAIT, stage::ACCEPT_TO_READ, stage::READ_TO_WRITE];
+const WAY: &[usize] = &[stage::SYN_WAIT, stage::ACCEPT_WAIT, stage::ACCEPT_TO_READ, stage::READ_TO_WRITE];
+/// The same where the server speaks first.
+const WAY_OF_SPEAKER: &[usize] = &[stage::SYN_WAIT, stage::ACCEPT_WAIT, stage::ACCEPT_TO_WRITE];
 
 /// Draws them into the whole of `pen`.
 pub(super) fn draw(context: &Context<'_>, pen: &mut Pen<'_>, stages: &Stages, chosen: usize) {
@@ -43,7 +45,9 @@ pub(super) fn draw(context: &Context<'_>, pen: &mut Pen<'_>, stages: &Stages, ch
     // The lifetime contains idle time of any length; it would make all others invisible.
     let scale =
         quantiles.iter().take(stage::LIFETIME).filter_map(|stage| stage.p99).max().unwrap_or(1) as f64;
-    let way: u64 = WAY.iter().filter_map(|index| quantiles[*index].p50).sum();
+    let speaks = quantiles[stage::ACCEPT_TO_WRITE].count > quantiles[stage::READ_TO_WRITE].count;
+    let stages_of_way = if speaks { WAY_OF_SPEAKER } else { WAY };
+    let way: u64 = stages_of_way.iter().filter_map(|index| quantiles[*index].p50).sum();
     for (index, quantiles) in quantiles.iter().enumerate() {
         let y = index as u16 + 1;
         let style = if quantiles.count > 0 { styles.plain } else { styles.dim };
@@ -73,7 +77,9 @@ pub(super) fn draw(context: &Context<'_>, pen: &mut Pen<'_>, stages: &Stages, ch
                 Id::P99 => figures::duration_or_dash(quantiles.p99),
                 Id::Max => figures::duration_or_dash(quantiles.max),
                 Id::Share => match quantiles.p50 {
-                    Some(p50) if WAY.contains(&index) && way > 0 => figures::percent(p50 as f64 / way as f64),
+                    Some(p50) if stages_of_way.contains(&index) && way > 0 => {
+                        figures::percent(p50 as f64 / way as f64)
+                    }
                     _ => String::new(),
                 },
                 Id::Count => figures::short(quantiles.count),
