@@ -8,7 +8,7 @@ use crate::{
     namespace::{SILENT, THE_SAME, natively, sysctl},
     observed::Observer,
     traffic::{Server, V4, attempt, reset},
-    waiting::{tid, until},
+    waiting::{now_ns, tid, until},
 };
 
 #[test]
@@ -117,8 +117,11 @@ fn left(count: usize) -> (Observer, Server) {
     let mut observer = Observer::shared();
     let server = Server::listen(V4, 16);
     let mut clients = server.queue(10);
-    // Seen as queued before they leave.
-    observer.wait_for_next_lines();
+    // Who leaves within 200 ms did not leave because it waited.
+    let patience_ends = now_ns() + 200_000_000;
+    observer.wait_for("the wait", |lines| {
+        lines.listener_fields(server.cookie)["time_ns"].as_u64() > Some(patience_ends)
+    });
     clients.drain(..count).for_each(reset);
     observer.wait_for("the resets", |lines| {
         lines.listener_over_time(server.cookie).last().is_some_and(|line| line.aborted_queued == count as u64)
