@@ -253,14 +253,15 @@ fn slow_clients_are_served_to_their_last_byte() {
     }
 }
 
-/// 23 clients that hold their connections, where each address has seven ports; in a namespace of its own, so that no
-/// port is in TIME-WAIT from before.
-fn seven_ports(sources: Option<u32>, check: impl FnOnce(Report) + Send) {
+/// 23 clients that hold their connections, where each address has eight ports; in a namespace of its own, so that no
+/// port is in TIME-WAIT from before. Of an odd number the kernel may never try one: it leaves one out of each search,
+/// and begins the next where the last began unless that found a port (__inet_hash_connect).
+fn eight_ports(sources: Option<u32>, check: impl FnOnce(Report) + Send) {
     isolated("load::ports_that_run_out_are_named_with_the_remedy_and_more_addresses_have_more", || {
         let test = TestServer::start(pattern("single-thread"), Settings::default());
         // Not the server's.
         let first = if test.address().port() < 40_000 { 50_000 } else { 30_000 };
-        std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", format!("{first} {}", first + 6)).unwrap();
+        std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", format!("{first} {}", first + 7)).unwrap();
         let overrides = Overrides {
             connections: Some(23),
             total_connections: Some(23),
@@ -275,13 +276,13 @@ fn seven_ports(sources: Option<u32>, check: impl FnOnce(Report) + Send) {
 
 #[test]
 fn ports_that_run_out_are_named_with_the_remedy_and_more_addresses_have_more() {
-    seven_ports(None, |report| {
-        assert_eq!(report.connections_established, 7, "{report}");
-        assert!(report.errors["no free port"] >= 16, "{report}");
+    eight_ports(None, |report| {
+        assert_eq!(report.connections_established, 8, "{report}");
+        assert!(report.errors["no free port"] >= 15, "{report}");
         let warning = report.warnings.iter().find(|warning| warning.contains("found no free port")).unwrap();
-        assert!(warning.contains("an address has 7") && warning.contains("--sources"), "{warning}");
+        assert!(warning.contains("an address has 8") && warning.contains("--sources"), "{warning}");
     });
-    seven_ports(Some(4), |report| {
+    eight_ports(Some(4), |report| {
         assert!(report.errors.is_empty(), "{report}");
         assert_eq!(report.connections_established, 23);
     });

@@ -15,7 +15,7 @@ use aya_ebpf::{
 };
 use observer_ebpf::{
     loss,
-    record::{COMM, Connection, flag, stage},
+    record::{Connection, flag, stage},
 };
 
 use super::{
@@ -155,8 +155,7 @@ fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
             Arrived::NoRoom(_) | Arrived::Unwatched => return,
         },
     };
-    let comm = threads::name();
-    let (enqueued, before) = connection.map_or((0, 0), |connection| unsafe { note(connection, now, comm) });
+    let (enqueued, before) = connection.map_or((0, 0), |connection| unsafe { note(connection, now) });
     let mut listener = 0;
     if let Some(entry) = LISTENERS.get_ptr_mut(cookie) {
         unsafe {
@@ -182,22 +181,22 @@ fn accepted(task: Typed, sock: Address, from: From, alone: bool) {
     if let Some(thread) = threads::entry(task, now) {
         unsafe {
             (*thread).accepts += 1;
-            (*thread).comm = comm;
+            (*thread).comm = threads::name();
         }
     }
-    acceptors::accepted(listener, task, now, comm);
+    acceptors::accepted(listener, task, now);
 }
 
 /// Notes in a connection's record who accepted it. Returns when it was enqueued, and its flags before.
 #[inline(always)]
-unsafe fn note(connection: *mut Connection, now: u64, comm: [u8; COMM]) -> (u64, u32) {
+unsafe fn note(connection: *mut Connection, now: u64) -> (u64, u32) {
     let (pid, tid) = threads::ids();
     unsafe {
         let connection = &mut *connection;
         connection.accepted_ns = now;
         connection.acceptor_pid = pid;
         connection.acceptor_tid = tid;
-        connection.acceptor_comm = comm;
+        connection.acceptor_comm = threads::name();
         let before = set_bits(&raw mut connection.flags, flag::ACCEPTED);
         (connection.enqueued_ns, before)
     }

@@ -3,7 +3,7 @@
 
 use observer_ebpf::{
     loss,
-    record::{AcceptorEntry, AcceptorKey, COMM, ThreadKey},
+    record::{AcceptorEntry, AcceptorKey, ThreadKey},
 };
 
 use super::accept::From;
@@ -37,7 +37,7 @@ fn entry(listener: u64, task: Typed) -> Option<*mut AcceptorEntry> {
         failed_ns: 0,
         errno: 0,
         reserved: 0,
-        comm: [0; COMM],
+        comm: [0; observer_ebpf::record::COMM],
     };
     if ACCEPTORS.insert(key, fresh, 0).is_err() {
         lost(loss::THREADS_FULL);
@@ -47,7 +47,7 @@ fn entry(listener: u64, task: Typed) -> Option<*mut AcceptorEntry> {
 
 /// The current thread accepted a connection of this listener.
 #[inline(always)]
-pub(crate) fn accepted(listener: u64, task: Typed, now: u64, comm: [u8; COMM]) {
+pub(crate) fn accepted(listener: u64, task: Typed, now: u64) {
     if listener == 0 {
         return;
     }
@@ -56,7 +56,7 @@ pub(crate) fn accepted(listener: u64, task: Typed, now: u64, comm: [u8; COMM]) {
             (*entry).accepts += 1;
             (*entry).accepted_ns = now;
             (*entry).failing_ns = 0;
-            (*entry).comm = comm;
+            (*entry).comm = threads::name();
         }
     }
 }

@@ -1,20 +1,19 @@
 //! A closer look at a thread that should accept: what /proc shows of what it waits for. It costs more than the reading of
 //! all threads, so it is for those of queues that are not emptied.
 
+mod events;
+
 use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader, Read as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::unix::fs::FileExt as _,
 };
 
 use super::tasks;
-use crate::model::look::{Descriptors, How, Look, On, Watch};
+use crate::model::look::{Descriptors, Look, On};
 
 /// Longest table of sockets that is read to find one.
 const LONGEST_TABLE: u64 = 32 << 20;
-/// Most descriptors that a call of poll(2) is read for.
-const MOST_POLLED: usize = 1024;
 /// Characters of a path.
 const PATH: usize = 120;
 
@@ -52,29 +51,13 @@ pub(super) fn look(pid: u32, tid: u32, awaited: &[Awaited], before: Option<&Look
         look.on.clone_from(&before.on);
     }
     let Some(call) = read("syscall").and_then(|text| call(&text)) else { return Some(look) };
-    let descriptors = match call.name.as_str() {
-        "epoll_wait" | "epoll_pwait" | "epoll_pwait2" => {
-            look.watches = epoll(pid, call.arguments[0], awaited);
-            return Some(look);
-        }
-        "poll" | "ppoll" => polled(pid, call.arguments[0], call.arguments[1]),
-        "select" | "pselect6" => selected(pid, call.arguments[0], call.arguments[1]),
-        name if tasks::takes_descriptor(name) => Some(vec![call.arguments[0] as u32]),
-        _ => None,
-    };
-    let Some(descriptors) = descriptors else { return Some(look) };
-    look.watches = awaited
-        .iter()
-        .filter_map(|(listener, descriptor)| {
-            let is_there = descriptors.contains(&(*descriptor)?);
-            Some(Watch { listener: *listener, how: if is_there { How::Level } else { How::Absent } })
-        })
-        .collect();
-    if let [one] = descriptors.as_slice()
+    let Some(waits) = events::of(pid, &call, awaited) else { return Some(look) };
+    look.watches = waits.watches;
+    if let Some(one) = waits.only
         && look.on.is_none()
-        && !awaited.iter().any(|(_, descriptor)| descriptor == &Some(*one))
+        && !awaited.iter().any(|(_, descriptor)| descriptor == &Some(one))
     {
-        look.on = behind((pid, tid), *one);
+        look.on = behind((pid, tid), one);
     }
     Some(look)
 }
@@ -92,66 +75,6 @@ fn call(text: &str) -> Option<Call> {
         *argument = u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
     }
     Some(Call { name, arguments })
-}
-
-/// How an epoll instance watches the listeners: a line `tfd: 3 events: 19 data: ...` for each descriptor.
-fn epoll(pid: u32, instance: u64, awaited: &[Awaited]) -> Vec<Watch> {
-    let Ok(text) = fs::read_to_string(format!("/proc/{pid}/fdinfo/{instance}")) else { return Vec::new() };
-    let watched: Vec<(u32, u32, Option<u64>)> = text
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.strip_prefix("tfd:")?.split_whitespace();
-            let descriptor = words.next()?.parse().ok()?;
-            let events = words.nth(1)?;
-            let inode = words.find_map(|word| u64::from_str_radix(word.strip_prefix("ino:")?, 16).ok());
-            Some((descriptor, u32::from_str_radix(events, 16).ok()?, inode))
-        })
-        .collect();
-    // A descriptor may have been registered under another number.
-    let is_it = |descriptor: u32| {
-        let inode = fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok();
-        let inode = inode.and_then(|path| socket_inode(&path.to_string_lossy()));
-        watched.iter().find(|(target, _, found)| match (inode, found) {
-            (Some(inode), Some(found)) => inode == *found,
-            _ => *target == descriptor,
-        })
-    };
-    let how = |descriptor: u32| match is_it(descriptor) {
-        None => How::Absent,
-        Some((_, events, _)) if events & libc::EPOLLIN.cast_unsigned() == 0 => How::Disarmed,
-        Some((_, events, _)) if events & libc::EPOLLET.cast_unsigned() != 0 => How::Edge,
-        Some(_) => How::Level,
-    };
-    let known = awaited.iter().filter_map(|(listener, descriptor)| Some((*listener, (*descriptor)?)));
-    known.map(|(listener, descriptor)| Watch { listener, how: how(descriptor) }).collect()
-}
-
-/// The process's memory at an address.
-fn memory(pid: u32, address: u64, bytes: usize) -> Option<Vec<u8>> {
-    let mut buffer = vec![0; bytes];
-    File::open(format!("/proc/{pid}/mem")).ok()?.read_exact_at(&mut buffer, address).ok()?;
-    Some(buffer)
-}
-
-/// Descriptors that poll(2) waits for: an array of `struct pollfd`.
-fn polled(pid: u32, address: u64, count: u64) -> Option<Vec<u32>> {
-    let count = usize::try_from(count).ok().filter(|count| *count <= MOST_POLLED)?;
-    let polled = memory(pid, address, count * 8)?;
-    let descriptors = polled.chunks_exact(8).filter_map(|one| one.first_chunk().copied());
-    // Negative ones are left out by the kernel.
-    Some(descriptors.filter_map(|bytes| u32::try_from(i32::from_ne_bytes(bytes)).ok()).collect())
-}
-
-/// Descriptors that select(2) waits to read: a bit each.
-fn selected(pid: u32, count: u64, address: u64) -> Option<Vec<u32>> {
-    if address == 0 {
-        return Some(Vec::new());
-    }
-    let count = usize::try_from(count).ok().filter(|count| *count <= MOST_POLLED)?;
-    let bits = memory(pid, address, count.div_ceil(64) * 8)?;
-    let is_set =
-        |descriptor: &usize| bits.get(descriptor / 8).is_some_and(|byte| byte >> (descriptor % 8) & 1 == 1);
-    Some((0..count).filter(is_set).map(|descriptor| descriptor as u32).collect())
 }
 
 /// The inode number in what /proc calls a socket.
@@ -271,16 +194,5 @@ mod tests {
         assert!(descriptors(pid, pid).is_some_and(|found| found.used > 2 && found.limit >= found.used));
         let look = look(pid, pid, &[], None).unwrap();
         assert!(look.state.is_some() && look.threads >= 1, "{look:?}");
-    }
-
-    #[test]
-    fn polled_and_selected_descriptors_are_read_from_memory() {
-        let pid = std::process::id();
-        let polls =
-            [libc::pollfd { fd: 7, events: 1, revents: 0 }, libc::pollfd { fd: -1, events: 1, revents: 0 }];
-        assert_eq!(polled(pid, polls.as_ptr() as u64, 2), Some(vec![7]));
-        let bits: [u64; 2] = [1 << 3, 1 << 1];
-        assert_eq!(selected(pid, 70, bits.as_ptr() as u64), Some(vec![3, 65]));
-        assert_eq!(polled(pid, 0, 1), None, "nothing is there");
     }
 }

@@ -61,8 +61,8 @@ pub struct Watch {
     pub how: How,
 }
 
-/// A way to watch a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A way to watch a listener, the surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
     /// It is told as long as somebody waits.

@@ -29,7 +29,8 @@ fn ring(way: Way) -> Result<IoUring, std::io::Error> {
     builder.build(16)
 }
 
-fn push(ring: &mut IoUring, entry: &squeue::Entry) {
+/// Puts an entry into a ring's submission queue.
+pub(crate) fn push(ring: &mut IoUring, entry: &squeue::Entry) {
     #[expect(unsafe_code, reason = "the ring wants to be told that what the entry points to outlives it")]
     // SAFETY: the entry holds no pointer but null.
     unsafe { ring.submission().push(entry) }.expect("the submission queue has room");

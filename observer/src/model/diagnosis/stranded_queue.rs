@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
     why: "accept(2) is called by the program: the kernel queues connections however long no thread calls it \
           (inet_csk_reqsk_queue_add), and their clients believe that they are served",
     remedy: "depends on the cause",
-    seen: "gunicorn whose only sync worker waits for a client that sends nothing; haproxy at its maxconn; an \
+    seen: "gunicorn whose only sync worker waits for a client that sends nothing; haproxy at its maxconn; an edge-\
            triggered loop that accepts once for each event; a stopped process",
     silent: "a slow acceptor, from whose queue one is taken now and then; an empty queue, however long nobody comes",
     needs: &[Need::Signal("accept"), Need::Signal("queue_depth"), Need::Signal("read")],

@@ -3,15 +3,22 @@
 use std::{
     io::Read as _,
     net::TcpStream,
-    sync::{Mutex, mpsc},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
+    sync::{Mutex, atomic::AtomicU64, mpsc},
     thread,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use io_uring::{IoUring, opcode, squeue, types};
+use rustix::{
+    buffer::spare_capacity,
+    event::epoll::{self, CreateFlags, Event, EventData, EventFlags},
+    process::{Pid, Signal, kill_process},
+};
 use serde_json::Value;
 
 use super::{found, lines_of, pass_time, wait_for, wait_for_end};
 use crate::{
+    io_uring::push,
     namespace::{SILENT, THE_SAME, natively},
     observed::Observer,
     processes::Acceptor,
@@ -25,7 +32,7 @@ use crate::{
 #[track_caller]
 fn kept(
     call: libc::c_long,
-    act: impl FnOnce(TcpStream) + Send,
+    act: impl FnOnce(TcpStream, &Server) + Send,
     release: impl FnOnce(TcpStream),
 ) -> (Value, u32) {
     let mut observer = Observer::shared();
@@ -37,7 +44,7 @@ fn kept(
         let server = &server;
         scope.spawn(move || {
             to.send(tid()).expect("the test waits for it");
-            act(server.accept());
+            act(server.accept(), server);
             (0..3).for_each(|_| drop(server.accept()));
         });
         let acceptor = from.recv().expect("the acceptor's thread id");
@@ -65,7 +72,7 @@ fn a_client_that_sends_nothing_is_named() {
         let mut silent = None;
         let (line, acceptor) = kept(
             libc::SYS_recvfrom,
-            |mut accepted| {
+            |mut accepted, _server| {
                 let _ = accepted.read(&mut [0; 8]);
             },
             |first| {
@@ -93,7 +100,7 @@ fn a_server_that_does_not_answer_is_named() {
         drop(upstream);
         let (line, acceptor) = kept(
             libc::SYS_recvfrom,
-            |_accepted| {
+            |_accepted, _server| {
                 let _ = (&asked).read(&mut [0; 8]);
             },
             |_first| drop(answers),
@@ -108,9 +115,68 @@ fn a_lock_is_told() {
     natively(THE_SAME, || {
         let lock = Mutex::new(());
         let held = lock.lock().expect("nobody has panicked with it");
-        let (line, acceptor) = kept(libc::SYS_futex, |_accepted| drop(lock.lock()), |_first| drop(held));
+        let (line, acceptor) =
+            kept(libc::SYS_futex, |_accepted, _server| drop(lock.lock()), |_first| drop(held));
         names(&line, acceptor);
         assert_eq!((&line["cause"], &line["evidence"]["doing"]), (&"lock".into(), &"futex".into()));
+    });
+}
+
+#[test]
+fn a_listener_in_an_epoll_instance_within_another_is_found() {
+    natively(THE_SAME, || {
+        let (outer, inner) = (instance(), instance());
+        let watch = |epoll: &OwnedFd, what: BorrowedFd<'_>, events| {
+            epoll::add(epoll, what, EventData::new_u64(0), events).expect("epoll_ctl");
+        };
+        let (line, acceptor) = kept(
+            libc::SYS_epoll_pwait2,
+            |accepted, server| {
+                watch(&inner, server.socket.as_fd(), EventFlags::IN);
+                watch(&outer, inner.as_fd(), EventFlags::empty());
+                watch(&outer, accepted.as_fd(), EventFlags::IN);
+                let mut events: Vec<Event> = Vec::with_capacity(1);
+                epoll::wait(&outer, spare_capacity(&mut events), None).expect("epoll_wait");
+            },
+            drop,
+        );
+        names(&line, acceptor);
+        assert_eq!(line["cause"], "disarmed", "{line}");
+    });
+}
+
+fn instance() -> OwnedFd {
+    epoll::create(CreateFlags::CLOEXEC).expect("epoll_create")
+}
+
+/// What is told when the acceptor waits for this in a ring: the cause and the remedy. Whoever it accepted from ends that.
+#[track_caller]
+fn told_of_a_ring(entry: impl FnOnce(types::Fd) -> squeue::Entry + Send) -> [Value; 2] {
+    let (mut line, acceptor) = kept(
+        libc::SYS_io_uring_enter,
+        |accepted, _server| {
+            let mut ring = IoUring::new(4).expect("io_uring_setup");
+            push(&mut ring, &entry(types::Fd(accepted.as_raw_fd())));
+            ring.submit_and_wait(1).expect("io_uring_enter");
+        },
+        drop,
+    );
+    names(&line, acceptor);
+    [line["cause"].take(), line["remedy"].take()]
+}
+
+#[test]
+fn a_ring_that_accepts_nothing_is_told_from_one_of_which_that_is_not_known() {
+    natively(THE_SAME, || {
+        static PLACE: AtomicU64 = AtomicU64::new(0);
+        let [cause, _] = told_of_a_ring(|client| opcode::Recv::new(client, PLACE.as_ptr().cast(), 8).build());
+        assert_eq!(cause, "stopped_accepting");
+        // It might be the listener that is polled.
+        let [cause, remedy] = told_of_a_ring(|client| {
+            opcode::PollAdd::new(client, libc::POLLIN.cast_unsigned().into()).build()
+        });
+        assert_eq!(cause, "not_woken");
+        assert!(remedy.as_str().unwrap_or_default().contains("accept request"), "{remedy}");
     });
 }
 

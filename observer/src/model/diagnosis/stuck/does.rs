@@ -100,7 +100,9 @@ pub(super) fn does(facts: &Facts<'_>, listener: &Listener, thread: Option<&Threa
         Some(Waits::Room) => room(call, on, &since),
         Some(Waits::Lock) => Does::new(
             "lock",
-            format!("has waited in {call}(2){since} for another thread: a lock, or work that is handed out"),
+            format!(
+                "has waited in {call}(2){since} for another thread or process: a lock, or work that is handed out"
+            ),
             "see its stack, and which thread holds what it waits for",
         ),
         Some(Waits::FileLock) => behind(
@@ -137,6 +139,9 @@ pub(super) fn does(facts: &Facts<'_>, listener: &Listener, thread: Option<&Threa
             ),
             on,
         ),
+        Some(Waits::Accept) if how(thread, listener.cookie) != Some(How::Absent) => {
+            unknown_wait(call, &since)
+        }
         Some(Waits::Accept) => behind(
             Does::new(
                 "other_listener",
@@ -146,8 +151,13 @@ pub(super) fn does(facts: &Facts<'_>, listener: &Listener, thread: Option<&Threa
             on,
         ),
         None if call == "runs" => working(listener, thread),
-        None => behind(Does::new("other_call", format!("has waited in {call}{since}"), "see its stack"), on),
+        None => behind(unknown_wait(call, &since), on),
     }
+}
+
+/// Nothing follows from the call.
+fn unknown_wait(call: &str, since: &str) -> Does {
+    Does::new("other_call", format!("has waited in {call}{since}"), "see its stack")
 }
 
 fn unknown(facts: &Facts<'_>) -> Does {
@@ -191,7 +201,7 @@ fn cannot_run(thread: &Thread) -> Option<Does> {
 
 /// It waits for any of several events.
 fn events(listener: &Listener, thread: &Thread, call: &str, since: &str) -> Does {
-    let open = figures::count(open(listener));
+    let open = connections(listener);
     let reads = thread.rates.reads + thread.rates.writes;
     let serves = match reads >= WORKS {
         true => format!(", serves others ({} reads and writes/s)", figures::rate(reads)),
@@ -215,40 +225,52 @@ fn events(listener: &Listener, thread: &Thread, call: &str, since: &str) -> Does
         Some(How::Absent) => Does::new(
             "stopped_accepting",
             format!(
-                "waits in {call}(2){since} without this listener{serves} and has stopped accepting, with {open} connections open (its own limit?)"
+                "waits in {call}(2){since} without this listener{serves} and has stopped accepting, with {open} open (its own limit?)"
             ),
             "raise the program's own limit of connections (maxconn, worker_connections, -c), or close idle ones sooner",
         ),
         Some(How::Level) if reads >= WORKS => working(listener, thread),
         Some(How::Level) => Does::new(
             "not_woken",
-            format!(
-                "waits in {call}(2){since}, watches the listener and does not accept, with {open} connections open"
-            ),
+            format!("waits in {call}(2){since}, watches the listener and does not accept, with {open} open"),
             UNKNOWN,
         ),
         None if reads >= WORKS => Does::new(
             "stopped_accepting",
-            format!(
-                "waits in {call}(2){serves} and does not accept, with {open} connections open (its own limit?)"
-            ),
+            format!("waits in {call}(2){serves} and does not accept, with {open} open (its own limit?)"),
             "see whether the program has a limit of connections of its own, and how it watches the listener",
         ),
         None => Does::new(
             "not_woken",
-            format!("sleeps in {call}(2){since} and was not woken, with {open} connections open"),
-            "see how it watches the listener: edge-triggered it has to accept until EAGAIN; at its own limit of connections it \
-             does not watch it",
+            format!("sleeps in {call}(2){since} and was not woken, with {open} open"),
+            match call {
+                "io_uring_enter" => {
+                    "see whether its ring has an accept request for the listener: a multishot one ends when the completion \
+                     queue is full"
+                }
+                _ => {
+                    "see how it watches the listener: edge-triggered it has to accept until EAGAIN; at its own limit of \
+                     connections it does not watch it"
+                }
+            },
         ),
+    }
+}
+
+/// How many connections are open, in words.
+fn connections(listener: &Listener) -> String {
+    match open(listener) {
+        1 => "1 connection".to_owned(),
+        many => format!("{} connections", figures::count(many)),
     }
 }
 
 /// It serves others.
 fn working(listener: &Listener, thread: &Thread) -> Does {
     let text = format!(
-        "serves others ({} reads and writes/s, {} connections open) and does not accept",
+        "serves others ({} reads and writes/s, {} open) and does not accept",
         figures::rate(thread.rates.reads + thread.rates.writes),
-        figures::count(open(listener)),
+        connections(listener),
     );
     Does::new("serving", text, "accept from a thread that does nothing else, or from more threads")
 }

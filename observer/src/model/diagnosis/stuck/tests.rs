@@ -49,7 +49,7 @@ fn the_sentence_says_where_the_acceptor_is() {
     assert_eq!(
         told("futex", Look::default()),
         "4 connections wait in the accept queue of p/1, and none was accepted in the last 2.00 s: t7/7, which accepted last \
-         19.0 s ago, has waited in futex(2) for 17.0 s for another thread: a lock, or work that is handed out."
+         19.0 s ago, has waited in futex(2) for 17.0 s for another thread or process: a lock, or work that is handed out."
     );
     for (doing, look, words) in [
         ("epoll_wait", watches(How::Edge), "EPOLLET"),
