@@ -51,6 +51,8 @@ pub mod refusal;
 mod sampled;
 pub mod sock_diag;
 pub mod source;
+#[cfg(test)]
+mod stack;
 pub mod tasks;
 mod tracefs;
 mod windows;

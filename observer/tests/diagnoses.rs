@@ -1,4 +1,4 @@
-//! docs/diagnoses.md lists the rules as they are.
+//! docs/diagnoses.md lists the rules as they are, and each rule has a test that provokes it.
 //!
 //! `UPDATE_DIAGNOSES=1 cargo test -p observer --test diagnoses` writes it anew.
 
@@ -55,4 +55,21 @@ fn the_document_lists_the_rules_as_they_are() {
         there == now,
         "docs/diagnoses.md lists other rules than these; UPDATE_DIAGNOSES=1 writes it anew"
     );
+}
+
+/// All text below a directory.
+fn text(directory: &Path) -> String {
+    let entries = fs::read_dir(directory).expect("a directory of tests");
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .map(|path| if path.is_dir() { text(&path) } else { fs::read_to_string(path).unwrap_or_default() })
+        .collect()
+}
+
+#[test]
+fn a_test_provokes_each_rule_on_a_kernel() {
+    let tests = text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel"));
+    let missing: Vec<&str> =
+        RULES.iter().map(|rule| rule.name).filter(|name| !tests.contains(&format!("\"{name}\""))).collect();
+    assert!(missing.is_empty(), "no test in observer/tests/kernel names {missing:?}");
 }

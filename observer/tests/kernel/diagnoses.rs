@@ -84,6 +84,15 @@ fn pass_time(observer: &mut Observer) {
     });
 }
 
+/// Reads on until those that are queued have waited for so long that whoever leaves has given up (200 ms).
+#[track_caller]
+fn lose_patience(observer: &mut Observer) {
+    let then = now_ns() + 200_000_000;
+    observer.wait_for("the wait", |lines| {
+        lines.0.iter().any(|line| line["type"] == "loss" && line["time_ns"].as_u64() > Some(then))
+    });
+}
+
 /// The bundled backend in the calling thread's namespace.
 #[track_caller]
 fn serve(name: &str, settings: Settings) -> Arc<Server> {

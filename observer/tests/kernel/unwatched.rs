@@ -31,6 +31,11 @@ fn unwatched(lines: &Lines, cookie: u64) -> Option<&Value> {
     lines.0.iter().rfind(|line| line["type"] == "unwatched" && line["cookie"] == cookie)
 }
 
+/// Diagnoses of listeners that are not watched.
+fn refusals(lines: &Lines) -> Vec<&Value> {
+    lines.0.iter().filter(|line| line["rule"] == "unwatched-refuses").collect()
+}
+
 /// The last check of how many listen.
 fn check(lines: &Lines) -> Option<Ledger> {
     lines.of("ledger").into_iter().rfind(|line: &Ledger| line.check == "listeners")
@@ -140,11 +145,11 @@ fn those_beyond_the_most_are_listed_and_the_busy_ones_watched() {
             (&"max_listeners".into(), &std::process::id().into()),
             "{line}"
         );
+        assert!(refusals(&observer).is_empty(), "those that refuse nobody");
         // It is full, and nobody would know.
         let _more = left_out.queue(3);
         observer.wait_for("the diagnosis", |lines| {
-            let those = lines.0.iter().filter(|line| line["rule"] == "unwatched-refuses");
-            those.into_iter().any(|line| line["listeners"][0] == left_out.cookie)
+            refusals(lines).iter().any(|line| line["listeners"][0] == left_out.cookie)
         });
         // A place becomes free.
         let watched = servers.iter().position(|one| observer.cookies().contains(&one.cookie)).expect("two");

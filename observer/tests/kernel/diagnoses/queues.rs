@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::{lines_of, pass_time, wait_for, wait_for_end};
+use super::{found, lines_of, lose_patience, pass_time, wait_for, wait_for_end};
 use crate::{
     counters::Counters,
     namespace::{SILENT, THE_SAME, natively, sysctl},
@@ -60,7 +60,8 @@ fn refused_at(limit: u32, backlog: u32) -> Observer {
     let mut observer = Observer::shared();
     let server = Server::listen(V4, backlog);
     // As long as a finding needs, and longer.
-    for _ in 0..20 {
+    let end = now_ns() + 4_000_000_000;
+    while observer.listener_fields(server.cookie)["time_ns"].as_u64() < Some(end) {
         let before = Counters::read();
         let queued = server.queue(limit + 1);
         let refused: Vec<_> = (0..7).map(|_| attempt(server.address)).collect();
@@ -111,17 +112,41 @@ fn a_backlog_that_is_not_cut_is_not_clamped() {
     });
 }
 
+#[test]
+fn a_queue_of_a_limit_of_its_own_overflows_in_bursts() {
+    natively(THE_SAME, || {
+        let line = wait_for(&mut refused_at(10, 10), "queue-overflows");
+        assert_eq!(
+            (&line["cause"], &line["evidence"]["backlog_limit"]),
+            (&"burst".into(), &10.into()),
+            "{line}"
+        );
+    });
+}
+
+#[test]
+fn a_queue_that_is_filled_and_emptied_refuses_nobody() {
+    natively(SILENT, || {
+        let mut observer = Observer::shared();
+        let server = Server::listen(V4, 10);
+        for _ in 0..7 {
+            server.queue(11).iter().for_each(|_| drop(server.accept()));
+            observer.wait_for_next_lines();
+        }
+        pass_time(&mut observer);
+        let lines = observer.finish();
+        // Each was closed unread.
+        assert!(found(&lines).iter().all(|rule| *rule == "closed-unread"), "{:?}", found(&lines));
+    });
+}
+
 /// So many of ten clients reset their connection while it is queued.
 #[track_caller]
 fn left(count: usize) -> (Observer, Server) {
     let mut observer = Observer::shared();
     let server = Server::listen(V4, 16);
     let mut clients = server.queue(10);
-    // Who leaves within 200 ms did not leave because it waited.
-    let patience_ends = now_ns() + 200_000_000;
-    observer.wait_for("the wait", |lines| {
-        lines.listener_fields(server.cookie)["time_ns"].as_u64() > Some(patience_ends)
-    });
+    lose_patience(&mut observer);
     clients.drain(..count).for_each(reset);
     observer.wait_for("the resets", |lines| {
         lines.listener_over_time(server.cookie).last().is_some_and(|line| line.aborted_queued == count as u64)

@@ -102,6 +102,23 @@ fn a_backlog_that_was_lowered_is_told_with_both_values() {
     });
 }
 
+#[test]
+fn a_backlog_that_was_lowered_and_a_close_harm_nobody_who_is_not_there() {
+    natively(SILENT, || {
+        let mut observer = Observer::shared();
+        let server = Server::listen(V4, 1000);
+        observer.wait_for_next_lines();
+        server.socket.listen(5).expect("listen");
+        server.queue(3).iter().for_each(|_| send(&server.accept(), b"served"));
+        observer.wait_for("the new limit", |lines| {
+            lines.listener_fields(server.cookie)["backlog_before"] == 1000
+        });
+        drop(server);
+        pass_time(&mut observer);
+        assert_eq!(found(&observer.finish()), [""; 0]);
+    });
+}
+
 /// More than all other threads of the tests need.
 const MOST: u64 = 4096;
 

@@ -2,7 +2,7 @@
 
 use std::{sync::mpsc::RecvTimeoutError, thread, time::Duration};
 
-use super::{found, lines_of, pass_time, wait_for};
+use super::{found, lines_of, lose_patience, pass_time, wait_for};
 use crate::{
     namespace::{SILENT, THE_SAME, natively},
     observed::Observer,
@@ -40,13 +40,26 @@ fn seconds_of_waiting_are_told_although_some_are_accepted_and_there_is_room() {
 }
 
 #[test]
+fn a_burst_that_is_accepted_at_once_does_not_wait() {
+    natively(SILENT, || {
+        let mut observer = Observer::shared();
+        let server = Server::listen(V4, 4096);
+        for _ in 0..7 {
+            server.queue(60).iter().for_each(|_| send(&server.accept(), b"served"));
+            observer.wait_for_next_lines();
+        }
+        pass_time(&mut observer);
+        assert_eq!(found(&observer.finish()), [""; 0]);
+    });
+}
+
+#[test]
 fn clients_that_close_in_the_queue_are_counted_beside_those_that_reset() {
     natively(THE_SAME, || {
         let mut observer = Observer::shared();
         let server = Server::listen(V4, 64);
         let mut clients = server.queue(13);
-        // They have waited by then.
-        observer.wait_for_next_lines();
+        lose_patience(&mut observer);
         clients.drain(..7).for_each(drop);
         clients.drain(..2).for_each(reset);
         observer.wait_for("those that left", |lines| {
