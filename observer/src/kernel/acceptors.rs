@@ -91,6 +91,12 @@ impl Acceptors {
         }
     }
 
+    /// Processes that hold a listener at which somebody waits.
+    pub(super) fn keepers(&self) -> impl Iterator<Item = u32> {
+        let waits = self.queues.iter().filter(|(_, queue)| queue.waits());
+        waits.filter_map(|(cookie, _)| self.holders.get(cookie)).flatten().map(|(pid, _)| *pid)
+    }
+
     /// Reads everything.
     pub(super) fn read(
         &mut self,
@@ -247,7 +253,7 @@ impl Acceptors {
 
 /// What is known of the connection that a thread waits for. It goes through the open connections, once for each wait.
 fn identify(on: &mut On, maps: &Maps) {
-    let On::Connection { local, remote, listener, accepted, accepted_ns, has_data } = on else { return };
+    let On::Connection { local, remote, listener, accepted, accepted_ns, has_data, .. } = on else { return };
     let is_it = |record: &observer_ebpf::record::Connection| {
         address(record.family, record.local_address, record.local_port).port() == local.port()
             && address(record.family, record.remote_address, record.remote_port).port() == remote.port()
@@ -258,6 +264,8 @@ fn identify(on: &mut On, maps: &Maps) {
         *accepted = true;
         *listener = (record.listener != 0).then_some(record.listener);
         *accepted_ns = (record.accepted_ns != 0).then_some(record.accepted_ns);
-        *has_data = Some(record.flags & observer_ebpf::record::flag::DATA != 0);
+        // Of one from before the start what was before is not known.
+        *has_data =
+            (record.enqueued_ns != 0).then_some(record.flags & observer_ebpf::record::flag::DATA != 0);
     }
 }

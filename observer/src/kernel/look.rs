@@ -38,7 +38,9 @@ pub(super) fn look(pid: u32, tid: u32, awaited: &[Awaited], before: Option<&Look
         frozen: false,
         switches,
         on: None,
-        watches: Vec::new(),
+        writes: false,
+        // At work it is not asked; how it watched when it last waited is how it will.
+        watches: before.map(|before| before.watches.clone()).unwrap_or_default(),
         threads: tasks::threads_of(pid).len() as u32,
     };
     if task.state == 'R' {
@@ -53,6 +55,10 @@ pub(super) fn look(pid: u32, tid: u32, awaited: &[Awaited], before: Option<&Look
     let Some(call) = read("syscall").and_then(|text| call(&text)) else { return Some(look) };
     let Some(waits) = events::of(pid, &call, awaited) else { return Some(look) };
     look.watches = waits.watches;
+    look.writes = waits.writes;
+    if waits.nothing {
+        look.on = Some(On::Nothing);
+    }
     if let Some(one) = waits.only
         && look.on.is_none()
         && !awaited.iter().any(|(_, descriptor)| descriptor == &Some(one))
@@ -86,10 +92,12 @@ fn socket_inode(path: &str) -> Option<u64> {
 fn behind((pid, tid): (u32, u32), descriptor: u32) -> Option<On> {
     let path = fs::read_link(format!("/proc/{pid}/task/{tid}/fd/{descriptor}")).ok()?;
     let text = path.to_string_lossy();
-    if let Some((local, remote)) = socket_inode(&text).and_then(|inode| connection((pid, tid), inode)) {
+    if let Some(found) = socket_inode(&text).and_then(|inode| connection((pid, tid), inode)) {
+        let (local, remote, connecting) = found;
         return Some(On::Connection {
             local,
             remote,
+            connecting,
             listener: None,
             accepted: false,
             accepted_ns: None,
@@ -100,8 +108,8 @@ fn behind((pid, tid): (u32, u32), descriptor: u32) -> Option<On> {
     Some(On::Other(demo_server::visible::visible(&cut)))
 }
 
-/// Addresses of the TCP socket with this inode number, in the network namespace of the thread.
-fn connection((pid, tid): (u32, u32), inode: u64) -> Option<(SocketAddr, SocketAddr)> {
+/// Addresses of the TCP socket with this inode number, in the network namespace of the thread, and whether it is being made.
+fn connection((pid, tid): (u32, u32), inode: u64) -> Option<(SocketAddr, SocketAddr, bool)> {
     ["tcp", "tcp6"].iter().find_map(|table| {
         let file = File::open(format!("/proc/{pid}/task/{tid}/net/{table}")).ok()?;
         let lines = BufReader::new(file.take(LONGEST_TABLE)).lines().map_while(Result::ok);
@@ -110,11 +118,12 @@ fn connection((pid, tid): (u32, u32), inode: u64) -> Option<(SocketAddr, SocketA
 }
 
 /// One line of /proc/net/tcp: `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode`.
-fn in_table(line: &str, inode: u64) -> Option<(SocketAddr, SocketAddr)> {
+fn in_table(line: &str, inode: u64) -> Option<(SocketAddr, SocketAddr, bool)> {
     let words: Vec<&str> = line.split_whitespace().take(10).collect();
     let found = words.get(9)?.parse::<u64>().ok()?;
     (found == inode).then_some(())?;
-    Some((address(words.get(1)?)?, address(words.get(2)?)?))
+    // TCP_SYN_SENT.
+    Some((address(words.get(1)?)?, address(words.get(2)?)?, *words.get(3)? == "02"))
 }
 
 /// An address as the kernel prints it: words of 32 bits in the machine's order, and the port.
@@ -167,10 +176,10 @@ mod tests {
     fn a_line_of_the_table_has_both_addresses() {
         let line =
             "   0: 0100007F:1F90 0200007F:C350 01 00000000:00000000 00:00000000 00000000  0 0 777 1 0 20";
-        let (local, remote) = in_table(line, 777).unwrap();
+        let (local, remote, connecting) = in_table(line, 777).unwrap();
         assert_eq!(
-            (local.to_string().as_str(), remote.to_string().as_str()),
-            ("127.0.0.1:8080", "127.0.0.2:50000")
+            (local.to_string().as_str(), remote.to_string().as_str(), connecting),
+            ("127.0.0.1:8080", "127.0.0.2:50000", false)
         );
         assert_eq!(in_table(line, 778), None);
         let mapped = "0000000000000000FFFF00000100007F:0050";

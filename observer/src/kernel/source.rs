@@ -305,6 +305,8 @@ impl Source {
         let (maps, probes) = (&mut self.maps, &mut self.probes);
         let is_told = |listener| self.listeners.contains_key(&listener);
         self.acceptors.read(time_ns, &gone, is_told, maps, probes, sink);
+        // Whoever holds it may be the one that should accept, and has done nothing that a program was shown.
+        self.holders.extend(self.acceptors.keepers());
         self.ends.look(&mut self.probes, &self.maps, sink);
         sink(Event::ThreadsRead { time_ns });
         sink(Event::Probes(self.costs()));

@@ -9,6 +9,10 @@ use counts::Counts;
 
 /// Counts are taken over this long, or since the start if that is shorter.
 const WINDOW_NS: u64 = 2_000_000_000;
+/// A stall of this length has been told of: a window, and the second that a finding has to last.
+const STRANDED_NS: u64 = WINDOW_NS + 1_000_000_000;
+/// Instants are kept for so long, so that a stall that has just ended is remembered.
+const KEPT_NS: u64 = WINDOW_NS + 3_000_000_000;
 /// Two kept instants are at least this far apart, so that their number is bounded however often snapshots are made.
 const APART_NS: u64 = 200_000_000;
 
@@ -53,12 +57,11 @@ impl Past {
 
     /// A snapshot, and what was counted before it.
     pub(super) fn facts<'a>(&mut self, snapshot: &'a Snapshot) -> Facts<'a> {
-        // Keeps one that is a whole window old, if there is one.
-        let is_old = |past: &Totals| snapshot.time_ns.saturating_sub(past.time_ns) >= WINDOW_NS;
-        while self.0.get(1).is_some_and(is_old) {
+        let age = |past: &Totals| snapshot.time_ns.saturating_sub(past.time_ns);
+        while self.0.get(1).is_some_and(|past| age(past) >= KEPT_NS) {
             self.0.pop_front();
         }
-        let then = self.0.front();
+        let then = self.0.iter().rfind(|past| age(past) >= WINDOW_NS).or(self.0.front());
         let mut places: BTreeMap<(u32, &str, Option<u64>), Place<'a>> = BTreeMap::new();
         for listener in snapshot.listeners.iter().filter(|listener| listener.closed_ns.is_none()) {
             let begun = then.is_some_and(|then| listener.opened_ns.is_some_and(|ns| ns >= then.time_ns));
@@ -75,6 +78,7 @@ impl Past {
                     listener,
                     counted: Counts::of(listener).with(before, u64::saturating_sub),
                     depth_before,
+                    course: self.course(listener, snapshot.time_ns, then.map_or(0, |then| then.time_ns)),
                 });
         }
         let hosts = snapshot
@@ -97,10 +101,37 @@ impl Past {
                     let before = then.and_then(|then| then.listeners.get(&listener.cookie).copied());
                     let (before, depth_before) = before.unwrap_or_default();
                     let counted = Counts::of(listener).with(before, u64::saturating_sub);
-                    Member { listener, counted, depth_before }
+                    Member { listener, counted, depth_before, course: Course::default() }
                 })
                 .collect(),
         }
+    }
+}
+
+impl Past {
+    /// How a queue was at the instants that are kept, and is now.
+    fn course(&self, listener: &Listener, now_ns: u64, begin_ns: u64) -> Course {
+        let now = (now_ns, listener.accept_queue, listener.accepted);
+        let kept = self.0.iter().filter_map(|past| {
+            let (counts, depth) = past.listeners.get(&listener.cookie)?;
+            Some((past.time_ns, *depth, counts.accepted))
+        });
+        let mut course = Course { lowest: listener.accept_queue, paused_ns: 0 };
+        let mut pause: Option<(u64, u64)> = None;
+        for (time_ns, depth, accepted) in kept.chain([now]) {
+            if time_ns >= begin_ns {
+                course.lowest = course.lowest.min(depth);
+            }
+            let is_long = u64::from(depth) * 4 > u64::from(listener.backlog_limit);
+            pause = match pause {
+                Some((since, then)) if is_long && then == accepted => {
+                    course.paused_ns = course.paused_ns.max(time_ns.saturating_sub(since));
+                    Some((since, then))
+                }
+                _ => is_long.then_some((time_ns, accepted)),
+            };
+        }
+        course
     }
 }
 
@@ -124,9 +155,25 @@ pub(super) struct Member<'a> {
     pub(super) counted: Counts,
     /// Depth of its accept queue when counting began.
     pub(super) depth_before: u32,
+    pub(super) course: Course,
+}
+
+/// How a queue was in the last seconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Course {
+    /// Its lowest depth at an instant since counting began.
+    pub(super) lowest: u32,
+    /// The longest time, of these seconds and three more, in which it was over a quarter full and nobody accepted.
+    pub(super) paused_ns: u64,
 }
 
 impl Member<'_> {
+    /// Nobody accepted for so long that stranded-queue has told of it, and now it is emptied.
+    pub(super) fn was_stranded(&self) -> bool {
+        let is_short = u64::from(self.listener.accept_queue) * 4 <= u64::from(self.listener.backlog_limit);
+        self.course.paused_ns >= STRANDED_NS && is_short
+    }
+
     /// Its accept queue is full, or was when somebody was refused.
     pub(super) fn is_saturated(&self) -> bool {
         self.counted.overflows > 0 || self.listener.accept_queue > self.listener.backlog_limit
@@ -202,16 +249,31 @@ impl<'a> Facts<'a> {
         threads.get(found).filter(|thread| !thread.exited)
     }
 
+    /// What was counted of an open listener.
+    pub(super) fn counted(&self, cookie: u64) -> Option<Counts> {
+        let mut members = self.places.iter().flat_map(|place| &place.members);
+        members.find(|member| member.listener.cookie == cookie).map(|member| member.counted)
+    }
+
     /// Whether a watched listener has this port.
     pub(super) fn listens_at(&self, port: u16) -> bool {
         self.snapshot.listeners.iter().any(|listener| listener.port == port)
     }
 
-    /// Whether accept(2) on a listener failed in the window for lack of something, and has not succeeded since.
+    /// Whether accept(2) on a listener fails for lack of something.
     pub(super) fn fails(&self, listener: &Listener) -> bool {
+        listener.acceptors.alive.iter().any(|one| self.has_failed(listener, one))
+    }
+
+    /// Whether a thread's last accept(2) on a listener failed: in the window, or before it and nobody has accepted since
+    /// although somebody waits.
+    pub(super) fn has_failed(&self, listener: &Listener, one: &AcceptedBy) -> bool {
         let since = self.snapshot.time_ns.saturating_sub(self.window_ns);
-        let fails = |one: &AcceptedBy| one.failing_since_ns.is_some() && one.failed_ns >= Some(since);
-        listener.acceptors.alive.iter().any(fails)
+        let nobody_accepts = || {
+            let counted = self.counted(listener.cookie);
+            listener.accept_queue > 0 && counted.is_some_and(|counted| counted.accepted == 0)
+        };
+        one.failing_since_ns.is_some() && (one.failed_ns >= Some(since) || nobody_accepts())
     }
 
     /// Whether a process that listens here listens elsewhere too: then what its threads accept is not of this place alone.

@@ -21,6 +21,9 @@ pub struct Look {
     /// What it waits for, if it waits for one descriptor.
     #[serde(default)]
     pub on: Option<On>,
+    /// It waits for room to write, and for nothing to read.
+    #[serde(default)]
+    pub writes: bool,
     /// How it watches the listeners whose queues are not emptied, if it waits for events.
     #[serde(default)]
     pub watches: Vec<Watch>,
@@ -47,7 +50,12 @@ pub enum On {
         accepted_ns: Option<u64>,
         /// Data has come on it; null when it is not followed.
         has_data: Option<bool>,
+        /// This side asked for it, and has no answer yet.
+        #[serde(default)]
+        connecting: bool,
     },
+    /// No descriptor: poll(2) or select(2) as a sleep.
+    Nothing,
     /// Something else: a path, or what /proc calls it.
     Other(String),
 }

@@ -242,13 +242,17 @@ fn rates(first: &Totals, last: &Totals) -> ThreadRates {
         return ThreadRates::default();
     }
     let rate = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;
+    // The kernel adds to these when a thread is switched, which may be for what was before.
+    let part = |from: u64, to: u64| (rate(from, to) / 1e9).min(1.0);
+    let running = first.spent.zip(last.spent).map(|(from, to)| part(from.run_ns, to.run_ns));
+    let ready = first.spent.zip(last.spent).map(|(from, to)| part(from.ready_ns, to.ready_ns));
     ThreadRates {
         accepts: rate(first.accepts, last.accepts),
         reads: rate(first.reads, last.reads),
         writes: rate(first.writes, last.writes),
         wakeups: first.wakeups.zip(last.wakeups).map(|(from, to)| rate(from, to)),
-        running: first.spent.zip(last.spent).map(|(from, to)| rate(from.run_ns, to.run_ns) / 1e9),
-        ready: first.spent.zip(last.spent).map(|(from, to)| rate(from.ready_ns, to.ready_ns) / 1e9),
+        running,
+        ready: ready.zip(running).map(|(ready, running)| ready.min(1.0 - running)),
     }
 }
 

@@ -2,6 +2,7 @@
 //! io_urings among them.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     os::unix::fs::{FileExt as _, MetadataExt as _},
 };
@@ -28,6 +29,18 @@ pub(super) struct Waits {
     pub(super) watches: Vec<Watch>,
     /// The only descriptor that it waits for.
     pub(super) only: Option<u32>,
+    /// It names no descriptor at all.
+    pub(super) nothing: bool,
+    /// It waits for room to write, and for nothing to read.
+    pub(super) writes: bool,
+}
+
+/// A descriptor that a call names, and what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wanted {
+    descriptor: u32,
+    read: bool,
+    write: bool,
 }
 
 /// A descriptor of which a thread is told.
@@ -51,33 +64,48 @@ struct List {
 /// What the thread waits for in this call; none if the call waits for no descriptor, or it is not known for which.
 pub(super) fn of(pid: u32, call: &Call, awaited: &[Awaited]) -> Option<Waits> {
     let mut list = List::default();
-    let mut only = None;
+    let mut waits = Waits::default();
     match call.name.as_str() {
         "epoll_wait" | "epoll_pwait" | "epoll_pwait2" => {
             list.epoll(pid, call.arguments[0] as u32, How::Level, 0);
         }
         "io_uring_enter" => list.ring(pid, call.arguments[0] as u32),
         _ => {
-            let descriptors = descriptors(pid, call)?;
-            for descriptor in &descriptors {
-                list.any(pid, *descriptor, How::Level, 0);
+            let wanted = wanted(pid, call)?;
+            for one in &wanted {
+                list.any(pid, one.descriptor, if one.read { How::Level } else { How::Disarmed }, 0);
             }
-            if let ([one], [told]) = (descriptors.as_slice(), list.told.as_slice()) {
-                only = (*one == told.descriptor && !list.in_part).then_some(*one);
+            if let ([one], [told]) = (wanted.as_slice(), list.told.as_slice()) {
+                waits.only = (one.descriptor == told.descriptor && !list.in_part).then_some(one.descriptor);
             }
+            waits.nothing = wanted.is_empty();
+            waits.writes = wanted.iter().any(|one| one.write) && !wanted.iter().any(|one| one.read);
         }
     }
     let known = awaited.iter().filter_map(|(listener, descriptor)| Some((*listener, (*descriptor)?)));
     let watch = |(listener, descriptor)| Some(Watch { listener, how: list.how(pid, descriptor)? });
-    Some(Waits { watches: known.filter_map(watch).collect(), only })
+    waits.watches = known.filter_map(watch).collect();
+    Some(waits)
 }
 
 /// Descriptors that a call names.
-fn descriptors(pid: u32, call: &Call) -> Option<Vec<u32>> {
+fn wanted(pid: u32, call: &Call) -> Option<Vec<Wanted>> {
+    let [first, second, third, ..] = call.arguments;
     match call.name.as_str() {
-        "poll" | "ppoll" => polled(pid, call.arguments[0], call.arguments[1]),
-        "select" | "pselect6" => selected(pid, call.arguments[0], call.arguments[1]),
-        name if tasks::takes_descriptor(name) => Some(vec![call.arguments[0] as u32]),
+        "poll" | "ppoll" => polled(pid, first, second),
+        "select" | "pselect6" => {
+            let (read, write) = (selected(pid, first, second)?, selected(pid, first, third)?);
+            let all: BTreeSet<u32> = read.iter().chain(&write).copied().collect();
+            let wanted = |descriptor| Wanted {
+                descriptor,
+                read: read.contains(&descriptor),
+                write: write.contains(&descriptor),
+            };
+            Some(all.into_iter().map(wanted).collect())
+        }
+        name if tasks::takes_descriptor(name) => {
+            Some(vec![Wanted { descriptor: first as u32, read: true, write: false }])
+        }
         _ => None,
     }
 }
@@ -163,15 +191,23 @@ fn memory(pid: u32, address: u64, bytes: usize) -> Option<Vec<u8>> {
 }
 
 /// Descriptors that poll(2) waits for: an array of `struct pollfd`.
-fn polled(pid: u32, address: u64, count: u64) -> Option<Vec<u32>> {
+fn polled(pid: u32, address: u64, count: u64) -> Option<Vec<Wanted>> {
+    if count == 0 {
+        return Some(Vec::new());
+    }
     let count = usize::try_from(count).ok().filter(|count| *count <= MOST_POLLED)?;
     let polled = memory(pid, address, count * 8)?;
-    let descriptors = polled.chunks_exact(8).filter_map(|one| one.first_chunk().copied());
-    // Negative ones are left out by the kernel.
-    Some(descriptors.filter_map(|bytes| u32::try_from(i32::from_ne_bytes(bytes)).ok()).collect())
+    let wanted = polled.chunks_exact(8).filter_map(|one| {
+        let [a, b, c, d, e, f, ..] = *one.first_chunk::<8>()?;
+        let events = i16::from_ne_bytes([e, f]);
+        // Negative ones are left out by the kernel.
+        let descriptor = u32::try_from(i32::from_ne_bytes([a, b, c, d])).ok()?;
+        Some(Wanted { descriptor, read: events & libc::POLLIN != 0, write: events & libc::POLLOUT != 0 })
+    });
+    Some(wanted.collect())
 }
 
-/// Descriptors that select(2) waits to read: a bit each.
+/// Descriptors in a set of select(2): a bit each.
 fn selected(pid: u32, count: u64, address: u64) -> Option<Vec<u32>> {
     if address == 0 {
         return Some(Vec::new());
@@ -196,7 +232,8 @@ mod tests {
         let pid = std::process::id();
         let polls =
             [libc::pollfd { fd: 7, events: 1, revents: 0 }, libc::pollfd { fd: -1, events: 1, revents: 0 }];
-        assert_eq!(polled(pid, polls.as_ptr() as u64, 2), Some(vec![7]));
+        let seven = Wanted { descriptor: 7, read: true, write: false };
+        assert_eq!(polled(pid, polls.as_ptr() as u64, 2), Some(vec![seven]));
         let bits: [u64; 2] = [1 << 3, 1 << 1];
         assert_eq!(selected(pid, 70, bits.as_ptr() as u64), Some(vec![3, 65]));
         assert_eq!(polled(pid, 0, 1), None, "nothing is there");
@@ -207,6 +244,7 @@ mod tests {
         let call = Call { name: name.to_owned(), arguments: [arguments[0], arguments[1], 0, 0, 0, 0] };
         let awaited = [(5, Some(listener.as_raw_fd().cast_unsigned()))];
         let waits = of(std::process::id(), &call, &awaited).unwrap();
+        assert!(!waits.nothing && !waits.writes);
         (waits.watches.first().map(|watch| watch.how), waits.only)
     }
 
@@ -226,6 +264,27 @@ mod tests {
         let polls = [libc::pollfd { fd: inner.as_raw_fd(), events: 1, revents: 0 }];
         let poll = |listener| waits("poll", [polls.as_ptr() as u64, 1], listener);
         assert_eq!((poll(&listener), poll(&other)), ((Some(How::Level), None), (Some(How::Absent), None)));
+    }
+
+    #[test]
+    fn a_wait_for_nothing_or_to_write_is_told_from_one_for_data() {
+        let of = |name: &str, arguments: [u64; 3]| {
+            let [first, second, third] = arguments;
+            let call = Call { name: name.to_owned(), arguments: [first, second, third, 0, 0, 0] };
+            let waits = of(std::process::id(), &call, &[]).unwrap();
+            (waits.nothing, waits.writes, waits.only)
+        };
+        assert_eq!((of("poll", [0; 3]), of("select", [0; 3])), ((true, false, None), (true, false, None)));
+        let null = File::open("/dev/null").unwrap();
+        let number = null.as_raw_fd().cast_unsigned();
+        let poll = |events| {
+            let polls = [libc::pollfd { fd: null.as_raw_fd(), events, revents: 0 }];
+            of("poll", [polls.as_ptr() as u64, 1, 0])
+        };
+        assert_eq!(poll(libc::POLLIN | libc::POLLOUT), (false, false, Some(number)));
+        assert_eq!(poll(libc::POLLOUT), (false, true, Some(number)));
+        let bits = [1_u64 << number];
+        assert_eq!(of("select", [64, 0, bits.as_ptr() as u64]), (false, true, Some(number)));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! accept(2) fails because something has run out, or is forbidden.
 
-use super::{Figure, Finding, Need, Rule};
+use super::{Figure, Finding, Need, Rule, backlog_lowered};
 use crate::{
     figures,
     model::{
-        evidence::{Facts, Place},
+        evidence::{Facts, Member, Place},
         snapshot::AcceptedBy,
     },
 };
@@ -30,7 +30,7 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
 }
 
 /// A stable word, and what to do, for an error.
-fn cause(errno: &str) -> (&'static str, &'static str) {
+pub(super) fn cause(errno: &str) -> (&'static str, &'static str) {
     match errno {
         "EMFILE" => (
             "emfile",
@@ -49,13 +49,9 @@ fn cause(errno: &str) -> (&'static str, &'static str) {
 }
 
 fn fails(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
-    let since = facts.snapshot.time_ns.saturating_sub(facts.window_ns);
-    let is_it = |one: &&AcceptedBy| one.failing_since_ns.is_some() && one.failed_ns >= Some(since);
-    let members: Vec<_> = place
-        .members
-        .iter()
-        .filter(|member| member.listener.acceptors.alive.iter().any(|one| is_it(&one)))
-        .collect();
+    let fails =
+        |member: &&Member<'_>| facts.fails(member.listener) && !backlog_lowered::is_lowered(facts, member);
+    let members: Vec<_> = place.members.iter().filter(fails).collect();
     let waits: u64 = members.iter().map(|member| u64::from(member.listener.accept_queue)).sum();
     let accepted: u64 = members.iter().map(|member| member.counted.accepted).sum();
     if waits == 0 && accepted == 0 {
@@ -63,8 +59,9 @@ fn fails(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     }
     let failing: Vec<(u64, &AcceptedBy)> = members
         .iter()
-        .flat_map(|member| member.listener.acceptors.alive.iter().map(|one| (member.listener.cookie, one)))
-        .filter(|(_, one)| is_it(one))
+        .flat_map(|member| member.listener.acceptors.alive.iter().map(|one| (member.listener, one)))
+        .filter(|(listener, one)| facts.has_failed(listener, one))
+        .map(|(listener, one)| (listener.cookie, one))
         .collect();
     let count: u64 = failing.iter().map(|(listener, one)| facts.failures(*listener, one)).sum();
     let (_, first) = *failing.iter().max_by_key(|(listener, one)| facts.failures(*listener, one))?;
@@ -76,7 +73,8 @@ fn fails(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         1 => String::new(),
         many => format!(", as that of {} more threads", many - 1),
     };
-    let mut text = format!("accept(2) of {who} fails with {errno}{many}");
+    let verb = if count > 0 { "fails" } else { "failed" };
+    let mut text = format!("accept(2) of {who} {verb} with {errno}{many}");
     let mut evidence: Vec<(&'static str, Figure)> = vec![
         ("acceptor", who.into()),
         ("accept_errno", errno.to_owned().into()),
@@ -100,11 +98,21 @@ fn fails(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         }
         _ => {}
     }
-    text.push_str(&format!(
-        "; it failed {} in the last {}",
-        times(count),
-        figures::duration(facts.window_ns)
-    ));
+    let ago = first.failed_ns.map(|ns| figures::duration(facts.snapshot.time_ns.saturating_sub(ns)));
+    match (count, ago) {
+        (0, Some(ago)) => {
+            let doing = thread.and_then(|thread| thread.doing.as_deref());
+            let waits =
+                doing.filter(|doing| *doing != "runs").map(|call| format!(" (it waits in {call}(2))"));
+            let waits = waits.unwrap_or_default();
+            text.push_str(&format!("; that was {ago} ago, and nobody has accepted since{waits}"));
+        }
+        _ => text.push_str(&format!(
+            "; it failed {} in the last {}",
+            times(count),
+            figures::duration(facts.window_ns)
+        )),
+    }
     if let Some(running) = thread.and_then(|thread| thread.rates.running) {
         evidence.push(("running", running.into()));
         if running >= 0.5 {

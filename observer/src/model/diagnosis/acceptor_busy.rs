@@ -1,6 +1,6 @@
 //! The accept queue is full because those who accept do other work.
 
-use super::{Finding, Need, Rule};
+use super::{Finding, Need, Rule, stuck};
 use crate::{
     figures,
     model::{
@@ -33,6 +33,8 @@ pub(super) const RULE: Rule = Rule {
 
 /// Part of their time from which it is their work that keeps them.
 const BUSY: f64 = 0.5;
+/// All of it, and what is counted a moment later.
+const MOST: f64 = 1.2;
 
 fn judge(facts: &Facts<'_>) -> Vec<Finding> {
     facts.places.iter().filter(|place| place.is_saturated()).filter_map(|place| busy(facts, place)).collect()
@@ -55,14 +57,19 @@ fn busy(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let sum = |of: fn(&Thread) -> f64| acceptors.iter().map(|thread| of(thread)).sum::<f64>();
     let reads = sum(|thread| thread.rates.reads);
     // Of a connection's requests only the first is timed, so the others are taken to be like it.
-    let busy = (each_ns as f64 / 1e9 * reads / acceptors.len() as f64).min(1.0);
-    if busy < BUSY {
+    let busy = each_ns as f64 / 1e9 * reads / acceptors.len() as f64;
+    // More than all of its time no thread spends: those that serve many at once do not work meanwhile, and neither do those
+    // that are asleep.
+    let is_asleep = |thread: &&Thread| thread.looked.is_some() && stuck::is_asleep(thread);
+    if !(BUSY..MOST).contains(&busy) || acceptors.iter().all(is_asleep) {
         return None;
     }
+    let busy = busy.min(1.0);
     let counted = place.counted();
     let member = place.members.iter().max_by_key(|member| member.listener.accept_queue)?;
     let who = match acceptors.len() {
         1 => format!("The only acceptor, {}, spends", name(first)),
+        2 => "Both acceptors spend".to_owned(),
         many => format!("All {many} acceptors spend"),
     };
     let refused = facts.rate(counted.overflows);

@@ -52,6 +52,7 @@ mod tests {
     fn state(limit: u32, somaxconn: Option<u32>, refused: u64) -> Snapshot {
         let listener = Listener {
             somaxconn,
+            accepted: refused,
             overflows_between: (refused, refused),
             comm: "p".to_owned(),
             ..listener(1, limit, 0)

@@ -91,6 +91,7 @@ mod tests {
     fn state(limit: u32, refused: u64) -> Snapshot {
         of(
             vec![Listener {
+                accepted: refused,
                 overflows_between: (refused, refused + 7),
                 comm: "p".to_owned(),
                 ..listener(1, limit, 0)

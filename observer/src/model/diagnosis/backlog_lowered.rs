@@ -1,6 +1,6 @@
 //! The program has made its own queue shorter, and refuses clients by it.
 
-use super::{Finding, Need, Rule};
+use super::{Finding, Need, Rule, backlog_clamped, overflow};
 use crate::{
     figures,
     model::evidence::{Facts, Member, Place},
@@ -25,18 +25,36 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
     facts.places.iter().filter_map(|place| lowered(facts, place)).collect()
 }
 
-/// Its limit was higher before.
-pub(super) fn is_lowered(member: &Member<'_>) -> bool {
-    member.listener.backlog_before > Some(member.listener.backlog_limit)
+/// A limit that is older is how the program runs.
+const RECENT_NS: u64 = 60_000_000_000;
+/// A limit of no more than this is no queue: the program wants nobody.
+const SHUT: u32 = 1;
+
+/// Its limit was higher before, lately or so that nobody is wanted; and it is the program that wanted it lower.
+pub(super) fn is_lowered(facts: &Facts<'_>, member: &Member<'_>) -> bool {
+    let listener = member.listener;
+    let age = listener.backlog_changed_ns.map(|ns| facts.snapshot.time_ns.saturating_sub(ns));
+    listener.backlog_before > Some(listener.backlog_limit)
+        && !backlog_clamped::is_clamped(listener)
+        && (listener.backlog_limit <= SHUT || age.is_some_and(|age| age < RECENT_NS))
+}
+
+/// This rule tells of it.
+pub(super) fn is_told(facts: &Facts<'_>, member: &Member<'_>) -> bool {
+    is_lowered(facts, member) && member.counted.overflows > 0
 }
 
 fn lowered(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
-    let refuses = |member: &&Member<'_>| is_lowered(member) && member.counted.overflows > 0;
-    let member = place.members.iter().filter(refuses).max_by_key(|member| member.counted.overflows)?;
+    let member = place
+        .members
+        .iter()
+        .filter(|member| is_told(facts, member))
+        .max_by_key(|member| member.counted.overflows)?;
     let listener = member.listener;
     let (before, limit) = (listener.backlog_before?, listener.backlog_limit);
     let ago = facts.snapshot.time_ns.saturating_sub(listener.backlog_changed_ns?);
     let refused = member.counted.overflows;
+    let attempts = overflow::refused(refused);
     let who = format!("{}/{}", listener.comm, listener.pid);
     let waits = match listener.accept_queue {
         0 => "none waits".to_owned(),
@@ -44,10 +62,9 @@ fn lowered(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         many => format!("{many} wait"),
     };
     let sentence = format!(
-        "{who} called listen(2) again with a backlog of {limit} (it was {before}) {} ago: {} attempts were refused in the last \
-         {}, while {waits} in the accept queue.",
+        "{who} called listen(2) again with a backlog of {limit} (it was {before}) {} ago: {attempts} in the last {}, \
+         while {waits} in the accept queue.",
         figures::duration(ago),
-        figures::count(refused),
         figures::duration(facts.window_ns),
     );
     let evidence = [

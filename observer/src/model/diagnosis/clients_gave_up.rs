@@ -43,8 +43,8 @@ fn gave_up(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         return None;
     }
     let sentence = format!(
-        "{} of {} clients that were queued at {} in the last {} closed or reset their connection after 200 ms or more in the accept \
-         queue; each keeps its place, and is accepted for nobody.",
+        "{} of {} clients that were queued at {} in the last {} closed (wholly, or their half) or reset their connection \
+         after 200 ms or more in the accept queue, where each keeps its place.",
         figures::count(counted.gave_up),
         figures::count(queued),
         worst.listener.holder(),
@@ -89,8 +89,8 @@ mod tests {
         assert_eq!(
             found(&RULE, state(0, 0), state(100, 5)),
             [
-                "5 of 100 clients that were queued at p/1 in the last 2.00 s closed or reset their connection after 200 ms or more in the \
-                 accept queue; each keeps its place, and is accepted for nobody."
+                "5 of 100 clients that were queued at p/1 in the last 2.00 s closed (wholly, or their half) or reset \
+                 their connection after 200 ms or more in the accept queue, where each keeps its place."
             ]
         );
         assert_eq!(found(&RULE, state(0, 0), state(101, 5)).len(), 0, "less than one of 20");

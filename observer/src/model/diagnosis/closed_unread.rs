@@ -1,6 +1,6 @@
 //! The program accepts connections and turns them away.
 
-use super::{Finding, Need, Rule};
+use super::{Finding, Need, Rule, accept_fails};
 use crate::{
     figures,
     model::evidence::{Facts, Place},
@@ -43,9 +43,13 @@ fn turned_away(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         || format!("{}/{}", worst.listener.comm, worst.listener.pid),
         |one| format!("{}/{}", one.comm, one.tid),
     );
+    let failed =
+        worst.listener.acceptors.alive.iter().find(|one| facts.failures(worst.listener.cookie, one) > 0);
+    let failed = failed.and_then(|one| one.errno.as_deref());
+    let after = failed.map(|errno| format!(" after accept(2) failed with {errno}")).unwrap_or_default();
     let sentence = format!(
-        "{} of {} accepted connections that ended in the last {} were closed unread by the program itself ({who}): it turns \
-         them away.",
+        "{} of {} accepted connections that ended in the last {} were closed unread by the program itself ({who}){after}: it \
+         turns them away.",
         figures::count(closed),
         figures::count(ended),
         figures::duration(facts.window_ns),
@@ -56,7 +60,13 @@ fn turned_away(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         ("accepted", counted.accepted.into()),
         ("acceptor", who.into()),
     ];
-    Some(Finding::at(place, closed as f64, sentence, evidence))
+    let mut found = Finding::at(place, closed as f64, sentence, evidence);
+    if let Some(errno) = failed {
+        found.evidence.insert("accept_errno", errno.to_owned().into());
+        let (word, remedy) = accept_fails::cause(errno);
+        (found.cause, found.remedy) = (Some(word), Some(remedy.into()));
+    }
+    Some(found)
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@
 use super::{Figure, Finding, acceptor_busy, backlog_lowered, stuck};
 use crate::{
     figures,
-    model::evidence::{Facts, Member, Place, name},
+    model::{
+        evidence::{Facts, Member, Place, name},
+        snapshot::Thread,
+    },
 };
 
 /// Part of the time from which an acceptor is busy.
@@ -17,6 +20,19 @@ pub(super) enum Why {
     Burst,
     /// Whoever accepts is slower than the clients come.
     Overload,
+    /// It is emptied, and then nobody accepts for a second or longer.
+    Pauses,
+}
+
+/// So long nobody accepts from a queue that is not short before that is a pause.
+const PAUSE_NS: u64 = 1_000_000_000;
+
+/// "1 attempt was refused", "7 attempts were refused".
+pub(super) fn refused(count: u64) -> String {
+    match count {
+        1 => "1 attempt was refused".to_owned(),
+        many => format!("{} attempts were refused", figures::count(many)),
+    }
 }
 
 /// Members of a place that refused somebody for a full queue at a limit of this kind. Those whose limit was lowered, and
@@ -28,7 +44,11 @@ pub(super) fn refusing<'a>(
 ) -> Vec<&'a Member<'a>> {
     let refuses = |member: &&Member<'_>| {
         member.counted.overflows > 0
-            && !backlog_lowered::is_lowered(member)
+            // Where nobody accepts, that is what is wrong.
+            && member.counted.accepted > 0
+            && !backlog_lowered::is_lowered(facts, member)
+            && !facts.fails(member.listener)
+            && !member.was_stranded()
             && !stuck::is_stuck(facts, member)
     };
     place.members.iter().filter(|member| is_it(member)).filter(refuses).collect()
@@ -41,21 +61,25 @@ pub(super) fn why(
     members: &[&Member<'_>],
 ) -> (Why, String, Vec<(&'static str, Figure)>) {
     let acceptors = facts.acceptors(place);
-    let running = |thread: &crate::model::snapshot::Thread| {
-        thread.rates.running.map(|running| running + thread.rates.ready.unwrap_or(0.0))
-    };
+    let running = |thread: &Thread| thread.rates.running;
+    let ready = |thread: &Thread| thread.rates.ready.unwrap_or(0.0);
     let busiest = acceptors
         .iter()
         .filter_map(|thread| Some((running(thread)?, *thread)))
         .max_by(|one, other| one.0.total_cmp(&other.0));
-    // Full, or nearly, at both ends: it is not emptied in between.
+    // Over a quarter full at every instant: it is not emptied in between.
     let is_full = |member: &&&Member<'_>| {
-        let half = member.listener.backlog_limit.div_ceil(2);
-        member.depth_before > half && member.listener.accept_queue > half
+        u64::from(member.course.lowest) * 4 > u64::from(member.listener.backlog_limit)
     };
-    let all_busy = !acceptors.is_empty() && acceptors.iter().all(|thread| running(thread) >= Some(BUSY));
+    let is_busy = |thread: &&Thread| running(thread).is_some_and(|running| running + ready(thread) >= BUSY);
+    let all_busy = !acceptors.is_empty() && acceptors.iter().all(is_busy);
     let full = members.iter().filter(is_full).count();
-    let why = if all_busy || full * 2 > members.len() { Why::Overload } else { Why::Burst };
+    let paused_ns = members.iter().map(|member| member.course.paused_ns).max().unwrap_or(0);
+    let why = match (all_busy, full * 2 > members.len()) {
+        (false, _) if paused_ns >= PAUSE_NS => Why::Pauses,
+        (false, false) => Why::Burst,
+        _ => Why::Overload,
+    };
     let counted = place.counted();
     let mut evidence = vec![
         ("accepted_per_s", facts.rate(counted.accepted).into()),
@@ -64,13 +88,22 @@ pub(super) fn why(
     let who = busiest.map(|(running, thread)| {
         evidence.push(("acceptor", name(thread).into()));
         evidence.push(("running", running.into()));
-        format!("{} runs {} of the time", name(thread), figures::percent(running.min(1.0)))
+        evidence.push(("ready", ready(thread).into()));
+        format!("{} runs {} of the time", name(thread), figures::percent(running))
     });
     let text = match (why, who) {
         (Why::Burst, Some(who)) => {
             format!("more come at once than it holds, and it is emptied in between ({who})")
         }
         (Why::Burst, None) => "more come at once than it holds, and it is emptied in between".to_owned(),
+        (Why::Pauses, who) => {
+            evidence.push(("paused_ns", paused_ns.into()));
+            format!(
+                "nobody accepted for {} or longer while clients waited{}",
+                figures::duration(paused_ns),
+                who.map(|who| format!(" ({who})")).unwrap_or_default()
+            )
+        }
         (Why::Overload, who) => format!(
             "{}/s are accepted, and it does not empty{}",
             figures::rate(facts.rate(counted.accepted)),
@@ -84,6 +117,10 @@ pub(super) fn why(
 pub(super) const OVERLOAD: &str = "accept from more threads, or do less between two accepts: no queue is long enough for \
                                    acceptors that do not keep up";
 
+/// What to do when acceptors pause.
+const PAUSES: &str =
+    "see what the threads that accept do meanwhile (NOW on Workers), and keep that out of them";
+
 /// A finding about the overflow of these members, `limit` being what is special about theirs.
 pub(super) fn finding(
     facts: &Facts<'_>,
@@ -92,7 +129,7 @@ pub(super) fn finding(
     limit: &str,
     in_bursts: &'static str,
 ) -> Option<Finding> {
-    let refused: u64 = members.iter().map(|member| member.counted.overflows).sum();
+    let count: u64 = members.iter().map(|member| member.counted.overflows).sum();
     let worst = members.iter().max_by_key(|member| member.counted.overflows)?;
     // Of the others at the place nothing is said.
     let place = &place.with(members);
@@ -101,22 +138,24 @@ pub(super) fn finding(
         return None;
     }
     let sentence = format!(
-        "{} attempts were refused by {} in the last {} at a limit of {}, {limit}: {text}.",
-        figures::count(refused),
+        "{} by {} in the last {} at a limit of {}, {limit}: {text}.",
+        refused(count),
         worst.listener.holder(),
         figures::duration(facts.window_ns),
         worst.listener.backlog_limit,
     );
-    let figures = [("backlog_limit", worst.listener.backlog_limit.into()), ("overflows", refused.into())];
-    let mut found = Finding::at(place, refused as f64, sentence, figures);
+    let figures = [("backlog_limit", worst.listener.backlog_limit.into()), ("overflows", count.into())];
+    let mut found = Finding::at(place, count as f64, sentence, figures);
     found.evidence.extend(evidence);
     found.cause = Some(match why {
         Why::Burst => "burst",
         Why::Overload => "overload",
+        Why::Pauses => "pauses",
     });
     found.remedy = Some(match why {
         Why::Burst => in_bursts.into(),
         Why::Overload => OVERLOAD.into(),
+        Why::Pauses => PAUSES.into(),
     });
     Some(found)
 }

@@ -12,8 +12,8 @@ pub(super) const RULE: Rule = Rule {
     when: "a listener closed, and connections in its queue were destroyed; shown for 30 seconds",
     why: "the handshake is complete and the client believes that it is connected, but close(2) of a listener resets what it holds \
           (inet_csk_listen_stop), unless it may move to another shard",
-    remedy: "net.ipv4.tcp_migrate_req=1 moves what waits to another shard; or accept what waits after new ones go elsewhere, and \
-             close then",
+    remedy: "accept what waits after new ones go elsewhere, and close then; of shards net.ipv4.tcp_migrate_req=1 moves what \
+             waits to another one",
     seen: "a reload of workers that have a listener each (nginx with reuseport), or of a server that closes before it \
            drains",
     silent: "a listener that was closed with an empty queue; queues that moved (tcp_migrate_req)",
@@ -32,11 +32,12 @@ fn discarded(facts: &Facts<'_>, member: &Member<'_>) -> Option<Finding> {
     }
     let what = listener.shard.map_or_else(|| "its listener".to_owned(), |shard| format!("shard {shard}"));
     let sentence = format!(
-        "When {}/{} closed {what}, {} in its accept queue {} reset: their clients believed that they were connected.",
+        "When {}/{} closed {what}, {} in its accept queue {} reset: {} connected.",
         listener.comm,
         listener.pid,
         if lost == 1 { "1 connection".to_owned() } else { format!("{} connections", figures::count(lost)) },
         if lost == 1 { "was" } else { "were" },
+        if lost == 1 { "its client believed that it was" } else { "their clients believed that they were" },
     );
     let evidence =
         [("dropped_queued", lost.into()), ("holder", format!("{}/{}", listener.comm, listener.pid).into())];

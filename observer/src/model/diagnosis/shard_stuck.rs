@@ -45,6 +45,12 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     if !waits && member.counted.overflows == 0 {
         return None;
     }
+    // One that goes on with a shorter queue than the others have is told of by the rules about limits.
+    let others = place.members.iter().filter(|other| other.listener.cookie != listener.cookie);
+    let shortest = others.map(|other| other.listener.backlog_limit).min()?;
+    if member.counted.accepted > 0 && listener.backlog_limit < shortest / 4 {
+        return None;
+    }
     let all = place.counted().accepted;
     let even = 1.0 / place.members.len() as f64;
     let expected = all as f64 * even;
@@ -86,6 +92,11 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     ];
     let mut found = Finding::at(place, f64::from(listener.accept_queue), sentence, evidence);
     found.listeners = vec![listener.cookie];
+    found.remedy = Some(
+        "see what that shard's thread does (Workers): no queue length helps; one shared listener would, or \
+         net.ipv4.tcp_migrate_req=1 and closing it"
+            .into(),
+    );
     Some(found)
 }
 

@@ -32,6 +32,13 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
     facts.places.iter().filter_map(|place| slow(facts, place)).collect()
 }
 
+/// Part of the time from which an acceptor is short of it.
+const BUSY: f64 = 0.5;
+/// Looks at a thread after which something is known of it.
+const LOOKS: usize = 3;
+/// What to do about acceptors that are not short of time.
+const WAITS: &str = "see what the threads that accept wait for between two accepts (NOW on Workers), and keep that out of them";
+
 /// What somebody feels at a listener.
 fn felt(member: &Member<'_>) -> Option<u64> {
     member.listener.oldest_waits_ns.max(member.listener.accept_wait_interval_ns.p50)
@@ -44,6 +51,8 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
             && felt(member) >= Some(LONG_NS)
             && !stuck::is_stuck(facts, member)
             && !facts.fails(member.listener)
+            // What waited while nobody came is accepted now, and was told of.
+            && !member.was_stranded()
     };
     let members: Vec<&Member<'_>> = place.members.iter().filter(is_slow).collect();
     let worst = members.iter().max_by_key(|member| felt(member))?;
@@ -53,7 +62,7 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let (come, accepted) = (sum(|member| member.counted.enqueued), sum(|member| member.counted.accepted));
     let gave_up = sum(|member| member.counted.gave_up);
     let waits = sum(|member| member.listener.accept_queue.into());
-    let oldest = worst.listener.oldest_waits_ns;
+    let oldest = worst.listener.oldest_waits_ns.filter(|ns| *ns >= LONG_NS);
     let p50 = worst.listener.accept_wait_interval_ns.p50.filter(|p50| *p50 >= LONG_NS);
     let mut text = format!(
         "{}/s come to {} and {}/s are accepted, and clients wait for seconds",
@@ -82,14 +91,22 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     evidence.extend(p50.map(|ns| ("accept_wait_interval_ns.p50", ns.into())));
     if gave_up > 0 {
         text.push_str(&format!(
-            "; {} left the queue after 200 ms or more in the last {}",
+            "; {} closed or reset their connection after 200 ms or more in the last {}",
             figures::count(gave_up),
             figures::duration(facts.window_ns)
         ));
     }
     // One that sleeps beside a queue is not short of time.
-    let asleep = stuck::cause(facts, worst);
+    let waits_on = worst.depth_before > 0 && worst.listener.accept_queue > 0;
+    let asleep = stuck::cause(facts, worst).filter(|_| waits_on);
     let acceptors = facts.acceptors(place);
+    let is_idle = |thread: &&Thread| thread.rates.running.is_some_and(|running| running < BUSY);
+    let idle = acceptors.first().copied().filter(is_idle);
+    let looks = |thread: &Thread| thread.looked.as_ref().map_or(0, |looked| looked.doings.len());
+    // One that hardly runs has something else to tell, after a few looks.
+    if asleep.is_none() && waits_on && idle.is_some_and(|thread| looks(thread) < LOOKS) {
+        return None;
+    }
     if let Some(cause) = &asleep {
         text.push_str(&format!("; {}", cause.says));
         evidence.extend(cause.evidence.iter().cloned());
@@ -106,7 +123,11 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let mut found = Finding::at(place, felt(worst)? as f64 / 1e9, format!("{text}."), []);
     found.evidence.extend(evidence);
     found.cause = Some(asleep.as_ref().map_or("slower_than_arrivals", |cause| cause.word));
-    found.remedy = asleep.map(|cause| cause.remedy.into());
+    found.remedy = match (asleep, idle) {
+        (Some(cause), _) => Some(cause.remedy.into()),
+        (None, Some(_)) => Some(WAITS.into()),
+        (None, None) => None,
+    };
     Some(found)
 }
 

@@ -9,15 +9,18 @@ mod waits;
 #[cfg(test)]
 mod tests;
 
-use super::{Figure, Finding};
+use super::{Figure, Finding, backlog_lowered, overflow};
 use crate::{
     figures,
     model::evidence::{Facts, Member, Place},
 };
 pub(super) use cause::{Cause, of as cause};
+pub(super) use does::is_asleep;
 
 /// Nothing is said of less than this.
 const LONG_NS: u64 = 1_500_000_000;
+/// Fewer arrivals tell no share.
+const FEW: u64 = 10;
 /// Others that the evidence names.
 const NAMED: usize = 3;
 
@@ -36,7 +39,8 @@ fn has_waited(member: &Member<'_>) -> bool {
 
 /// The stuck members of a place.
 fn at<'a>(facts: &Facts<'_>, place: &'a Place<'a>) -> Vec<Stuck<'a>> {
-    let waited = place.members.iter().filter(|member| has_waited(member));
+    let is_it = |member: &&Member<'_>| has_waited(member) && !backlog_lowered::is_told(facts, member);
+    let waited = place.members.iter().filter(is_it);
     let judged = waited.filter_map(|member| Some(Stuck { member, cause: cause(facts, member)? }));
     judged.collect()
 }
@@ -72,7 +76,11 @@ pub(super) fn findings(facts: &Facts<'_>, whole: bool) -> Vec<Finding> {
 
 /// Whether a listener is stuck, so that other rules say nothing of it.
 pub(super) fn is_stuck(facts: &Facts<'_>, member: &Member<'_>) -> bool {
-    facts.window_ns >= LONG_NS && has_waited(member) && cause(facts, member).is_some()
+    facts.window_ns >= LONG_NS && is_stuck_now(facts, member)
+}
+
+fn is_stuck_now(facts: &Facts<'_>, member: &Member<'_>) -> bool {
+    has_waited(member) && cause(facts, member).is_some()
 }
 
 fn finding(facts: &Facts<'_>, place: &Place<'_>, group: &[Stuck<'_>]) -> Option<Finding> {
@@ -101,7 +109,7 @@ fn finding(facts: &Facts<'_>, place: &Place<'_>, group: &[Stuck<'_>]) -> Option<
     let refused = sum(|member| member.counted.overflows);
     let turned = match refused {
         0 => String::new(),
-        _ => format!(" ({} attempts were refused meanwhile)", figures::count(refused)),
+        _ => format!(" ({} meanwhile)", overflow::refused(refused)),
     };
     let mut sentence =
         format!("{wait} {place_of} of {holder}{age}, and {came}{turned}: {}.", first.cause.says);
@@ -113,7 +121,7 @@ fn finding(facts: &Facts<'_>, place: &Place<'_>, group: &[Stuck<'_>]) -> Option<
         ("holder", holder.into()),
     ];
     evidence.extend(oldest.map(|ns| ("oldest_waits_ns", ns.into())));
-    if let Some((others, more)) = others(place, group) {
+    if let Some((others, more)) = others(facts, place, group) {
         sentence.push_str(&others);
         evidence.extend(more);
     }
@@ -141,18 +149,24 @@ fn shards<'a>(members: impl Iterator<Item = &'a Member<'a>>) -> String {
 }
 
 /// Which part of the clients comes to the stuck ones, and who accepts the rest.
-fn others(place: &Place<'_>, group: &[Stuck<'_>]) -> Option<(String, Vec<(&'static str, Figure)>)> {
+fn others(
+    facts: &Facts<'_>,
+    place: &Place<'_>,
+    group: &[Stuck<'_>],
+) -> Option<(String, Vec<(&'static str, Figure)>)> {
     let is_stuck =
         |member: &&Member<'_>| group.iter().any(|one| one.member.listener.cookie == member.listener.cookie);
     let rest: Vec<&Member<'_>> = place.members.iter().filter(|member| !is_stuck(member)).collect();
     if rest.is_empty() {
         return None;
     }
-    let came = |member: &Member<'_>| member.listener.enqueued;
+    // Of few nothing follows: then of all that came since they are watched.
+    let few = place.counted().enqueued < FEW || group.iter().all(|stuck| stuck.member.counted.enqueued == 0);
+    let came = |member: &Member<'_>| if few { member.listener.enqueued } else { member.counted.enqueued };
     let here: u64 = group.iter().map(|stuck| came(stuck.member)).sum();
     let all: u64 = here + rest.iter().map(|member| came(member)).sum::<u64>();
-    let accepts: Vec<&Member<'_>> =
-        rest.iter().copied().filter(|member| member.listener.accepted > 0).collect();
+    let goes_on = |member: &&Member<'_>| member.listener.accepted > 0 && !is_stuck_now(facts, member);
+    let accepts: Vec<&Member<'_>> = rest.iter().copied().filter(goes_on).collect();
     let mut text = String::new();
     let mut evidence = Vec::new();
     let it = if group.len() == 1 { "It gets" } else { "They get" };
@@ -164,8 +178,13 @@ fn others(place: &Place<'_>, group: &[Stuck<'_>]) -> Option<(String, Vec<(&'stat
     if !accepts.is_empty() && all > 0 {
         let verb = if accepts.len() == 1 { "accepts" } else { "accept" };
         text.push_str(&format!("; {} {verb} the rest", shards(accepts.iter().copied())));
-        let names: Vec<String> = accepts.iter().take(NAMED).map(|member| member.listener.holder()).collect();
+        let mut names: Vec<String> = accepts.iter().map(|member| member.listener.holder()).collect();
+        names.dedup();
+        names.truncate(NAMED);
         evidence.push(("accepts_the_rest", figures::listed(&names).into()));
+    }
+    if accepts.is_empty() && !text.is_empty() {
+        text.push_str("; no other accepts either");
     }
     if !text.is_empty() {
         text.push('.');

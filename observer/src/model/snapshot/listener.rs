@@ -239,6 +239,7 @@ impl Listener {
             holders.iter().take(NAMED).map(|holder| format!("{}/{}", holder.comm, holder.pid)).collect();
         match holders.len() - names.len() {
             0 => figures::listed(&names),
+            1 => format!("{} and 1 more process", names.join(", ")),
             more => format!("{} and {more} more processes", names.join(", ")),
         }
     }

@@ -44,13 +44,13 @@ const NARROW: &[Column<Id>] = &[
     right(Id::Drops, "DROP/s", 6, 0),
 ];
 
-/// For 100 columns.
+/// For 100 columns: an address of IPv4 and how many share it stand there whole.
 const MEDIUM: &[Column<Id>] = &[
     left(Id::Name, "LISTENER", 0, 0),
-    left(Id::Process, "WHO", 16, 0),
+    left(Id::Process, "WHO", 13, 0),
     left(Id::State, "  STATE", 13, 0),
     right(Id::Syn, "SYN", 4, 0),
-    left(Id::AcceptQueue, "ACCEPT QUEUE", 18, 0),
+    left(Id::AcceptQueue, "ACCEPT QUEUE", 16, 0),
     right(Id::In, "IN/s", 5, 0),
     right(Id::Out, "OUT/s", 5, 0),
     right(Id::P99, "WAIT p99", 8, 0),

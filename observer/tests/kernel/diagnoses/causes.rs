@@ -1,7 +1,7 @@
 //! Queues that nobody empties: each cause is told from what the acceptor does, and named.
 
 use std::{
-    io::Read as _,
+    io::{Read as _, Write as _},
     net::TcpStream,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
     sync::{Mutex, atomic::AtomicU64, mpsc},
@@ -11,7 +11,11 @@ use std::{
 use io_uring::{IoUring, opcode, squeue, types};
 use rustix::{
     buffer::spare_capacity,
-    event::epoll::{self, CreateFlags, Event, EventData, EventFlags},
+    event::{
+        PollFd, PollFlags,
+        epoll::{self, CreateFlags, Event, EventData, EventFlags},
+        poll,
+    },
     process::{Pid, Signal, kill_process},
 };
 use serde_json::Value;
@@ -202,6 +206,51 @@ fn a_process_that_is_stopped_is_said_to_be() {
         signal(&process, Signal::CONT);
         wait_for_end(&mut observer, "stranded-queue");
         drop(clients);
+    });
+}
+
+#[test]
+fn what_kept_it_before_the_start_is_told_and_nobody_is_to_be_ended() {
+    natively(THE_SAME, || {
+        let server = Server::listen(V4, 16);
+        let process = Acceptor::fork(&server.socket);
+        let first = connect(server.address);
+        until("it accepts", || server.truth().receive_queue == 0);
+        signal(&process, Signal::STOP);
+        let clients: Vec<_> = (0..3).map(|_| connect(server.address)).collect();
+        let mut observer = Observer::start();
+        let line = wait_for(&mut observer, "stranded-queue");
+        assert_eq!(
+            (&line["cause"], &line["evidence"]["doing"]),
+            (&"stopped".into(), &"stopped".into()),
+            "{line}"
+        );
+        let sentence = line["sentence"].as_str().unwrap_or_default();
+        assert!(sentence.contains(&format!("/{} is stopped", process.pid())), "{line}");
+        assert!(sentence.contains("none of them has accepted since they have been watched"), "{line}");
+        assert!(!line["remedy"].as_str().unwrap_or_default().contains("end it"), "{line}");
+        signal(&process, Signal::CONT);
+        wait_for_end(&mut observer, "stranded-queue");
+        drop((first, clients));
+        observer.finish();
+    });
+}
+
+#[test]
+fn a_wait_to_write_is_no_silent_client() {
+    natively(THE_SAME, || {
+        let (line, acceptor) = kept(
+            libc::SYS_ppoll,
+            |mut accepted, _server| {
+                accepted.set_nonblocking(true).expect("O_NONBLOCK");
+                while accepted.write(&[7; 65536]).is_ok() {}
+                let mut polled = [PollFd::new(&accepted, PollFlags::OUT)];
+                poll(&mut polled, None).expect("poll");
+            },
+            drop,
+        );
+        names(&line, acceptor);
+        assert_eq!(line["cause"], "slow_reader", "{line}");
     });
 }
 

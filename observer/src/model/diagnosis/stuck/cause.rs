@@ -44,7 +44,7 @@ pub(in crate::model::diagnosis) fn of(facts: &Facts<'_>, member: &Member<'_>) ->
     if member.counted.accepted > 0 {
         // Some are accepted: only threads that sleep beside a queue have not been told of it.
         let asleep = |(_, thread): &(&AcceptedBy, Option<&Thread>)| {
-            thread.is_some_and(|thread| does::is_asleep(thread) && !does::is_told(thread, listener.cookie))
+            thread.is_some_and(|thread| does::is_asleep(thread) && does::is_not_told(thread, listener.cookie))
         };
         if alive.is_empty() || !alive.iter().all(asleep) {
             return None;
@@ -68,8 +68,10 @@ pub(in crate::model::diagnosis) fn of(facts: &Facts<'_>, member: &Member<'_>) ->
         ago.map(|ns| format!(", which accepted last {} ago,", figures::duration(ns))).unwrap_or_default();
     let rest = match (most, all) {
         (1, 1) => String::new(),
-        (most, all) if most == all => format!(" (so do all {all} threads that accept)"),
-        (most, all) => format!(" ({most} of {all} threads that accept do)"),
+        (2, 2) => " (the same of both threads that accept)".to_owned(),
+        (most, all) if most == all => format!(" (the same of all {all} threads that accept)"),
+        (1, all) => format!(" (of {all} threads that accept each does something else)"),
+        (most, all) => format!(" (the same of {most} of {all} threads that accept)"),
     };
     let mut evidence = evidence(facts, listener, thread, &does);
     evidence.push(("acceptor", who.clone().into()));
@@ -89,11 +91,18 @@ pub(super) fn evidence(
     thread: Option<&Thread>,
     does: &Does,
 ) -> Vec<(&'static str, Figure)> {
-    let mut evidence = vec![("open", does::open(listener).into())];
+    let mut evidence = vec![open(listener)];
     let Some(thread) = thread else { return evidence };
     evidence.extend(thread.doing.clone().map(|doing| ("doing", doing.into())));
-    evidence.extend(does::busy(thread).map(|busy| ("running", busy.into())));
+    evidence.extend(thread.rates.running.map(|running| ("running", running.into())));
+    evidence.extend(thread.rates.ready.map(|ready| ("ready", ready.into())));
     evidence.extend(does::still_ns(facts, thread).map(|ns| ("still_ns", ns.into())));
     evidence.extend(does.waits_for.clone().map(|what| ("waits_for", what.into())));
     evidence
+}
+
+/// Connections that are open; of a listener from before the start no more than those that came since are known.
+pub(super) fn open(listener: &Listener) -> (&'static str, Figure) {
+    let name = if listener.opened_ns.is_some() { "open" } else { "open_at_least" };
+    (name, does::open(listener).into())
 }

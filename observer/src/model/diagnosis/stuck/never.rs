@@ -1,82 +1,181 @@
 //! A queue from which no thread that lives has accepted.
 
+use std::{cmp::Reverse, collections::BTreeMap};
+
 use super::{
     cause::{self, Cause},
-    does::{UNKNOWN, does, open},
+    does::{self, Does, UNKNOWN},
 };
 use crate::{
     figures,
     model::{
-        evidence::{Facts, name},
-        snapshot::{Listener, Thread},
+        evidence::{Facts, Member, name},
+        snapshot::{AcceptedBy, Listener, Thread},
     },
 };
 
 /// What a thread does that cannot run.
-const CANNOT_RUN: [&str; 4] = ["stopped", "traced", "frozen", "uninterruptible"];
+const CANNOT_RUN: [&str; 5] = ["stopped", "traced", "frozen", "uninterruptible", "acceptor_gone"];
+/// What the only thread of a process does not do while it only waits for work.
+const TELLS: [&str; 8] = [
+    "silent_client",
+    "upstream",
+    "slow_reader",
+    "file_lock",
+    "disk",
+    "busy",
+    "no_processor",
+    "edge_triggered",
+];
+/// What tells of the first of several threads: the others may be at work, or wait for it, all day.
+const TELLS_OF_FIRST: [&str; 4] = ["busy", "no_processor", "edge_triggered", "disarmed"];
+/// What the only thread of a process may do that says nothing.
+const TELLS_NOTHING: [&str; 4] = ["unknown", "not_woken", "serving", "child"];
 
-/// No thread that lives has accepted from it since it is watched.
+/// Different doings that a sentence tells.
+const MOST_DOINGS: usize = 3;
+
+/// What to do about somebody who never came.
+const COME: &str = "let it accept; end it if it is left over (an old process, a child that inherited the descriptor): that keeps the \
+                    socket alive";
+
+/// Why nobody accepts, as far as no thread that lives has accepted from it since it is watched.
 pub(super) fn never(facts: &Facts<'_>, listener: &Listener) -> Cause {
-    let holders = listener.acceptors.holders.as_deref().unwrap_or_default();
-    let pid = holders.first().map_or(listener.pid, |holder| holder.pid);
-    let of_it: Vec<&Thread> =
-        facts.snapshot.threads.iter().filter(|thread| thread.pid == pid && !thread.exited).collect();
-    // With one process and one thread there is no doubt about who should accept.
-    let only = match of_it.as_slice() {
-        [one] if holders.len() <= 1 => Some(*one),
-        _ => of_it.iter().copied().find(|thread| thread.tid == pid && holders.len() <= 1),
-    };
-    let is_single = of_it.len() == 1 && holders.len() <= 1;
     let seen_from_its_start = listener.opened_ns.is_some();
-    // What the first thread of several does, mostly to wait for the others, is no reason for anything; that it cannot run
-    // is.
-    let does = only
-        .map(|thread| does(facts, listener, Some(thread)))
-        .filter(|does| is_single || CANNOT_RUN.contains(&does.word));
-    let (it, has, accepted) = match holders.len() {
-        0 | 1 => ("it", "has", "it has"),
-        _ => ("they", "have", "none of them has"),
+    let (mut word, past) = past(facts, listener);
+    let mut remedy = match word {
+        "acceptor_gone" => {
+            "see the log of the program, and start it again; what the ended thread accepted nobody else will"
+        }
+        "unknown" => UNKNOWN,
+        _ => COME,
     };
-    let (word, past) = match &listener.acceptors.gone {
-        Some(gone) => {
-            let ago = gone.accepted_ns.map_or(0, |ns| facts.snapshot.time_ns.saturating_sub(ns));
-            let gone = format!(
-                "{}/{}, which accepted last {} ago, has ended, and {accepted} never accepted from it",
-                gone.comm,
-                gone.tid,
-                figures::duration(ago)
-            );
-            ("acceptor_gone", gone)
-        }
-        None if seen_from_its_start && listener.accepted == 0 => {
-            let since = listener.opened_ns.map_or(0, |ns| facts.snapshot.time_ns.saturating_sub(ns));
-            let been = figures::duration(since);
-            ("never_accepted", format!("{accepted} never accepted in the {been} since listen(2)"))
-        }
-        None if listener.accepted == 0 => {
-            ("never_accepted", format!("{accepted} not accepted since {it} {has} been watched"))
-        }
-        None => ("unknown", "who accepted before is not known".to_owned()),
-    };
-    let remedy = "end that process, or let it accept; a descriptor that a child or an old process has inherited keeps the \
-                  socket alive";
-    let (mut evidence, mut says) = (Vec::new(), past);
-    let (mut word, mut remedy) = (word, if word == "unknown" { UNKNOWN } else { remedy });
-    if let (Some(thread), Some(does)) = (only, does) {
-        evidence = cause::evidence(facts, listener, Some(thread), &does);
-        if does.word != "unknown" {
-            let who =
-                if is_single { "its only thread".to_owned() } else { format!("its thread {}", name(thread)) };
-            says = format!("{says}; {who} {}", does.text);
-        }
-        // A process that cannot run says nothing by not accepting. What was not seen from its start may be as any other.
-        let cannot = CANNOT_RUN.contains(&does.word);
-        let may_have =
-            is_single && !seen_from_its_start && !["unknown", "not_woken", "sleep"].contains(&does.word);
-        if cannot || may_have || word == "unknown" {
-            (word, remedy) = (does.word, does.remedy);
-        }
+    // A wait from before the start may be any.
+    if word == "never_accepted" && !seen_from_its_start && !sibling_goes_on(facts, listener) {
+        (word, remedy) = ("unknown", UNKNOWN);
     }
-    evidence.push(("open", open(listener).into()));
+    let mut says = past.clone();
+    let mut evidence = Vec::new();
+    if let Some((thread, does, many)) = tells(facts, listener) {
+        evidence = cause::evidence(facts, listener, Some(thread), &does);
+        // What was seen from listen(2) on has its reason in that; but a process that cannot run says nothing by not accepting.
+        if word == "unknown" || CANNOT_RUN.contains(&does.word) {
+            says = format!("{} {}{many} ({past})", name(thread), does.text);
+            (word, remedy) = (does.word, does.remedy);
+        } else {
+            says = format!("{past}; {} {}{many}", name(thread), does.text);
+        }
+    } else if let Some(doings) = doings(facts, listener).filter(|_| word == "unknown") {
+        says = format!("{past}; {doings}");
+    }
+    evidence.push(cause::open(listener));
     Cause { word, says, remedy, evidence }
+}
+
+/// What is known of who accepted before.
+fn past(facts: &Facts<'_>, listener: &Listener) -> (&'static str, String) {
+    let holders = listener.acceptors.holders.as_deref().unwrap_or_default();
+    let ago = |ns: u64| figures::duration(facts.snapshot.time_ns.saturating_sub(ns));
+    let many = holders.len() > 1;
+    if let Some(gone) = &listener.acceptors.gone {
+        let when = gone.accepted_ns.map(|ns| format!(", which accepted last {} ago,", ago(ns)));
+        let failed = match &gone.errno {
+            Some(errno) => format!(" after accept(2) had failed with {errno}"),
+            None => String::new(),
+        };
+        let own = |gone: &AcceptedBy| holders.iter().any(|holder| holder.pid == gone.pid);
+        let others = if own(gone) { "no other thread has accepted" } else { "nobody else has accepted" };
+        let when = when.unwrap_or_default();
+        let text = format!("{}/{}{when} has ended{failed}, and {others}", gone.comm, gone.tid);
+        return ("acceptor_gone", text);
+    }
+    if listener.accepted > 0 {
+        return ("unknown", "who accepted before is not known".to_owned());
+    }
+    let text = match (listener.opened_ns, many) {
+        (Some(opened), false) => format!("it has never accepted in the {} since listen(2)", ago(opened)),
+        (Some(opened), true) => {
+            format!("none of them has ever accepted in the {} since listen(2)", ago(opened))
+        }
+        (None, false) => "it has not accepted since it has been watched".to_owned(),
+        (None, true) => "none of them has accepted since they have been watched".to_owned(),
+    };
+    ("never_accepted", text)
+}
+
+/// Somebody accepts from another listener of its group.
+fn sibling_goes_on(facts: &Facts<'_>, listener: &Listener) -> bool {
+    let has = |cookie: u64| move |member: &Member<'_>| member.listener.cookie == cookie;
+    let mut own = facts.places.iter().filter(|place| place.members.iter().any(has(listener.cookie)));
+    own.any(|place| place.members.iter().any(|member| member.counted.accepted > 0))
+}
+
+/// Threads of those who hold it.
+fn of_holders<'a>(facts: &Facts<'a>, listener: &Listener) -> Vec<&'a Thread> {
+    let holders = listener.acceptors.holders.as_deref().unwrap_or_default();
+    let is_holder = |pid: u32| match holders {
+        [] => pid == listener.pid,
+        some => some.iter().any(|holder| holder.pid == pid),
+    };
+    facts.snapshot.threads.iter().filter(|thread| is_holder(thread.pid) && !thread.exited).collect()
+}
+
+/// What those threads do, when none of them tells why nobody accepts.
+fn doings(facts: &Facts<'_>, listener: &Listener) -> Option<String> {
+    let threads = of_holders(facts, listener);
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for doing in threads.iter().filter_map(|thread| thread.doing.as_deref()) {
+        *counts.entry(doing).or_default() += 1;
+    }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| Reverse(*count));
+    let told: Vec<String> = counts
+        .into_iter()
+        .take(MOST_DOINGS)
+        .map(|(doing, count)| match doing {
+            "runs" | "stopped" | "traced" => format!("{count} {doing}"),
+            call => format!("{count} in {call}(2)"),
+        })
+        .collect();
+    let noun = if threads.len() == 1 { "thread" } else { "threads" };
+    (!told.is_empty()).then(|| format!("of {} {noun} {}", threads.len(), figures::listed(&told)))
+}
+
+/// A thread of the holders whose wait or work tells why nobody accepts, and how many are like it.
+fn tells<'a>(facts: &Facts<'a>, listener: &Listener) -> Option<(&'a Thread, Does, String)> {
+    let threads = of_holders(facts, listener);
+    let is_alone = |thread: &Thread| threads.iter().filter(|other| other.pid == thread.pid).count() == 1;
+    let only_process =
+        threads.iter().all(|thread| Some(thread.pid) == threads.first().map(|first| first.pid));
+    let nobody_watches = !threads.iter().any(|thread| does::watches(thread, listener.cookie));
+    // The less it could be what a helper or a parent does all day, the more it tells.
+    let rank = |thread: &Thread, does: &Does| match does.word {
+        "stopped_accepting" if only_process && nobody_watches => {
+            does::is_not_told(thread, listener.cookie).then_some(3)
+        }
+        "stopped_accepting" => None,
+        word if CANNOT_RUN.contains(&word) => (is_alone(thread) || thread.tid == thread.pid).then_some(0),
+        word if !is_alone(thread) => {
+            let is_it = thread.tid == thread.pid || does::watches(thread, listener.cookie);
+            (is_it && TELLS_OF_FIRST.contains(&word)).then_some(1)
+        }
+        word if TELLS.contains(&word) => Some(1),
+        "sleep" => Some(2),
+        word => (only_process && !TELLS_NOTHING.contains(&word)).then_some(2),
+    };
+    let mut ranked: Vec<(i32, &Thread, Does)> = threads
+        .iter()
+        .filter_map(|thread| {
+            let does = does::does(facts, listener, Some(thread));
+            Some((rank(thread, &does)?, *thread, does))
+        })
+        .collect();
+    let best = ranked.iter().map(|(rank, ..)| *rank).min()?;
+    ranked.retain(|(rank, ..)| *rank == best);
+    let alike = |word: &str| ranked.iter().filter(|(.., does)| does.word == word).count();
+    let count = ranked.iter().map(|(.., does)| alike(does.word)).max()?;
+    let index = ranked.iter().position(|(.., does)| alike(does.word) == count)?;
+    let many = if count > 1 { format!(" (the same of {count} threads)") } else { String::new() };
+    let (_, thread, does) = ranked.swap_remove(index);
+    Some((thread, does, many))
 }

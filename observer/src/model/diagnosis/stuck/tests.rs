@@ -49,12 +49,25 @@ fn the_sentence_says_where_the_acceptor_is() {
     assert_eq!(
         told("futex", Look::default()),
         "4 connections wait in the accept queue of p/1, and none was accepted in the last 2.00 s: t7/7, which accepted last \
-         19.0 s ago, has waited in futex(2) for 17.0 s for another thread or process: a lock, or work that is handed out."
+         19.0 s ago, has waited in futex(2) for 17.0 s or longer for another thread or process: a lock, or work that is handed out."
     );
     for (doing, look, words) in [
         ("epoll_wait", watches(How::Edge), "EPOLLET"),
+        ("poll", watches(How::Absent), "has stopped accepting, with at least 5 connections open."),
+        (
+            "poll",
+            Look { on: Some(On::Nothing), ..watches(How::Absent) },
+            "sleeps in poll(2) for 17.0 s or longer.",
+        ),
+        ("poll", Look { writes: true, ..connection(true, Some(true)) }, "for 127.0.0.9:6000 to read"),
+        ("epoll_wait", Look { state: Some('Z'), ..Look::default() }, "has ended"),
+        ("restart_syscall", Look::default(), "has waited in restart_syscall(2)"),
         ("epoll_wait", watches(How::Disarmed), "EPOLLONESHOT"),
-        ("epoll_wait", watches(How::Absent), "has stopped accepting, with 5 connections open"),
+        (
+            "epoll_wait",
+            watches(How::Absent),
+            "has stopped accepting, with at least 5 connections open (its own limit?)",
+        ),
         ("epoll_wait", Look::default(), "was not woken"),
         ("flock", Look { on: Some(On::Other("/tmp/f".to_owned())), ..Look::default() }, "(/tmp/f)"),
         ("stopped", Look { state: Some('T'), ..Look::default() }, "is stopped (SIGSTOP)"),
@@ -76,6 +89,7 @@ fn connection(accepted: bool, has_data: Option<bool>) -> Look {
         accepted,
         accepted_ns: accepted.then_some(NOW - 18 * SECOND),
         has_data,
+        connecting: false,
     };
     Look { on: Some(on), ..Look::default() }
 }
@@ -91,6 +105,76 @@ fn a_client_is_told_from_a_server_that_is_asked() {
     assert!(polled.contains("which sends no more"), "{polled}");
     let upstream = told("recvfrom", connection(false, None));
     assert!(upstream.contains("for an answer of 127.0.0.9:6000"), "{upstream}");
+}
+
+/// What is said of a thread that wants a processor for these parts of the time.
+fn told_of_time(running: f64, ready: f64) -> String {
+    let mut thread = does("runs", Look::default());
+    (thread.rates.running, thread.rates.ready) = (Some(running), Some(ready));
+    (thread.rates.reads, thread.rates.writes) = (0.0, 0.0);
+    found(&stranded_queue::RULE, state(3, 5, does("runs", Look::default())), state(4, 5, thread)).concat()
+}
+
+#[test]
+fn who_gets_no_processor_is_told_from_who_is_busy() {
+    for (running, ready, words) in [
+        (0.98, 0.01, "runs all the time (98.0 %) and does not accept"),
+        (0.55, 0.40, "runs all the time (55.0 %, and waits for a processor 40.0 %)"),
+        (0.02, 0.98, "is ready and waits for a processor 98.0 % of the time (it runs 2.0 %)"),
+        (0.50, 0.01, "runs 50.0 % of the time, reads and writes nothing, and does not accept"),
+    ] {
+        let sentence = told_of_time(running, ready);
+        assert!(sentence.contains(words), "{sentence}");
+    }
+}
+
+#[test]
+fn who_is_woken_in_vain_is_at_a_limit_of_its_own() {
+    let edge = || does("epoll_pwait", watches(How::Edge));
+    let mut now = state(9, 5, edge());
+    now.listeners[0].enqueued = 7;
+    let sentence = found(&stranded_queue::RULE, state(3, 5, edge()), now).concat();
+    assert!(sentence.contains("is told of arrivals and does not accept"), "{sentence}");
+}
+
+/// Three processes hold a listener from before the start: a parent that waits for its children, and two workers.
+fn before_the_start(workers: [Look; 2], doing: &str) -> Snapshot {
+    let threads = [(1, "wait4", Look::default())].into_iter();
+    let threads = threads.chain(workers.into_iter().zip(2..).map(|(look, pid)| (pid, doing, look)));
+    let threads: Vec<Thread> = threads
+        .map(|(pid, doing, look)| Thread {
+            pid,
+            accepts: 0,
+            tid: pid,
+            comm: "w".to_owned(),
+            ..does(doing, look)
+        })
+        .collect();
+    let mut listener = Listener { comm: "p".to_owned(), ..listener(1, 64, 9) };
+    let holding = |pid| Holding { pid, comm: "w".to_owned() };
+    listener.acceptors.holders = Some([1, 2, 3].map(holding).into());
+    of(vec![listener], threads)
+}
+
+#[test]
+fn of_what_was_before_the_start_the_wait_is_told_and_nobody_is_to_be_ended() {
+    let now = || before_the_start([connection(true, None), connection(true, None)], "recvfrom");
+    let sentence = found(&stranded_queue::RULE, now(), now()).concat();
+    assert!(
+        sentence.contains(
+            "w/2 has waited in recvfrom(2) for 17.0 s or longer for the client 127.0.0.9:6000, accepted 18.0 s ago, which sends \
+             nothing now (the same of 2 threads) (none of them has accepted since they have been watched)"
+        ),
+        "{sentence}"
+    );
+    let idle = || before_the_start([Look::default(), Look::default()], "epoll_wait");
+    let sentence = found(&stranded_queue::RULE, idle(), idle()).concat();
+    assert!(
+        sentence.ends_with(
+            ": none of them has accepted since they have been watched; of 3 threads 2 in epoll_wait(2) and 1 in wait4(2)."
+        ),
+        "{sentence}"
+    );
 }
 
 #[test]
@@ -137,7 +221,7 @@ fn a_shard_that_nobody_serves_is_named_and_its_sibling_is_not_accused() {
         found(&shard_stuck::RULE, shards([5, 0], 60, opened), shards([75, 0], 75, opened)),
         [
             "75 connections wait at shard 1 of p1/1, and none was accepted in the last 2.00 s: it has never accepted in the 40.0 s \
-             since listen(2); its only thread sleeps in clock_nanosleep(2) for 17.0 s. It gets 50.0 % of the clients; shard 2 \
+             since listen(2); t7/7 sleeps in clock_nanosleep(2) for 17.0 s or longer. It gets 82.4 % of the clients; shard 2 \
              accepts the rest."
         ]
     );
