@@ -274,9 +274,12 @@ pub(crate) fn enqueued(listener: Typed, turn: Turn) {
         }) {
             return;
         }
-        // One of another port that was established just now: another processor has changed the queue since.
-        let is_raced =
-            sock != 0 && connection.local_port != listener.load::<u16>(&at::SKC_NUM) && is_recent(connection);
+        // One of another port that was established just now: another processor has changed the queue since. In another
+        // network namespace it is what a listener left here that was told unseen.
+        let is_raced = sock != 0
+            && connection.local_port != listener.load::<u16>(&at::SKC_NUM)
+            && is_recent(connection)
+            && Address(sock).read::<u64>(&at::SKC_NET) == Some(listener.load::<u64>(&at::SKC_NET));
         if !is_raced {
             match child.filter(|child| established_unseen(*child, connection)) {
                 Some(child) => sock = child.0,
