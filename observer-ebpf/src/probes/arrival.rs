@@ -17,7 +17,7 @@ use crate::{
     constants as at,
     copies::{Turn, event, mark_once, taken_over},
     kernel::{AF_INET6, Address, Typed, is_internet},
-    maps::{ARRIVAL, CONNECTIONS, LISTENERS},
+    maps::{ARRIVAL, Arrival, CONNECTIONS, LISTENERS},
 };
 
 /// A child that waited longer than this between the two hooks may be one that was not enqueued by this softirq run: a
@@ -30,7 +30,7 @@ const SAME_RUN_NS: u64 = 1_000_000;
 pub(crate) fn established(sock: Typed) {
     let Some(arrival) = ARRIVAL.get_ptr_mut(0) else { return };
     let arrival = unsafe { &mut *arrival };
-    if arrival.sock == sock.0 as u64 || fast_open::seen() && fast_open::established(sock) {
+    if is_there(arrival, sock) || fast_open::seen() && fast_open::established(sock) {
         return;
     }
     let tcp = Typed(unsafe { bpf_skc_to_tcp_sock(sock.0 as *mut _) } as *const _);
@@ -53,6 +53,15 @@ pub(crate) fn established(sock: Typed) {
     connection.local_port = sock.load(&at::SKC_NUM);
     connection.remote_port = u16::from_be(sock.load(&at::SKC_DPORT));
     connection.family = family;
+}
+
+/// Whether the other copy of the program has just put this child there. One that was left, because its listener was told
+/// unseen, may have had the same address.
+#[inline(always)]
+fn is_there(arrival: &Arrival, sock: Typed) -> bool {
+    arrival.sock == sock.0 as u64
+        && arrival.connection.remote_port == u16::from_be(sock.load(&at::SKC_DPORT))
+        && is_recent(&arrival.connection)
 }
 
 /// [`established`] of the child at the end of its listener's queue, when no program was shown that. `false` if there is
