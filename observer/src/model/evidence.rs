@@ -1,11 +1,13 @@
 //! What the rules judge by: a snapshot, and what was counted in the seconds before it.
 
 mod counts;
+mod course;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::snapshot::{AcceptedBy, Host, Listener, Snapshot, Thread};
 use counts::Counts;
+use course::{Course, is_long};
 
 /// Counts are taken over this long, or since the start if that is shorter.
 const WINDOW_NS: u64 = 2_000_000_000;
@@ -74,12 +76,13 @@ impl Past {
                 .entry((listener.netns, listener.addr.as_str(), alone))
                 .or_insert_with(|| Place { name: &listener.addr, netns: listener.netns, members: Vec::new() })
                 .members
-                .push(Member {
+                .push(self.member(
+                    snapshot.time_ns,
                     listener,
-                    counted: Counts::of(listener).with(before, u64::saturating_sub),
+                    then.map_or(0, |then| then.time_ns),
+                    before,
                     depth_before,
-                    course: self.course(listener, snapshot.time_ns, then.map_or(0, |then| then.time_ns)),
-                });
+                ));
         }
         let hosts = snapshot
             .hosts
@@ -109,29 +112,29 @@ impl Past {
 }
 
 impl Past {
-    /// How a queue was at the instants that are kept, and is now.
-    fn course(&self, listener: &Listener, now_ns: u64, begin_ns: u64) -> Course {
-        let now = (now_ns, listener.accept_queue, listener.accepted);
+    /// A listener with what was counted of it. How its queue was is asked only of one from which somebody was accepted.
+    fn member<'a>(
+        &self,
+        now_ns: u64,
+        listener: &'a Listener,
+        begin_ns: u64,
+        before: Counts,
+        depth_before: u32,
+    ) -> Member<'a> {
+        let counted = Counts::of(listener).with(before, u64::saturating_sub);
         let kept = self.0.iter().filter_map(|past| {
             let (counts, depth) = past.listeners.get(&listener.cookie)?;
             Some((past.time_ns, *depth, counts.accepted))
         });
-        let mut course = Course { lowest: listener.accept_queue, paused_ns: 0 };
-        let mut pause: Option<(u64, u64)> = None;
-        for (time_ns, depth, accepted) in kept.chain([now]) {
-            if time_ns >= begin_ns {
-                course.lowest = course.lowest.min(depth);
-            }
-            let is_long = u64::from(depth) * 4 > u64::from(listener.backlog_limit);
-            pause = match pause {
-                Some((since, then)) if is_long && then == accepted => {
-                    course.paused_ns = course.paused_ns.max(time_ns.saturating_sub(since));
-                    Some((since, then))
-                }
-                _ => is_long.then_some((time_ns, accepted)),
-            };
-        }
-        course
+        let course = match counted.accepted {
+            0 => Course::default(),
+            _ => Course::of(
+                kept.chain([(now_ns, listener.accept_queue, listener.accepted)]),
+                listener,
+                begin_ns,
+            ),
+        };
+        Member { listener, counted, depth_before, course }
     }
 }
 
@@ -158,20 +161,15 @@ pub(super) struct Member<'a> {
     pub(super) course: Course,
 }
 
-/// How a queue was in the last seconds.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Course {
-    /// Its lowest depth at an instant since counting began.
-    pub(super) lowest: u32,
-    /// The longest time, of these seconds and three more, in which it was over a quarter full and nobody accepted.
-    pub(super) paused_ns: u64,
-}
-
 impl Member<'_> {
+    /// It was over a quarter full at every instant since counting began.
+    pub(super) fn was_never_short(&self) -> bool {
+        is_long(self.course.lowest, self.listener)
+    }
+
     /// Nobody accepted for so long that stranded-queue has told of it, and now it is emptied.
     pub(super) fn was_stranded(&self) -> bool {
-        let is_short = u64::from(self.listener.accept_queue) * 4 <= u64::from(self.listener.backlog_limit);
-        self.course.paused_ns >= STRANDED_NS && is_short
+        self.course.paused_ns >= STRANDED_NS && !is_long(self.listener.accept_queue, self.listener)
     }
 
     /// Its accept queue is full, or was when somebody was refused.

@@ -78,17 +78,20 @@ fn wait_for_end(observer: &mut Observer, rule: &str) {
 /// Reads on for longer than any rule takes to find what is there now.
 #[track_caller]
 fn pass_time(observer: &mut Observer) {
-    let then = now_ns() + 4_000_000_000;
-    observer.wait_for("four seconds of lines", |lines| {
-        lines.0.iter().any(|line| line["type"] == "loss" && line["time_ns"].as_u64() > Some(then))
-    });
+    read_on(observer, 4_000_000_000);
 }
 
 /// Reads on until those that are queued have waited for so long that whoever leaves has given up (200 ms).
 #[track_caller]
 fn lose_patience(observer: &mut Observer) {
-    let then = now_ns() + 200_000_000;
-    observer.wait_for("the wait", |lines| {
+    read_on(observer, 200_000_000);
+}
+
+/// Reads on until a whole set of lines is of so many nanoseconds from now.
+#[track_caller]
+fn read_on(observer: &mut Observer, ns: u64) {
+    let then = now_ns() + ns;
+    observer.wait_for("later lines", |lines| {
         lines.0.iter().any(|line| line["type"] == "loss" && line["time_ns"].as_u64() > Some(then))
     });
 }

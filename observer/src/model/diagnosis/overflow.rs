@@ -67,13 +67,9 @@ pub(super) fn why(
         .iter()
         .filter_map(|thread| Some((running(thread)?, *thread)))
         .max_by(|one, other| one.0.total_cmp(&other.0));
-    // Over a quarter full at every instant: it is not emptied in between.
-    let is_full = |member: &&&Member<'_>| {
-        u64::from(member.course.lowest) * 4 > u64::from(member.listener.backlog_limit)
-    };
     let is_busy = |thread: &&Thread| running(thread).is_some_and(|running| running + ready(thread) >= BUSY);
     let all_busy = !acceptors.is_empty() && acceptors.iter().all(is_busy);
-    let full = members.iter().filter(is_full).count();
+    let full = members.iter().filter(|member| member.was_never_short()).count();
     let paused_ns = members.iter().map(|member| member.course.paused_ns).max().unwrap_or(0);
     let why = match (all_busy, full * 2 > members.len()) {
         (false, _) if paused_ns >= PAUSE_NS => Why::Pauses,
@@ -89,25 +85,21 @@ pub(super) fn why(
         evidence.push(("acceptor", name(thread).into()));
         evidence.push(("running", running.into()));
         evidence.push(("ready", ready(thread).into()));
-        format!("{} runs {} of the time", name(thread), figures::percent(running))
+        format!(" ({} runs {} of the time)", name(thread), figures::percent(running))
     });
-    let text = match (why, who) {
-        (Why::Burst, Some(who)) => {
-            format!("more come at once than it holds, and it is emptied in between ({who})")
-        }
-        (Why::Burst, None) => "more come at once than it holds, and it is emptied in between".to_owned(),
-        (Why::Pauses, who) => {
+    let who = who.unwrap_or_default();
+    let text = match why {
+        Why::Burst => format!("more come at once than it holds, and it is emptied in between{who}"),
+        Why::Pauses => {
             evidence.push(("paused_ns", paused_ns.into()));
             format!(
-                "nobody accepted for {} or longer while clients waited{}",
-                figures::duration(paused_ns),
-                who.map(|who| format!(" ({who})")).unwrap_or_default()
+                "nobody accepted for {} or longer while clients waited{who}",
+                figures::duration(paused_ns)
             )
         }
-        (Why::Overload, who) => format!(
-            "{}/s are accepted, and it does not empty{}",
-            figures::rate(facts.rate(counted.accepted)),
-            who.map(|who| format!(" ({who})")).unwrap_or_default()
+        Why::Overload => format!(
+            "{}/s are accepted, and it does not empty{who}",
+            figures::rate(facts.rate(counted.accepted))
         ),
     };
     (why, text, evidence)
