@@ -19,6 +19,9 @@ use observer_ebpf::{
 pub(crate) struct Arrival {
     /// Address of the child's `struct sock`; 0 when the slot is free.
     pub(crate) sock: u64,
+    /// Address of a child that has just moved from a shard that closed, and was counted: this listener may be told of it; 0
+    /// for none.
+    pub(crate) moved: u64,
     /// Its record so far.
     pub(crate) connection: Connection,
 }

@@ -261,6 +261,10 @@ pub(crate) fn enqueued(listener: Typed, turn: Turn) {
     }
     // Taken whatever becomes of it: left there, it would be taken for the next one.
     arrival.sock = 0;
+    let moved = migration::taken(arrival);
+    if moved != 0 && is_tail(listener, moved) {
+        return;
+    }
     let cookie: u64 = listener.load(&at::SKC_COOKIE);
     // An acceptor that is awake may have taken it out already, and waits for its lock.
     let depth = listener.load::<u32>(&at::SK_ACK_BACKLOG).max(1);

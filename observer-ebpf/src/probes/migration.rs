@@ -1,19 +1,68 @@
 //! Signal: a connection that waited in the queue of a shard that closed is now in the queue of another shard.
 //!
-//! With `net.ipv4.tcp_migrate_req`, `inet_csk_listen_stop` appends the child to the other queue and calls that listener's
-//! `sk_data_ready`, without any change of the child's state. The request at the queue's tail names the child.
+//! With `net.ipv4.tcp_migrate_req`, `inet_csk_listen_stop` asks `reuseport_migrate_sock` for another shard and appends the
+//! child to its queue, without any change of the child's state.
+//!
+//! - `fexit/reuseport_migrate_sock(sk, migrating_sk, skb)` sees each of them before it is appended. It also fires for a
+//!   request whose handshake completes at another shard, which no record exists of. A child that cannot be appended is
+//!   reset, and ends as one that the new shard had in its queue.
+//! - `sk_data_ready` of the new listener, which kernels call since 2026, stable ones too. The request at the queue's tail
+//!   names the child.
 
+use aya_ebpf::{macros::fexit, programs::FExitContext};
 use observer_ebpf::record::{ListenerEntry, flag};
 
-use super::followed;
+use super::{followed, listener};
 use crate::{
-    books::{add, set_bits},
-    kernel::Address,
-    maps::LISTENERS,
+    books::{add, raise32, set_bits},
+    constants as at,
+    kernel::{Address, Typed},
+    maps::{ARRIVAL, Arrival, LISTENERS},
 };
 
-/// The listener was told of a connection that was not established just before; `false` if it did not come from another
-/// listener.
+#[fexit(function = "reuseport_migrate_sock")]
+fn migrate_sock(ctx: FExitContext) -> i32 {
+    let child: u64 = ctx.arg(1);
+    // The result follows the parameters.
+    let to = Typed(ctx.arg(3));
+    if !to.0.is_null() {
+        moves(Address(child), to);
+    }
+    0
+}
+
+/// Before it is appended.
+#[inline(always)]
+fn moves(child: Address, to: Typed) {
+    let depth = to.load::<u32>(&at::SK_ACK_BACKLOG) + 1;
+    let cookie: u64 = to.load(&at::SKC_COOKIE);
+    let (cookie, entry) = match LISTENERS.get_ptr_mut(cookie) {
+        Some(entry) => (cookie, entry),
+        None => match listener::first_connection(to, depth) {
+            Some(found) => found,
+            None => return,
+        },
+    };
+    if !moved(child, cookie, entry) {
+        return;
+    }
+    unsafe {
+        add(&raw mut (*entry).counters.enqueued, 1);
+        raise32(&raw mut (*entry).counters.peak, depth);
+    }
+    if let Some(arrival) = ARRIVAL.get_ptr_mut(0) {
+        unsafe { (*arrival).moved = child.0 };
+    }
+}
+
+/// Takes the child that was counted last on this processor before its new listener was told, if it was told at all; 0 for
+/// none.
+#[inline(always)]
+pub(crate) fn taken(arrival: &mut Arrival) -> u64 {
+    core::mem::take(&mut arrival.moved)
+}
+
+/// A child is in the queue of this listener; `false` if it did not come from another one.
 #[inline(always)]
 pub(crate) fn moved(child: Address, cookie: u64, entry: *mut ListenerEntry) -> bool {
     let Some(connection) = followed::record(child) else { return false };

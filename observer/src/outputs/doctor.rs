@@ -1,6 +1,6 @@
 //! `observer doctor`: what this kernel gives.
 
-use std::{collections::BTreeSet, io::Write};
+use std::{collections::BTreeMap, io::Write};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -45,7 +45,7 @@ pub struct Row {
     pub hook: Option<&'static str>,
     /// What that hook cannot see, or what is unknown without one.
     pub blind: Option<&'static str>,
-    /// Whether the hook fired in the self-test; null without one.
+    /// Whether the hook fired in the self-test; null without one, and when what it needs is switched off here.
     pub fired: Option<bool>,
     /// Hooks that were tried before, with reason and remedy.
     pub refused: Vec<RefusedRow>,
@@ -75,8 +75,8 @@ pub struct RefusedRow {
     pub remedy: &'static str,
 }
 
-/// Makes the report; `fired` names the signals that a self-test has proved.
-pub fn report<'a>(meta: &'a Meta, outcomes: &[Outcome], fired: Option<&BTreeSet<&str>>) -> Report<'a> {
+/// Makes the report; `fired` says of which signals a self-test has shown that they fire, or that they do not.
+pub fn report<'a>(meta: &'a Meta, outcomes: &[Outcome], fired: Option<&BTreeMap<&str, bool>>) -> Report<'a> {
     let signals = outcomes
         .iter()
         .map(|outcome| Row {
@@ -84,7 +84,7 @@ pub fn report<'a>(meta: &'a Meta, outcomes: &[Outcome], fired: Option<&BTreeSet<
             what: outcome.signal.what,
             hook: outcome.hook.map(|hook| hook.name),
             blind: outcome.hook.map_or(Some(outcome.signal.without), |hook| hook.blind),
-            fired: fired.filter(|_| outcome.hook.is_some()).map(|fired| fired.contains(outcome.signal.name)),
+            fired: fired.and_then(|fired| fired.get(outcome.signal.name).copied()),
             refused: outcome
                 .refused
                 .iter()
@@ -136,6 +136,7 @@ fn table(out: &mut impl Write, report: &Report<'_>) -> std::io::Result<()> {
         let proof = match row.fired {
             Some(true) => "fired   ",
             Some(false) => "SILENT  ",
+            None if tested && row.hook.is_some() => "off     ",
             None if tested => "-       ",
             None => "",
         };

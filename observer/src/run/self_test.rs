@@ -2,7 +2,7 @@
 //! listeners of our own. One that stays silent is left out, and the next one of its signal is tried.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::linux::net::TcpStreamExt as _,
@@ -36,8 +36,8 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) struct Proven {
     /// What became of each signal, in the order of the plan.
     pub(super) outcomes: Vec<Outcome>,
-    /// Signals that fired.
-    pub(super) fired: BTreeSet<&'static str>,
+    /// Whether each signal fired. Of one that needs a setting that is off here, that is not known.
+    pub(super) fired: BTreeMap<&'static str, bool>,
 }
 
 /// Attaches, makes connections, and attaches again without the hooks that stayed silent, until none does.
@@ -51,7 +51,7 @@ pub(super) fn run(options: &Options) -> Result<Proven> {
     loop {
         let proven = exercise(&options)?;
         let silent = |outcome: &Outcome| -> Option<Chosen> {
-            let hook = outcome.hook.filter(|_| !proven.fired.contains(outcome.signal.name))?;
+            let hook = outcome.hook.filter(|_| proven.fired.get(outcome.signal.name) == Some(&false))?;
             Some((outcome.signal, hook))
         };
         let silent: Vec<Chosen> = proven.outcomes.iter().filter_map(silent).collect();
@@ -103,11 +103,12 @@ fn exercise(options: &Options) -> Result<Proven> {
     let _held = [traffic::connect(&narrow)?, traffic::connect(&narrow)?];
     // The second finds the SYN queue full. Without cookies it would wait there for ever, and there would be none to see.
     let flooded = deferred(0)?;
-    let cookies = cookies_are_on();
+    let cookies = is_set("tcp_syncookies");
     let _cookies =
         if cookies { vec![traffic::connect(&flooded)?, traffic::connect(&flooded)?] } else { Vec::new() };
     let stalled = traffic::listen(4)?;
     let _stalled = stall(&stalled)?;
+    let shards = if is_set("tcp_migrate_req") { Some(migrate()?) } else { None };
     let ports = [
         traffic::port(&stage.before)?,
         traffic::port(&main)?,
@@ -125,11 +126,21 @@ fn exercise(options: &Options) -> Result<Proven> {
         let open: Vec<Connection> = session.open_connections().collect();
         let seen = Seen { snapshot: &snapshot, ended: &ended, open: &open };
         let mut fired = seen.fired(ports, session.meta().telling);
-        if !cookies || seen.cookie_sent(traffic::port(&flooded)?) {
-            fired.insert("cookie");
+        let mut off = Vec::new();
+        match cookies {
+            true if seen.cookie_sent(traffic::port(&flooded)?) => _ = fired.insert("cookie"),
+            true => {}
+            false => off.push("cookie"),
         }
-        let all = session.outcomes().iter().filter(|outcome| outcome.hook.is_some());
-        if all.clone().all(|outcome| fired.contains(outcome.signal.name)) || began.elapsed() > PATIENCE {
+        match &shards {
+            Some((shard, _)) if seen.migrated_to(traffic::port(shard)?) => _ = fired.insert("migration"),
+            Some(_) => {}
+            None => off.push("migration"),
+        }
+        let names = session.outcomes().iter().filter(|outcome| outcome.hook.is_some());
+        let tried = names.map(|outcome| outcome.signal.name).filter(|name| !off.contains(name));
+        if tried.clone().all(|name| fired.contains(name)) || began.elapsed() > PATIENCE {
+            let fired = tried.map(|name| (name, fired.contains(name))).collect();
             return Ok(Proven { outcomes: session.outcomes().to_vec(), fired });
         }
         sleep(LOOK);
@@ -184,6 +195,11 @@ impl Seen<'_> {
         .collect()
     }
 
+    /// Whether a shard at this port got connections from another.
+    fn migrated_to(&self, port: u16) -> bool {
+        self.snapshot.listeners.iter().any(|listener| listener.port == port && listener.migrated > 0)
+    }
+
     /// Whether a cookie was seen: the listener's, where they are told by listener.
     fn cookie_sent(&self, port: u16) -> bool {
         let listener = self.snapshot.listeners.iter().find(|listener| listener.port == port);
@@ -199,9 +215,9 @@ fn is_full(listener: &Listener) -> bool {
     (listener.accept_queue, listener.backlog_limit) == (2, 1)
 }
 
-/// Whether this network namespace answers with cookies when a SYN queue is full.
-fn cookies_are_on() -> bool {
-    let setting = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_syncookies");
+/// Whether a setting of this network namespace, of those for IPv4, is on.
+fn is_set(name: &str) -> bool {
+    let setting = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"));
     setting.is_ok_and(|setting| setting.trim() != "0")
 }
 
@@ -239,4 +255,21 @@ fn stall(listener: &TcpListener) -> Result<(Socket, TcpStream)> {
         Ok((client, accepted))
     };
     make().context("cannot write to a client of our own that does not read")
+}
+
+/// Clients of two shards, of which the first closes. Each client is as likely at one as at the other.
+fn migrate() -> Result<(TcpListener, Vec<TcpStream>)> {
+    const CLIENTS: usize = 16;
+    let shared = |socket: &Socket| socket.set_reuse_port(true);
+    let first = traffic::listen_with(CLIENTS as u32, shared)?;
+    let second = || -> std::io::Result<TcpListener> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        shared(&socket)?;
+        socket.bind(&first.local_addr()?.into())?;
+        socket.listen(CLIENTS as i32)?;
+        Ok(socket.into())
+    };
+    let second = second().context("cannot listen as a second shard")?;
+    let clients = (0..CLIENTS).map(|_| traffic::connect(&first)).collect::<Result<_>>()?;
+    Ok((second, clients))
 }

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     counters::Counters,
-    namespace::{isolated, sysctl},
+    namespace::{proves, sysctl},
     observed::Observer,
     traffic::{Server, V4, connect, own},
     waiting::until,
@@ -44,7 +44,7 @@ fn a_full_queue_is_moved() {
 
 #[track_caller]
 fn moved(backlog: u32) {
-    isolated(|| {
+    proves(&["migration"], || {
         sysctl("ipv4.tcp_migrate_req", "1");
         let before = Counters::read();
         let mut observer = Observer::shared();
@@ -90,7 +90,7 @@ fn moved(backlog: u32) {
 
 #[test]
 fn moved_from_a_shard_that_is_shut() {
-    isolated(|| {
+    proves(&["migration"], || {
         sysctl("ipv4.tcp_migrate_req", "1");
         let before = Counters::read();
         let mut observer = Observer::shared();
@@ -122,7 +122,7 @@ fn a_full_queue_is_reset() {
 
 #[track_caller]
 fn reset(backlog: u32) {
-    isolated(|| {
+    proves(&["migration"], || {
         sysctl("ipv4.tcp_migrate_req", "0");
         let before = Counters::read();
         let mut observer = Observer::shared();

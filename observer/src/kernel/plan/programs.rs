@@ -119,6 +119,14 @@ pub static PROGRAMS: &[Program] = &[
     ),
     taking(3, row("sendmsg", Attach::FExit("tcp_sendmsg"), TRANSFER)),
     taking(5, row("sendpage", Attach::FExit("tcp_sendpage"), TRANSFER)),
+    taking(
+        3,
+        row(
+            "migrate_sock",
+            Attach::FExit("reuseport_migrate_sock"),
+            &[PEER, &["SKC_COOKIE", "SK_ACK_BACKLOG"]],
+        ),
+    ),
     row("receive_reset", Attach::TpBtf("tcp_receive_reset"), &[PEER]),
     row("send_reset", Attach::TpBtf("tcp_send_reset"), &[PEER]),
     row("retransmit_synack", Attach::TpBtf("tcp_retransmit_synack"), &[&["SKC_COOKIE"]]),

@@ -82,6 +82,27 @@ pub static SIGNALS: &[Signal] = &[
         without: "arrivals are not counted and no connection is followed",
     },
     Signal {
+        name: "migration",
+        what: "a connection moved from the queue of a shard that closed to another's (net.ipv4.tcp_migrate_req)",
+        hooks: &[
+            Hook {
+                name: "fexit/reuseport_migrate_sock",
+                programs: &["migrate_sock"],
+                blind: Some("connections from before the start: they are known when they are accepted"),
+            },
+            Hook {
+                name: "tp_btf/sk_data_ready",
+                programs: &["set_state", "data_ready"],
+                blind: Some(
+                    "connections that move on a kernel that does not tell the new listener (most before 2026): they stay the \
+                     closed listener's",
+                ),
+            },
+        ],
+        essential: false,
+        without: "a connection that moved looks as if the shard that closed still had it",
+    },
+    Signal {
         name: "syn_wait",
         what: "time in the SYN queue, SYN-ACK retransmits, cookies",
         hooks: &[
