@@ -22,7 +22,8 @@ use crate::{
     namespace::{ALIKE, isolated, natively, proves},
     observed::Observer,
     traffic::{connect, own, send},
-    waiting::tid,
+    under_load::is_marked,
+    waiting::{programs_are_preempted, tid},
 };
 
 /// Prime, so that no round number of anything equals it by chance.
@@ -116,10 +117,17 @@ fn check(name: &str, roles: &[&str]) {
     let connections = lines.connections();
     assert_eq!(connections.len(), CONNECTIONS, "connection lines");
     assert_eq!(accounts.journal.len(), CONNECTIONS, "lines of the journal");
+    let preempted = programs_are_preempted();
+    let mut marked = 0;
     let client_tids: BTreeSet<u32> = accounts.clients.iter().map(|client| client.tid).collect();
     for client in &accounts.clients {
         let connection = lines.connection_from(client.address);
         let entry = &accounts.journal[&client.address];
+        if preempted && is_marked(&connection) {
+            at_most(&connection, entry);
+            marked += 1;
+            continue;
+        }
         stages_in_order(&connection);
         assert_eq!((connection.bytes_read, connection.bytes_written), (client.sent, client.received));
         assert_eq!((entry.bytes_read, entry.bytes_written), (client.sent, client.received));
@@ -134,11 +142,28 @@ fn check(name: &str, roles: &[&str]) {
         let all = [&[acceptor.tid], connection.readers.as_slice(), connection.writers.as_slice()].concat();
         assert!(all.iter().all(|tid| !client_tids.contains(tid)), "a client's thread: {connection:?}");
     }
-    sums(lines, &connections);
+    if marked > 0 {
+        return;
+    }
+    sums(lines, &connections, preempted);
     // Threads that were only woken have lines too.
     let seen = last_of_each_thread(lines).into_values().map(|thread| thread.role);
     let seen: BTreeSet<String> = seen.filter(|role| role != "idle").collect();
     assert_eq!(seen, roles.iter().map(|role| (*role).to_owned()).collect(), "roles");
+}
+
+/// A line that says that it lacks something has no more than the server did.
+#[track_caller]
+fn at_most(connection: &Connection, entry: &Entry) {
+    assert_eq!((connection.local, connection.listener), (entry.local, Some(entry.listener_cookie)));
+    assert_eq!((connection.bytes_read, connection.bytes_written), (entry.bytes_read, entry.bytes_written));
+    let seen = (u64::from(connection.reads), u64::from(connection.writes));
+    assert!(seen.0 <= entry.reads && seen.1 <= entry.writes, "{connection:?} {entry:?}");
+    let is_in = |seen: &[u32], all: &[i32]| seen.iter().all(|tid| all.contains(&tid.cast_signed()));
+    assert!(is_in(&connection.readers, &entry.reader_tids), "{connection:?} {entry:?}");
+    assert!(is_in(&connection.writers, &entry.writer_tids), "{connection:?} {entry:?}");
+    let acceptor = connection.acceptor.as_ref().map_or(entry.acceptor_tid.cast_unsigned(), |one| one.tid);
+    assert!(is_in(&[acceptor], &[&entry.reader_tids[..], &[entry.acceptor_tid]].concat()), "{connection:?}");
 }
 
 #[track_caller]
@@ -168,7 +193,7 @@ fn last_of_each_thread(lines: &Lines) -> BTreeMap<u32, Thread> {
 
 /// Threads, listeners and connections tell the same story three times.
 #[track_caller]
-fn sums(lines: &Lines, connections: &[Connection]) {
+fn sums(lines: &Lines, connections: &[Connection], preempted: bool) {
     let threads = last_of_each_thread(lines);
     let by_thread = |of: fn(&Thread) -> u64| threads.values().map(of).sum::<u64>();
     let by_connection = |of: fn(&Connection) -> u64| connections.iter().map(of).sum::<u64>();
@@ -190,7 +215,9 @@ fn sums(lines: &Lines, connections: &[Connection]) {
         assert_eq!((listener.accepted_unseen, listener.dropped_queued, listener.unread), (0, 0, 0));
     }
     let loss = lines.loss();
-    assert_eq!((loss.produced, loss.delivered, loss.total), (CONNECTIONS as u64, CONNECTIONS as u64, 0));
+    assert_eq!((loss.produced, loss.delivered), (CONNECTIONS as u64, CONNECTIONS as u64));
+    // A run that was left out may have been taken over by a copy.
+    assert!(loss.total == 0 || preempted, "{loss:?}");
 }
 
 #[test]

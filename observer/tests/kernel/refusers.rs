@@ -9,7 +9,7 @@ use crate::{
     observed::{Observer, outside},
     refusals::causes,
     traffic::{Server, V4, attempt},
-    waiting::until,
+    waiting::{programs_are_preempted, until},
 };
 
 #[test]
@@ -92,7 +92,8 @@ fn what_was_refused_right_before_the_close() {
         let refused = (Counters::read() - &before).of("ListenDrops");
         let lines = observer.finish();
         all_is_told(&lines, &listeners, refused);
-        assert_eq!(lines.loss().total, 0, "{:?}", lines.loss());
+        let loss = lines.loss();
+        assert!(loss.total == 0 || programs_are_preempted(), "{loss:?}");
     });
 }
 

@@ -16,7 +16,7 @@ use crate::{
     observed::Observer,
     patterns::{answer, journal_path},
     traffic::{connect, send},
-    waiting::is_emulated,
+    waiting::{is_emulated, programs_are_preempted},
 };
 
 const CLIENTS: usize = 32;
@@ -26,9 +26,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n";
 /// A part of the load where no program can be preempted: hardly any is skipped there, and an emulated machine takes a minute
 /// for all of it.
 fn share() -> usize {
-    let btf = || fs::read("/sys/kernel/btf/vmlinux").expect("the kernel's types");
-    // The guard of tracepoints in kernels that preempt their programs.
-    match is_emulated() && memchr::memmem::find(&btf(), b"class_srcu_fast_notrace_t").is_none() {
+    match is_emulated() && !programs_are_preempted() {
         true => 4,
         false => 1,
     }
@@ -125,7 +123,7 @@ fn differs(seen: &Connection, entry: &Entry) -> Option<&'static str> {
 }
 
 /// Whether the line says that something of it was not seen.
-fn is_marked(seen: &Connection) -> bool {
+pub(crate) fn is_marked(seen: &Connection) -> bool {
     let may_lack = ["reads", "writes", "accepted_ns", "enqueued_ns", "closed_ns"];
     seen.unseen.iter().any(|what| may_lack.contains(&what.as_str()))
 }

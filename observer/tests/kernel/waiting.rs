@@ -16,6 +16,14 @@ pub(crate) fn is_emulated() -> bool {
     std::env::var_os("OBSERVER_TEST_GUEST").is_some()
 }
 
+/// Whether this kernel preempts programs, so that it leaves out runs of them when many threads do the same: lines then say
+/// what they may lack, and no test can ask for none that do.
+pub(crate) fn programs_are_preempted() -> bool {
+    let types = fs::read("/sys/kernel/btf/vmlinux").expect("the kernel's types");
+    // The guard of tracepoints in kernels that do.
+    memchr::memmem::find(&types, b"class_srcu_fast_notrace_t").is_some()
+}
+
 /// Looks until it is so.
 #[track_caller]
 pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
