@@ -161,6 +161,13 @@ pub(crate) fn current() -> Typed {
     Typed(unsafe { bpf_get_current_task_btf() } as *const c_void)
 }
 
+/// `PF_EXITING` of the current task: it closes what its process left open.
+#[inline(always)]
+pub(crate) fn is_exiting() -> bool {
+    const PF_EXITING: u32 = 4;
+    current().load::<u32>(&at::TASK_FLAGS) & PF_EXITING != 0
+}
+
 /// First argument of the system call that the current task is in.
 #[inline(always)]
 pub(crate) fn system_call_argument(task: Typed) -> u64 {

@@ -76,6 +76,7 @@ macro_rules! kernel_fields {
             TASK_COMM = task_struct.comm;
             TASK_FILES = task_struct.files;
             TASK_START = task_struct.start_boottime;
+            TASK_FLAGS = task_struct.flags;
             TASK_STATE = task_struct.__state | state;
             FILES_FDT = files_struct.fdt;
             FDT_FD = fdtable.fd;

@@ -72,6 +72,8 @@ pub mod flag {
     pub const END_UNSEEN: u32 = 1 << 16;
     /// The peer closed first: its FIN came while this side was open.
     pub const PEER_CLOSED: u32 = 1 << 17;
+    /// The process that closed it was ending: it had left, or was killed.
+    pub const AT_EXIT: u32 = 1 << 18;
 
     /// Whether it is accepted and data waits that nobody has read any of: what a listener's `unread` counts.
     #[inline(always)]

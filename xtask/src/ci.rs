@@ -23,7 +23,7 @@ pub(crate) struct Options {}
 
 /// What each part may take on two quiet CPUs, in seconds. More is a warning: machines differ, and a check that fails for
 /// the time it took is read as one that fails for nothing.
-const BUDGETS: &[(&str, u64)] = &[("setup", 120), ("build", 270), ("test", 270), ("vm", 780), ("lint", 180)];
+const BUDGETS: &[(&str, u64)] = &[("setup", 60), ("build", 270), ("test", 340), ("vm", 780), ("lint", 240)];
 
 /// A part of the run, and what came of it.
 struct Part {

@@ -37,7 +37,7 @@ use machine::Ended;
 /// Flags of `cargo xtask vm`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Options {
-    /// Only this kernel, by the beginning of its version; repeatable [default: the long-term ones]
+    /// Only this kernel, by the beginning of its version; repeatable [default: all of them]
     #[arg(long = "kernel", value_name = "SERIES", value_parser = kernels::series)]
     kernels: Vec<String>,
     /// Run only tests whose name contains this

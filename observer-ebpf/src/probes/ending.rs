@@ -8,8 +8,8 @@ use crate::{
     constants::{self as at, value},
     copies::{Turn, event, mark_once, taken_over},
     kernel::{
-        ETIMEDOUT, TCP_CLOSING, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, Typed, is_tcp,
-        netns,
+        ETIMEDOUT, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
+        TCP_SYN_RECV, Typed, is_exiting, is_tcp, netns,
     },
 };
 
@@ -34,8 +34,14 @@ pub(crate) fn closed(sock: Typed, old: i32, turn: Turn) {
         TCP_FIN_WAIT2 | TCP_CLOSING => flag::FIN | flag::CLOSED_FIRST,
         _ => 0,
     };
-    if sock.load::<i32>(&at::SK_ERR) == ETIMEDOUT {
+    let error: i32 = sock.load(&at::SK_ERR);
+    if error == ETIMEDOUT {
         bits |= flag::TIMED_OUT;
+    }
+    // With unread data close(2) resets, in the context of who calls it. The peer's reset and a timeout set an error, and come in
+    // anybody's.
+    if error == 0 && matches!(old, TCP_ESTABLISHED | TCP_CLOSE_WAIT) && is_exiting() {
+        bits |= flag::AT_EXIT;
     }
     let fin_sent = matches!(old, TCP_FIN_WAIT1 | TCP_FIN_WAIT2 | TCP_CLOSING | TCP_LAST_ACK);
     let written_to: u32 = sock.address().read_or_zero(&at::TCP_WRITE_SEQ);

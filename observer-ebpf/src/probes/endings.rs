@@ -6,7 +6,7 @@ use observer_ebpf::record::{Connection, ListenerEntry, PATIENCE_NS, flag};
 use super::{accept_unseen, followed, held};
 use crate::{
     books::{add, add_signed, now, set_bits},
-    kernel::Typed,
+    kernel::{Typed, is_exiting},
     maps::LISTENERS,
 };
 
@@ -31,7 +31,9 @@ pub(crate) fn peer_closed(sock: Typed) {
 #[inline(always)]
 pub(crate) fn closed_here(sock: Typed) {
     if let Some(connection) = followed::record(sock.address()) {
-        unsafe { set_bits(&raw mut (*connection).flags, flag::CLOSED_FIRST) };
+        // close(2) or shutdown(2), in the context of who calls it.
+        let by = if is_exiting() { flag::AT_EXIT } else { 0 };
+        unsafe { set_bits(&raw mut (*connection).flags, flag::CLOSED_FIRST | by) };
     }
 }
 
@@ -90,5 +92,8 @@ unsafe fn count(entry: *mut ListenerEntry, flags: u32, writes: u32) {
     let unread = !has(flag::READ) && !has(flag::READ_UNSEEN);
     if accepted && !left && by_this_side && unread && (has(flag::DATA) || writes == 0) {
         unsafe { add(&raw mut (*endings).closed_unread, 1) };
+        if has(flag::AT_EXIT) {
+            unsafe { add(&raw mut (*endings).closed_unread_at_exit, 1) };
+        }
     }
 }

@@ -148,6 +148,8 @@ pub struct Endings {
     pub unknown: u64,
     /// Accepted, and closed by this side first without a read, although data had come or without a write either.
     pub closed_unread: u64,
+    /// Part of them: by a process that was ending.
+    pub closed_unread_at_exit: u64,
     /// Peers that closed in order (FIN) while their connection waited in the accept queue.
     pub closed_queued: u64,
     /// Peers that closed or reset a connection that had waited in the accept queue for [`PATIENCE_NS`] or longer.
@@ -256,7 +258,7 @@ pub struct Sample {
 
 plain!(ListenerIdentity = 4 * 8 + 3 * 4 + 2 * 2 + 16 + COMM + 2 * 4);
 plain!(ListenerCounters = 23 * 8 + 4 * 4);
-plain!(Endings = 10 * 8);
+plain!(Endings = 11 * 8);
 plain!(Writes = 4 * 8);
 plain!(
     ListenerEntry = size_of::<ListenerIdentity>()

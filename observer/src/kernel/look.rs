@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::tasks;
-use crate::model::look::{Descriptors, Look, On};
+use crate::model::look::{Descriptors, Holding, Look, On};
 
 /// Longest table of sockets that is read to find one.
 const LONGEST_TABLE: u64 = 32 << 20;
@@ -38,6 +38,7 @@ pub(super) fn look(pid: u32, tid: u32, awaited: &[Awaited], before: Option<&Look
         frozen: false,
         switches,
         on: None,
+        lock_holder: None,
         writes: false,
         // At work it is not asked; how it watched when it last waited is how it will.
         watches: before.map(|before| before.watches.clone()).unwrap_or_default(),
@@ -53,6 +54,10 @@ pub(super) fn look(pid: u32, tid: u32, awaited: &[Awaited], before: Option<&Look
         look.on.clone_from(&before.on);
     }
     let Some(call) = read("syscall").and_then(|text| call(&text)) else { return Some(look) };
+    if matches!(call.name.as_str(), "flock" | "fcntl") {
+        let holder = tasks::lock_holder(pid).and_then(|pid| Some((pid, tasks::process(pid)?.comm)));
+        look.lock_holder = holder.map(|(pid, comm)| Holding { pid, comm });
+    }
     let Some(waits) = events::of(pid, &call, awaited) else { return Some(look) };
     look.watches = waits.watches;
     look.writes = waits.writes;

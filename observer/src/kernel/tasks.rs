@@ -1,10 +1,12 @@
 //! Threads, as /proc shows them.
 
 mod calls;
+mod locks;
 
 use std::{fs, io, os::unix::fs::MetadataExt as _};
 
 pub(super) use calls::{name as call_name, takes_descriptor};
+pub(super) use locks::holder as lock_holder;
 
 use crate::model::name;
 

@@ -77,6 +77,7 @@ pub fn of(record: &record::Connection, open: bool) -> Connection {
             (true, _) => end(record.flags | flag::ACCEPTED),
         },
         closed_first: has(flag::FIN).then(|| has(flag::CLOSED_FIRST)),
+        at_exit: has(flag::AT_EXIT),
     }
 }
 

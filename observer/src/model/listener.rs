@@ -294,6 +294,7 @@ impl Watched {
             ended: counters.ended,
             ended_by: ended_by(&self.raw.endings),
             closed_unread: self.raw.endings.closed_unread,
+            closed_unread_at_exit: self.raw.endings.closed_unread_at_exit,
             closed_queued: self.raw.endings.closed_queued,
             gave_up: self.raw.endings.gave_up,
             oldest_waits_ns: self.course.oldest_waits_ns(sample.time_ns).filter(|_| !self.is_closed()),

@@ -21,6 +21,9 @@ pub struct Look {
     /// What it waits for, if it waits for one descriptor.
     #[serde(default)]
     pub on: Option<On>,
+    /// The process that took the lock on a file that it waits for, if it waits for one.
+    #[serde(default)]
+    pub lock_holder: Option<Holding>,
     /// It waits for room to write, and for nothing to read.
     #[serde(default)]
     pub writes: bool,

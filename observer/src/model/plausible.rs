@@ -109,11 +109,12 @@ fn endings(all: &mut Endings) {
         queued_reset,
         unknown,
         closed_unread,
+        closed_unread_at_exit,
         closed_queued,
         gave_up,
     } = all;
     [fin_peer, fin_own, reset_peer, reset_own, timeout, queued_reset].into_iter().for_each(count);
-    [unknown, closed_unread, closed_queued, gave_up].into_iter().for_each(count);
+    [unknown, closed_unread, closed_unread_at_exit, closed_queued, gave_up].into_iter().for_each(count);
 }
 
 // Field by field, so that a new one cannot be forgotten here.

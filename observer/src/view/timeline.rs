@@ -153,7 +153,7 @@ fn facts(context: &Context<'_>, pen: &mut Pen<'_>, top: u16, connection: &Connec
                 figures::plural(connection.writes as usize, "write"),
             ),
         ),
-        ("ended", words::end_sentence(connection.end, connection.closed_first)),
+        ("ended", words::end_sentence(connection.end, connection.closed_first, connection.at_exit)),
     ];
     for (index, (name, text)) in facts.iter().enumerate() {
         let y = top + index as u16;

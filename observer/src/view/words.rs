@@ -27,7 +27,7 @@ pub(crate) fn end(end: End) -> &'static str {
 }
 
 /// How a connection ended, in a sentence.
-pub(crate) fn end_sentence(end: End, closed_first: Option<bool>) -> String {
+pub(crate) fn end_sentence(end: End, closed_first: Option<bool>, at_exit: bool) -> String {
     let first = match closed_first {
         Some(true) => ", this side closed first",
         Some(false) => ", the peer closed first",
@@ -43,7 +43,8 @@ pub(crate) fn end_sentence(end: End, closed_first: Option<bool>) -> String {
         End::Unseen => "its end was shown to no probe; later its socket was gone",
         End::Open => "still open",
     };
-    format!("{how}{first}")
+    let exit = if at_exit { ", when its process ended" } else { "" };
+    format!("{how}{first}{exit}")
 }
 
 /// Thread ids, as `4130 4131`.

@@ -100,6 +100,7 @@ pub(crate) struct Connection {
     pub(crate) bytes_written: u64,
     pub(crate) end: String,
     pub(crate) closed_first: Option<bool>,
+    pub(crate) at_exit: bool,
 }
 
 /// A `thread` line.

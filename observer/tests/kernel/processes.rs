@@ -15,13 +15,22 @@ pub(crate) struct Acceptor(Pid);
 impl Acceptor {
     /// Starts one for a socket that is bound, or listens already.
     pub(crate) fn fork(socket: &Socket) -> Self {
+        Self::begin(socket, false)
+    }
+
+    /// One that keeps what it accepts, and does nothing with it.
+    pub(crate) fn fork_keeping(socket: &Socket) -> Self {
+        Self::begin(socket, true)
+    }
+
+    fn begin(socket: &Socket, keeps: bool) -> Self {
         let fd = socket.as_raw_fd();
         // SAFETY: the child makes system calls and nothing else, so it matters not what locks other threads held.
         #[expect(unsafe_code, reason = "a process that shares its listener with its parent comes of fork(2)")]
         let pid = unsafe {
             let pid = libc::fork();
             if pid == 0 {
-                serve(fd);
+                serve(fd, keeps);
             }
             pid
         };
@@ -41,7 +50,7 @@ impl Acceptor {
             arguments.set_tid_size = numbers.len() as u64;
             let pid = libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>());
             if pid == 0 {
-                serve(fd);
+                serve(fd, false);
             }
             pid
         };
@@ -61,7 +70,7 @@ impl Acceptor {
     unsafe_code,
     reason = "after fork(2) from a process with threads nothing but system calls is allowed"
 )]
-unsafe fn serve(fd: libc::c_int) -> ! {
+unsafe fn serve(fd: libc::c_int, keeps: bool) -> ! {
     // SAFETY: no pointer is passed but null where null is allowed.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
@@ -77,7 +86,9 @@ unsafe fn serve(fd: libc::c_int) -> ! {
             if accepted < 0 {
                 libc::_exit(1);
             }
-            libc::close(accepted);
+            if !keeps {
+                libc::close(accepted);
+            }
         }
     }
 }

@@ -41,6 +41,7 @@ pub(crate) fn connection(listener: &Listener, time_ns: u64, number: u64, wait_ns
         longest_read_wait_ns: wait_ns + 15_000,
         end: End::Fin,
         closed_first: Some(true),
+        at_exit: false,
     }
 }
 

@@ -89,6 +89,7 @@ pub static PROGRAMS: &[Program] = &[
                 &[
                     "SK_PROTOCOL",
                     "SK_ERR",
+                    "TASK_FLAGS",
                     "SK_SOCKET",
                     "SK_ACK_BACKLOG",
                     "SK_DROPS",

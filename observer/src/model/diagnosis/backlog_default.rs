@@ -19,62 +19,100 @@ pub(super) const RULE: Rule = Rule {
     judge,
 };
 
-/// A limit, whose default it is, and how to change it there.
-const DEFAULTS: &[(u32, &str, &str)] = &[
-    (
-        5,
-        "the default of Python's socketserver and http.server",
-        "a longer backlog: request_queue_size of the server's class (Python); called again on an open listener listen(2) acts at \
-         once",
-    ),
-    (
-        50,
-        "the default of Java's ServerSocket",
-        "a longer backlog: the second argument of ServerSocket, acceptCount in Tomcat, acceptQueueSize in Jetty",
-    ),
-    (
-        100,
-        "the default of Python's asyncio and of Tomcat",
-        "a longer backlog: backlog= of create_server (asyncio), acceptCount (Tomcat)",
-    ),
-    (
-        128,
-        "the default of many libraries",
-        "pass a longer backlog to listen(2); called again on an open listener it acts at once. Rust's standard library takes none: \
-         make the socket with socket2",
-    ),
-    (
-        511,
-        "the default of nginx, Apache, Node and Redis",
-        "a longer backlog: listen ... backlog= (nginx), ListenBacklog (Apache), server.listen({backlog}) (Node), tcp-backlog \
-         (Redis)",
-    ),
-    (
-        512,
-        "the default of .NET's Kestrel and others",
-        "a longer backlog: Limits or ListenOptions.Backlog (Kestrel)",
-    ),
-    (
-        1024,
-        "the default of tokio's examples, memcached and others",
-        "a longer backlog: TcpSocket::listen (tokio), -b (memcached)",
-    ),
-    (2048, "the default of gunicorn and uvicorn", "a longer backlog: --backlog (gunicorn, uvicorn)"),
+/// A length that some choose by themselves.
+struct Default {
+    limit: u32,
+    /// Who else than the programs below has it, when the holder of the listener is none of them.
+    among: &'static str,
+    /// By the beginning of a process's name: whose default it is, and how to change it there.
+    programs: &'static [(&'static str, &'static str, &'static str)],
+}
+
+const DEFAULTS: &[Default] = &[
+    Default {
+        limit: 5,
+        among: "a length that libraries choose by themselves, Python's socketserver among them",
+        programs: &[(
+            "python",
+            "the default of Python's socketserver and http.server",
+            "a longer backlog: request_queue_size of the server's class; called again on an open listener listen(2) acts at once",
+        )],
+    },
+    Default {
+        limit: 50,
+        among: "a length that libraries choose by themselves, Java's ServerSocket among them",
+        programs: &[(
+            "java",
+            "the default of Java's ServerSocket",
+            "a longer backlog: the second argument of ServerSocket, acceptQueueSize in Jetty",
+        )],
+    },
+    Default {
+        limit: 100,
+        among: "a length that libraries choose by themselves, Python's asyncio and Tomcat among them",
+        programs: &[
+            ("python", "the default of Python's asyncio", "a longer backlog: backlog= of create_server"),
+            ("java", "the default of Tomcat", "a longer backlog: acceptCount"),
+        ],
+    },
+    Default { limit: 128, among: "the default of many libraries", programs: &[] },
+    Default {
+        limit: 511,
+        among: "a length that programs choose by themselves, nginx, Apache, Node and Redis among them",
+        programs: &[
+            ("nginx", "the default of nginx", "a longer backlog: listen ... backlog="),
+            ("apache", "the default of Apache", "a longer backlog: ListenBacklog"),
+            ("httpd", "the default of Apache", "a longer backlog: ListenBacklog"),
+            ("node", "the default of Node", "a longer backlog: server.listen({backlog})"),
+            ("redis", "the default of Redis", "a longer backlog: tcp-backlog"),
+            ("valkey", "the default of Valkey", "a longer backlog: tcp-backlog"),
+        ],
+    },
+    Default {
+        limit: 512,
+        among: "a length that libraries choose by themselves, .NET's Kestrel among them",
+        programs: &[(
+            "dotnet",
+            "the default of .NET's Kestrel",
+            "a longer backlog: ListenOptions.Backlog, or Limits",
+        )],
+    },
+    Default {
+        limit: 1024,
+        among: "a length that programs choose by themselves, memcached and servers on tokio among them",
+        programs: &[("memcached", "the default of memcached", "a longer backlog: -b")],
+    },
+    Default {
+        limit: 2048,
+        among: "a length that programs choose by themselves, gunicorn and uvicorn among them",
+        programs: &[
+            ("gunicorn", "the default of gunicorn", "a longer backlog: --backlog"),
+            ("uvicorn", "the default of uvicorn", "a longer backlog: --backlog"),
+        ],
+    },
 ];
 
-/// Whose default a limit is, and how to change it there.
-pub(super) fn chosen_by(limit: u32) -> Option<(&'static str, &'static str)> {
-    DEFAULTS.iter().find(|(default, ..)| *default == limit).map(|(_, whose, how)| (*whose, *how))
+/// What helps whoever it is.
+const ANY: &str = "pass a longer backlog to listen(2); called again on an open listener it acts at once. Where a library takes \
+                   none, as Rust's standard one, make the socket by another (socket2)";
+
+/// Whose default a limit is, by the name of the process that holds the listener, and how to change it there.
+pub(super) fn chosen_by(limit: u32, holder: &str) -> Option<(&'static str, &'static str)> {
+    let default = DEFAULTS.iter().find(|default| default.limit == limit)?;
+    let holder = holder.to_ascii_lowercase();
+    let program = default.programs.iter().find(|(name, ..)| holder.starts_with(name));
+    Some(program.map_or((default.among, ANY), |(_, whose, how)| (*whose, *how)))
 }
 
 fn judge(facts: &Facts<'_>) -> Vec<Finding> {
     let found = facts.places.iter().filter_map(|place| {
         let is_it = |member: &crate::model::evidence::Member<'_>| {
-            chosen_by(member.listener.backlog_limit).is_some()
+            chosen_by(member.listener.backlog_limit, &member.listener.comm).is_some()
                 && !backlog_clamped::is_clamped(member.listener)
         };
         let members = overflow::refusing(facts, place, is_it);
-        let (whose, how) = chosen_by(members.first()?.listener.backlog_limit)?;
+        let first = members.first()?.listener;
+        let (whose, how) = chosen_by(first.backlog_limit, &first.comm)?;
         overflow::finding(facts, place, &members, whose, how)
     });
     found.collect()
@@ -114,10 +152,28 @@ mod tests {
     }
 
     #[test]
-    fn others_have_defaults_too() {
-        for (limit, whose) in [(50, "Java"), (5, "http.server"), (511, "nginx"), (100, "asyncio")] {
-            let sentence = found(&RULE, state(limit, 0), state(limit, 9)).concat();
-            assert!(sentence.contains(whose), "{limit}: {sentence}");
+    fn whose_default_it_is_follows_from_who_listens() {
+        let said = |limit, comm: &str| {
+            let now = |refused| {
+                let mut state = state(limit, refused);
+                state.listeners.iter_mut().for_each(|listener| listener.comm = comm.to_owned());
+                state
+            };
+            found(&RULE, now(0), now(9)).concat()
+        };
+        for (limit, comm, whose) in [
+            (50, "java", "of 50, the default of Java's ServerSocket:"),
+            (
+                50,
+                "python3",
+                "of 50, a length that libraries choose by themselves, Java's ServerSocket among them:",
+            ),
+            (100, "python3.11", "of 100, the default of Python's asyncio:"),
+            (511, "node", "of 511, the default of Node:"),
+            (511, "redis-server", "of 511, the default of Redis:"),
+            (511, "MainThread", "of 511, a length that programs choose by themselves"),
+        ] {
+            assert!(said(limit, comm).contains(whose), "{limit} {comm}: {}", said(limit, comm));
         }
     }
 }

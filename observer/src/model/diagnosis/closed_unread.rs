@@ -11,7 +11,7 @@ pub(super) const RULE: Rule = Rule {
     what: "the program accepts connections and closes them unread",
     when: "of the accepted connections that ended in two seconds, 5 or more and one of 20 were closed or reset by this side first, \
            without a read although data had come, or with neither a read nor a write. A client that leaves first and a server \
-           that speaks first and leaves are none",
+           that speaks first and leaves are none. Where most were closed because their process ended, that is said instead",
     why: "close(2) of a socket with unread data sends a reset (tcp_close), otherwise a FIN; for the kernel the connection was \
           served, and only its client knows that it was not",
     remedy: "see the program's own limit (connections, descriptors, MaxStartups), or what stands behind it: a proxy whose server \
@@ -33,7 +33,11 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
 
 fn turned_away(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let counted = place.counted();
-    let (closed, ended) = (counted.closed_unread, counted.ended);
+    let at_exit = counted.closed_unread_at_exit;
+    if at_exit > counted.closed_unread.saturating_sub(at_exit) {
+        return left_behind(facts, place);
+    }
+    let (closed, ended) = (counted.closed_unread.saturating_sub(at_exit), counted.ended);
     if closed < FEW || closed * PART < ended {
         return None;
     }
@@ -69,6 +73,35 @@ fn turned_away(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     Some(found)
 }
 
+/// The process ended, and the kernel closed what it had open.
+fn left_behind(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
+    let counted = place.counted();
+    let (closed, ended) = (counted.closed_unread_at_exit, counted.ended);
+    if closed < FEW || closed * PART < ended {
+        return None;
+    }
+    let sentence = format!(
+        "{} of {} accepted connections that ended in the last {} were closed unread because a process that held them ended.",
+        figures::count(closed),
+        figures::count(ended),
+        figures::duration(facts.window_ns),
+    );
+    let evidence = [
+        ("closed_unread_at_exit", closed.into()),
+        ("closed_unread", counted.closed_unread.into()),
+        ("ended", ended.into()),
+        ("accepted", counted.accepted.into()),
+    ];
+    let mut found = Finding::at(place, closed as f64, sentence, evidence);
+    found.cause = Some("process_ended");
+    found.remedy = Some(
+        "see why it ended: the journal, dmesg (a crash, out of memory), its exit status; a server that is restarted finishes its \
+         connections first if it is asked to (SIGTERM, not SIGKILL)"
+            .into(),
+    );
+    Some(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
@@ -96,5 +129,19 @@ mod tests {
         assert_eq!(found(&RULE, state(0, 0), state(100, 5)).len(), 1, "one of 20");
         assert_eq!(found(&RULE, state(0, 0), state(101, 5)).len(), 0, "fewer");
         assert_eq!(found(&RULE, state(0, 0), state(4, 4)).len(), 0, "too few");
+    }
+
+    #[test]
+    fn what_a_process_left_behind_was_not_turned_away() {
+        let now = |at_exit| {
+            let mut state = state(10, 9);
+            state.listeners.iter_mut().for_each(|one| one.closed_unread_at_exit = at_exit);
+            found(&RULE, super::super::tests::of(vec![listener(1, 64, 0)], Vec::new()), state).concat()
+        };
+        assert_eq!(
+            now(7),
+            "7 of 10 accepted connections that ended in the last 2.00 s were closed unread because a process that held them ended."
+        );
+        assert!(now(2).starts_with("7 of 10") && now(2).contains("turns them away"), "{}", now(2));
     }
 }

@@ -20,7 +20,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn judge(facts: &Facts<'_>) -> Vec<Finding> {
     let of_another_rule = |member: &crate::model::evidence::Member<'_>| {
-        backlog_default::chosen_by(member.listener.backlog_limit).is_some()
+        backlog_default::chosen_by(member.listener.backlog_limit, &member.listener.comm).is_some()
             || backlog_clamped::is_clamped(member.listener)
     };
     let found = facts.places.iter().filter_map(|place| {

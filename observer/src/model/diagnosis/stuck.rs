@@ -3,6 +3,7 @@
 
 mod cause;
 mod does;
+mod lock;
 mod never;
 mod waits;
 

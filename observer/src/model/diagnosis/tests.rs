@@ -67,6 +67,7 @@ pub(super) fn served(listener: u64, tid: u32, service_ns: u64) -> Arc<Connection
         longest_read_wait_ns: 0,
         end: End::Fin,
         closed_first: None,
+        at_exit: false,
     })
 }
 

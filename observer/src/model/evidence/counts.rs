@@ -33,6 +33,8 @@ pub(in crate::model) struct Counts {
     pub(in crate::model) ended: u64,
     /// Part of them: closed by this side, unread.
     pub(in crate::model) closed_unread: u64,
+    /// Part of them: by a process that was ending.
+    pub(in crate::model) closed_unread_at_exit: u64,
     /// Destroyed in the queue.
     pub(in crate::model) discarded: u64,
 }
@@ -55,6 +57,7 @@ impl Counts {
             gave_up: listener.gave_up,
             ended: listener.ended_by.accepted(),
             closed_unread: listener.closed_unread,
+            closed_unread_at_exit: listener.closed_unread_at_exit,
             discarded: listener.dropped_queued,
         }
     }
@@ -76,6 +79,7 @@ impl Counts {
             gave_up: join(self.gave_up, other.gave_up),
             ended: join(self.ended, other.ended),
             closed_unread: join(self.closed_unread, other.closed_unread),
+            closed_unread_at_exit: join(self.closed_unread_at_exit, other.closed_unread_at_exit),
             discarded: join(self.discarded, other.discarded),
         }
     }

@@ -124,6 +124,8 @@ pub struct Connection {
     pub end: End,
     /// This side closed first; null when it did not end in order.
     pub closed_first: Option<bool>,
+    /// The process that closed it was ending: it had left, or was killed.
+    pub at_exit: bool,
 }
 
 impl Connection {

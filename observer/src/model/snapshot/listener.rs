@@ -186,6 +186,8 @@ pub struct Listener {
     pub ended_by: EndedBy,
     /// Accepted, and closed by this side first without a read, although data had come or without a write either.
     pub closed_unread: u64,
+    /// Part of them: by a process that was ending.
+    pub closed_unread_at_exit: u64,
     /// Closed in order (FIN) by their client while they waited in the accept queue.
     pub closed_queued: u64,
     /// Closed or reset by their client after they had waited in the accept queue for 200 ms or longer.

@@ -1,6 +1,7 @@
 //! Queues that nobody empties: each cause is told from what the acceptor does, and named.
 
 use std::{
+    fs::{self, File},
     io::{Read as _, Write as _},
     net::TcpStream,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
@@ -16,6 +17,7 @@ use rustix::{
         epoll::{self, CreateFlags, Event, EventData, EventFlags},
         poll,
     },
+    fs::{FlockOperation, flock},
     process::{Pid, Signal, kill_process},
 };
 use serde_json::Value;
@@ -123,6 +125,24 @@ fn a_lock_is_told() {
             kept(libc::SYS_futex, |_accepted, _server| drop(lock.lock()), |_first| drop(held));
         names(&line, acceptor);
         assert_eq!((&line["cause"], &line["evidence"]["doing"]), (&"lock".into(), &"futex".into()));
+    });
+}
+
+#[test]
+fn who_holds_a_lock_on_a_file_is_named() {
+    natively(THE_SAME, || {
+        let path = std::env::temp_dir().join(format!("observer-lock-{}-{}", std::process::id(), tid()));
+        let [held, wanted] = [(); 2]
+            .map(|()| File::options().create(true).truncate(false).write(true).open(&path).expect("a file"));
+        fs::remove_file(&path).expect("the file is ours");
+        flock(&held, FlockOperation::LockExclusive).expect("flock");
+        let wait =
+            |_accepted, _server: &Server| flock(&wanted, FlockOperation::LockExclusive).expect("flock");
+        let (line, acceptor) = kept(libc::SYS_flock, wait, |_first| drop(held));
+        names(&line, acceptor);
+        assert_eq!(line["cause"], "file_lock", "{line}");
+        let holder = format!("/{} has", std::process::id());
+        assert!(line["sentence"].as_str().unwrap_or_default().contains(&holder), "{line}");
     });
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{found, lines_of, pass_time, wait_for, wait_for_end};
 use crate::{
-    namespace::{SILENT, THE_SAME, natively},
+    namespace::{SILENT, THE_SAME, isolated, natively},
     observed::Observer,
     processes::Acceptor,
     traffic::{Server, V4, attempt, connect, receive_end, send},
@@ -35,6 +35,35 @@ fn connections_that_are_closed_unread_are_counted() {
         observer.wait_for("all 23", |lines| lines.listener_fields(server.cookie)["closed_unread"] == 23);
         let ended = &observer.listener_fields(server.cookie)["ended_by"];
         assert_eq!(ended["fin_own"], 23, "{ended}");
+        assert_eq!(observer.listener_fields(server.cookie)["closed_unread_at_exit"], 0);
+    });
+}
+
+#[test]
+fn what_a_killed_process_leaves_behind_is_no_refusal() {
+    isolated(|| {
+        let mut observer = Observer::shared();
+        let server = Server::listen(V4, 64);
+        let process = Acceptor::fork_keeping(&server.socket);
+        let clients: Vec<_> = (0..11).map(|_| connect(server.address)).collect();
+        // Half of them have sent something: those are reset, and the others closed in order.
+        clients.iter().step_by(2).for_each(|client| send(client, b"unread"));
+        observer.wait_for("all are accepted", |lines| {
+            let fields = lines.listener_fields(server.cookie);
+            (&fields["accepted"], &fields["unread"]) == (&11.into(), &6.into())
+        });
+        drop(process);
+        let line = wait_for(&mut observer, "closed-unread");
+        assert_eq!(
+            (&line["cause"], &line["evidence"]["ended"]),
+            (&"process_ended".into(), &11.into()),
+            "{line}"
+        );
+        drop(clients);
+        observer.wait_for_connections(11);
+        let fields = observer.listener_fields(server.cookie);
+        assert_eq!((&fields["closed_unread"], &fields["closed_unread_at_exit"]), (&11.into(), &11.into()));
+        assert!(observer.finish().connections().iter().all(|one| one.at_exit));
     });
 }
 

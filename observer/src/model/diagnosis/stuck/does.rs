@@ -1,6 +1,9 @@
 //! What one thread that should accept does, over the whole window.
 
-use super::waits::{self, Waits};
+use super::{
+    lock,
+    waits::{self, Waits},
+};
 use crate::{
     figures,
     model::{
@@ -34,7 +37,7 @@ pub(super) struct Does {
 }
 
 impl Does {
-    fn new(word: &'static str, text: String, remedy: &'static str) -> Self {
+    pub(super) fn new(word: &'static str, text: String, remedy: &'static str) -> Self {
         Self { word, text, remedy, waits_for: None }
     }
 }
@@ -122,14 +125,9 @@ pub(super) fn does(facts: &Facts<'_>, listener: &Listener, thread: Option<&Threa
             ),
             "see its stack, and which thread holds what it waits for",
         ),
-        Some(Waits::FileLock) => behind(
-            Does::new(
-                "file_lock",
-                format!("has waited in {call}(2){since} for a lock on a file"),
-                "see who holds that lock (/proc/locks)",
-            ),
-            on,
-        ),
+        Some(Waits::FileLock) => {
+            behind(lock::on_file(call, &since, thread.looked.as_ref().map(|looked| &looked.look)), on)
+        }
         Some(Waits::Disk) => behind(
             Does::new(
                 "disk",

@@ -70,6 +70,11 @@ fn the_sentence_says_where_the_acceptor_is() {
         ),
         ("epoll_wait", Look::default(), "was not woken"),
         ("flock", Look { on: Some(On::Other("/tmp/f".to_owned())), ..Look::default() }, "(/tmp/f)"),
+        (
+            "fcntl",
+            Look { lock_holder: Some(Holding { pid: 31, comm: "p".to_owned() }), ..Look::default() },
+            "for a lock on a file that p/31 has",
+        ),
         ("stopped", Look { state: Some('T'), ..Look::default() }, "is stopped (SIGSTOP)"),
         ("epoll_wait", Look { frozen: true, ..Look::default() }, "its cgroup is frozen"),
         ("fsync", Look { state: Some('D'), ..Look::default() }, "takes no signal"),
