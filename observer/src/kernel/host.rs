@@ -8,39 +8,47 @@ use crate::model::event::HostCounters;
 pub fn read(pid: impl Display) -> Option<HostCounters> {
     let netstat = fs::read_to_string(format!("/proc/{pid}/net/netstat")).ok()?;
     let snmp = fs::read_to_string(format!("/proc/{pid}/net/snmp")).ok()?;
-    let extended = table(&netstat, "TcpExt:");
-    let tcp = table(&snmp, "Tcp:");
-    let of = |table: &HashMap<&str, u64>, name: &str| table.get(name).copied().unwrap_or(0);
-    Some(HostCounters {
-        listen_overflows: of(&extended, "ListenOverflows"),
-        listen_drops: of(&extended, "ListenDrops"),
-        passive_opens: of(&tcp, "PassiveOpens"),
-        syn_queue_full_drops: of(&extended, "TCPReqQFullDrop"),
-        cookies_wanted: of(&extended, "TCPReqQFullDoCookies"),
-        cookies_sent: of(&extended, "SyncookiesSent"),
-        cookies_received: of(&extended, "SyncookiesRecv"),
-        cookies_failed: of(&extended, "SyncookiesFailed"),
-        migrations: of(&extended, "TCPMigrateReqSuccess"),
-        migration_failures: of(&extended, "TCPMigrateReqFailure"),
-        embryonic_resets: of(&extended, "EmbryonicRsts"),
-        deferred_acks: of(&extended, "TCPDeferAcceptDrop"),
-        delayed_acks: of(&extended, "DelayedACKs"),
-        window_probes: of(&extended, "TCPWinProbe"),
-    })
+    Some(counters(&netstat, &snmp))
 }
 
-/// Two lines with the same prefix: names, then values.
-pub fn table<'a>(text: &'a str, prefix: &str) -> HashMap<&'a str, u64> {
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix(prefix));
-    match (lines.next(), lines.next()) {
-        (Some(names), Some(values)) => names
-            .split_whitespace()
-            .zip(values.split_whitespace())
-            // Some values are signed (MaxConn is −1); none of those is read here.
-            .filter_map(|(name, value)| Some((name, value.parse().ok()?)))
-            .collect(),
-        _ => HashMap::new(),
+/// Each namespace has some two hundred counters, and is read in every interval: the others are passed over, not kept.
+fn counters(netstat: &str, snmp: &str) -> HostCounters {
+    let mut counters = HostCounters::default();
+    let of = &mut counters;
+    for (name, value) in pairs(netstat, "TcpExt:") {
+        let counter = match name {
+            "ListenOverflows" => &mut of.listen_overflows,
+            "ListenDrops" => &mut of.listen_drops,
+            "TCPReqQFullDrop" => &mut of.syn_queue_full_drops,
+            "TCPReqQFullDoCookies" => &mut of.cookies_wanted,
+            "SyncookiesSent" => &mut of.cookies_sent,
+            "SyncookiesRecv" => &mut of.cookies_received,
+            "SyncookiesFailed" => &mut of.cookies_failed,
+            "TCPMigrateReqSuccess" => &mut of.migrations,
+            "TCPMigrateReqFailure" => &mut of.migration_failures,
+            "EmbryonicRsts" => &mut of.embryonic_resets,
+            "TCPDeferAcceptDrop" => &mut of.deferred_acks,
+            "DelayedACKs" => &mut of.delayed_acks,
+            "TCPWinProbe" => &mut of.window_probes,
+            _ => continue,
+        };
+        *counter = value.parse().unwrap_or(0);
     }
+    let passive = pairs(snmp, "Tcp:").find(|(name, _)| *name == "PassiveOpens");
+    of.passive_opens = passive.and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
+    counters
+}
+
+/// Two lines with the same prefix, names and then values, each with one space between.
+fn pairs<'a>(text: &'a str, prefix: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(prefix)?.strip_prefix(' '));
+    let (names, values) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    names.split(' ').zip(values.split(' '))
+}
+
+/// The same, as far as they are whole numbers that are not negative (MaxConn is −1).
+pub fn table<'a>(text: &'a str, prefix: &str) -> HashMap<&'a str, u64> {
+    pairs(text, prefix).filter_map(|(name, value)| Some((name, value.parse().ok()?))).collect()
 }
 
 #[cfg(test)]
@@ -60,6 +68,21 @@ mod tests {
         for text in ["", "TcpExt:", "TcpExt: A\n", "TcpExt: A\nTcpExt: x\n"] {
             assert!(table(text, "TcpExt:").is_empty(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn each_counter_has_its_name() {
+        let netstat = "TcpExt: SyncookiesSent X ListenDrops TCPWinProbe\nTcpExt: 1 -2 3 4\nIpExt: ListenDrops\nIpExt: 9\n";
+        let snmp = "Ip: PassiveOpens\nIp: 7\nTcp: MaxConn PassiveOpens\nTcp: -1 5\n";
+        let expected = HostCounters {
+            cookies_sent: 1,
+            listen_drops: 3,
+            window_probes: 4,
+            passive_opens: 5,
+            ..HostCounters::default()
+        };
+        assert_eq!(counters(netstat, snmp), expected);
+        assert_eq!(counters("TcpExt: ListenDrops", ""), HostCounters::default());
     }
 
     #[test]

@@ -155,16 +155,22 @@ impl Probes {
     fn cost_of(&self, name: &str) -> Option<ProbeCost> {
         let fd = self.ebpf.program(name)?.fd().ok()?.as_fd().as_raw_fd();
         let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-        let value = |key: &str| {
-            text.lines()
-                .find_map(|line| line.strip_prefix(key)?.strip_prefix(':')?.trim().parse::<u64>().ok())
-        };
-        let runs = value("run_cnt").filter(|runs| *runs > 0);
+        let (mut runs, mut run_time_ns, mut recursion_misses) = (0, 0, 0);
+        for (key, value) in text.lines().filter_map(|line| line.split_once(':')) {
+            let count = match key {
+                "run_cnt" => &mut runs,
+                "run_time_ns" => &mut run_time_ns,
+                "recursion_misses" => &mut recursion_misses,
+                _ => continue,
+            };
+            *count = value.trim().parse().unwrap_or(0);
+        }
+        let is_counted = runs > 0;
         Some(ProbeCost {
             program: name.to_owned(),
-            runs,
-            run_time_ns: value("run_time_ns").filter(|_| runs.is_some()),
-            recursion_misses: value("recursion_misses").unwrap_or(0),
+            runs: is_counted.then_some(runs),
+            run_time_ns: is_counted.then_some(run_time_ns),
+            recursion_misses,
         })
     }
 

@@ -136,7 +136,7 @@ mod tests {
         let now = |at_exit| {
             let mut state = state(10, 9);
             state.listeners.iter_mut().for_each(|one| one.closed_unread_at_exit = at_exit);
-            found(&RULE, super::super::tests::of(vec![listener(1, 64, 0)], Vec::new()), state).concat()
+            found(&RULE, of(vec![listener(1, 64, 0)], Vec::new()), state).concat()
         };
         assert_eq!(
             now(7),
