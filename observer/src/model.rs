@@ -165,6 +165,8 @@ impl Model {
                     if !self.has_room_for_namespace(self.hosts.len()) {
                         return None;
                     }
+                    // Of one with this number that was never read: its listeners came and went between two readings.
+                    self.gone.remove(&netns);
                     self.before.insert(netns, Gone::of(self.of_namespace(netns)));
                 }
                 self.hosts.entry(netns).or_default().read(counters);
@@ -176,7 +178,7 @@ impl Model {
             }
             Event::Device { netns, index, name } => self.device((netns, index), &name),
             Event::HostGone { netns } => {
-                if self.hosts.contains_key(&netns) {
+                if self.hosts.contains_key(&netns) || self.gone.contains_key(&netns) {
                     self.hosts_gone.insert(netns);
                 }
             }

@@ -91,3 +91,30 @@ impl Model {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        event::{Event, HostCounters},
+        tests::{NETNS, counters, entry, model},
+    };
+
+    #[test]
+    fn what_came_and_went_between_two_readings_is_not_of_the_next_namespace_with_that_number() {
+        let mut model = model();
+        model.apply(Event::Listener(entry(1)));
+        let mut last = entry(1);
+        last.counters = counters(1, 1);
+        last.identity.destroyed_ns = 9;
+        model.apply(Event::ListenerClosed(last));
+        model.apply(Event::HostGone { netns: NETNS });
+        model.snapshot(10);
+        let host = |passive_opens| HostCounters { passive_opens, ..HostCounters::default() };
+        model.apply(Event::Host { netns: NETNS, counters: host(0) });
+        model.apply(Event::Listener(entry(2)));
+        model.apply(Event::Host { netns: NETNS, counters: host(0) });
+        for check in model.snapshot(11).ledger {
+            assert_eq!(check.difference, 0, "{check:?}");
+        }
+    }
+}

@@ -14,9 +14,9 @@ use super::{
     *,
 };
 
-const NETNS: u32 = 1;
+pub(super) const NETNS: u32 = 1;
 
-fn counters(enqueued: u64, accepted: u64) -> ListenerCounters {
+pub(super) fn counters(enqueued: u64, accepted: u64) -> ListenerCounters {
     ListenerCounters { enqueued, accepted, ..ListenerCounters::BLANK }
 }
 
@@ -89,7 +89,7 @@ fn record(established_ns: u64, accepted_ns: u64) -> Event {
     }))
 }
 
-fn model() -> Model {
+pub(super) fn model() -> Model {
     Model::new(Arc::new(Meta::default()))
 }
 

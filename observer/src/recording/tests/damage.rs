@@ -7,7 +7,7 @@ use miniz_oxide::deflate::compress_to_vec;
 use super::{
     super::{
         file::Recording,
-        format::{FRAME_HEADER, Frame, Kind, MAGIC, PREAMBLE},
+        format::{FRAME_HEADER, Frame, Kind, MAGIC, PREAMBLE, VERSION},
         player::Player,
     },
     TestFile, played, recorded, replayed,
@@ -47,9 +47,9 @@ fn foreign_files_are_named_so() {
 #[test]
 fn a_newer_format_is_refused_by_its_number() {
     let mut bytes = recorded(&story(1, 2), true);
-    bytes[8] = 3;
+    bytes[8] = VERSION as u8 + 1;
     let error = refused(&bytes);
-    assert!(error.contains("version 3") && error.contains("byte 8"), "{error}");
+    assert!(error.contains(&format!("version {}", VERSION + 1)) && error.contains("byte 8"), "{error}");
 }
 
 #[test]
