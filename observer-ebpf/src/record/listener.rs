@@ -156,6 +156,13 @@ pub struct Endings {
     pub gave_up: u64,
 }
 
+impl Endings {
+    /// Closed unread by a process that went on.
+    pub fn turned_away(&self) -> u64 {
+        self.closed_unread.saturating_sub(self.closed_unread_at_exit)
+    }
+}
+
 /// A peer that leaves the queue sooner did not leave because it waited: a probe, or the loser of two connections.
 pub const PATIENCE_NS: u64 = 200_000_000;
 

@@ -148,8 +148,10 @@ impl Watched {
             depth: sample.accept_queue,
             reads: self.stages[stage::DATA_TO_READ].total(),
             writes: self.raw.writes.spells,
+            unread: sample.counters.unread.max(0).cast_unsigned(),
+            first_reads: self.stages[stage::ACCEPT_TO_READ].total(),
             ended: ended_by(&self.raw.endings).accepted(),
-            closed_unread: self.raw.endings.closed_unread,
+            closed_unread: self.raw.endings.turned_away(),
         };
         if sample.state == LISTENING {
             self.shut_ns = None;

@@ -122,7 +122,9 @@ impl Styles {
         match state {
             State::Idle => self.dim,
             State::Healthy => self.good,
-            State::Filling | State::Waiting | State::TurningAway | State::Saturated => self.warn,
+            State::Filling | State::Waiting | State::Unread | State::TurningAway | State::Saturated => {
+                self.warn
+            }
             State::Stranded | State::Overflowing => self.bad,
         }
     }
@@ -144,6 +146,7 @@ pub(crate) fn state_words(state: State, closed: bool) -> (&'static str, &'static
         State::Healthy => ("✓", "healthy"),
         State::Filling => ("▴", "filling"),
         State::Waiting => ("▴", "waiting"),
+        State::Unread => ("▴", "unread"),
         State::TurningAway => ("!", "TURNS AWAY"),
         State::Saturated => ("■", "saturated"),
         State::Stranded => ("?", "STRANDED"),

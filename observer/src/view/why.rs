@@ -84,6 +84,7 @@ fn state(row: &Figures) -> String {
         State::Healthy => healthy(row),
         State::Filling => filling(row),
         State::Waiting => waiting(row),
+        State::Unread => unread(row),
         State::TurningAway => turning_away(row),
         State::Saturated => format!(
             "The accept queue holds {} of {}: whoever comes next is refused unless one is accepted first. {} accepts/s \
@@ -160,6 +161,14 @@ fn healthy(row: &Figures) -> String {
     format!("{} arrivals/s and {} accepts/s{waits}", figures::rate(row.enqueued), figures::rate(row.accepted),)
 }
 
+fn unread(row: &Figures) -> String {
+    format!(
+        "{} with data that nobody has read, for a second or longer: they wait inside the program. {} accepts/s.",
+        figures::plural(row.unread as usize, "accepted connection"),
+        figures::rate(row.accepted)
+    )
+}
+
 fn turning_away(row: &Figures) -> String {
     format!("{} accepts/s, and the program closes half of them or more unread.", figures::rate(row.accepted))
 }
@@ -231,6 +240,7 @@ fn by_state(row: &Figures) -> Option<String> {
             Some("see what its acceptors do (Workers, NOW and RUNS): more of them, or less work for each".to_owned())
         }
         State::Stranded => Some("see what its acceptors do (Workers, NOW)".to_owned()),
+        State::Unread => Some("see what its threads do (Workers, NOW and RUNS)".to_owned()),
         State::TurningAway => {
             Some("see the program's own limit of connections, or what stands behind it".to_owned())
         }

@@ -29,7 +29,7 @@ use crate::{
 /// The most that the repository carries of it.
 const MOST_BYTES: u64 = 500 * 1024;
 /// How long each pattern runs in it.
-const EACH: Duration = Duration::from_secs(7);
+const EACH: Duration = Duration::from_millis(6500);
 /// Connections a second: more than the one thread of the first pattern serves, and less than half of what four do. Fewer
 /// than in the live demonstration, because each is in the file.
 const RATE: u32 = 300;
@@ -131,9 +131,9 @@ pub(super) fn make(release: &Release, privilege: &Privilege, patterns: &[String]
         }
         thread::sleep(Duration::from_millis(20));
     }
-    let duration = format!("{}s", EACH.as_secs() * patterns.len() as u64 + 5);
+    let duration = format!("{}s", (EACH * patterns.len() as u32).as_secs() + 6);
     for (number, pattern) in patterns.iter().enumerate() {
-        eprintln!("demo: recording {pattern} for {} s", EACH.as_secs());
+        eprintln!("demo: recording {pattern} for {:.1} s", EACH.as_secs_f32());
         if number > 0 {
             backend.request(json!({"cmd": "set", "pattern": pattern}))?;
         } else {

@@ -17,7 +17,10 @@ pub(super) struct Totals {
     pub(super) reads: u64,
     /// Spells of writing.
     pub(super) writes: u64,
-    /// Accepted connections that ended, and those that this side closed unread.
+    /// Accepted connections with data that nobody has read, now, and those that were read for the first time.
+    pub(super) unread: u64,
+    pub(super) first_reads: u64,
+    /// Accepted connections that ended, and those that this side closed unread while its process went on.
     pub(super) ended: u64,
     pub(super) closed_unread: u64,
 }

@@ -10,6 +10,9 @@ use crate::model::{
 
 /// Fewer that are turned away in a second are no state.
 const TURNED_AWAY: u64 = 5;
+/// Fewer with data that nobody has read are always under way somewhere, and so is what readers take up in this part of a second.
+const UNREAD: u64 = 8;
+const UNDER_WAY_S: f64 = 0.1;
 /// Who waits for longer in the accept queue feels it.
 const LONG_NS: u64 = 1_000_000_000;
 
@@ -33,6 +36,8 @@ impl Watched {
             State::Stranded
         } else if self.turns_away() {
             State::TurningAway
+        } else if self.is_unread() {
+            State::Unread
         } else if self.waits_long(sample.time_ns) {
             State::Waiting
         } else if depth > 0 && u64::from(depth) * 2 > u64::from(limit) {
@@ -53,6 +58,16 @@ impl Watched {
     pub(super) fn is_written(&self) -> bool {
         let (Some(first), Some(last)) = (self.past.front(), self.past.back()) else { return false };
         last.writes > first.writes
+    }
+
+    /// Accepted connections have data, and have had it for a window, and few of them are read.
+    fn is_unread(&self) -> bool {
+        let (Some(first), Some(last)) = (self.past.front(), self.past.back()) else { return false };
+        let seconds = last.time_ns.saturating_sub(first.time_ns) as f64 / 1e9;
+        let begun = last.first_reads.saturating_sub(first.first_reads) as f64 / seconds;
+        first.unread.min(last.unread) >= UNREAD
+            && seconds * 1e9 >= RATE_WINDOW_NS as f64
+            && last.unread as f64 > begun * UNDER_WAY_S
     }
 
     /// Half or more of those that ended within a window were closed unread by this side.
@@ -103,6 +118,34 @@ mod tests {
             state(at(4_000_000_000, 9, 5)),
             State::Waiting,
             "somebody accepts, and others have waited for a second"
+        );
+    }
+
+    #[test]
+    fn who_accepts_and_does_not_read_is_not_healthy() {
+        let entry = crate::model::tests::entry(1);
+        let state = |unread: [i64; 2], read: u64| {
+            let mut watched = Watched::new(&entry, false);
+            let mut state = State::Idle;
+            for (second, unread) in [2, 3].into_iter().zip(unread) {
+                let mut sample = last_sample(&entry, second * 1_000_000_000);
+                (sample.limit, sample.counters.accepted) = (100, second * 50);
+                (sample.counters.enqueued, sample.counters.unread) = (second * 50, unread);
+                let mut entry = entry.clone();
+                entry.histograms[stage::ACCEPT_TO_READ][0] = (second * read) as u32;
+                watched.histograms(&entry);
+                watched.sampled(&sample, Telling::Nothing);
+                state = watched.snapshot(&Meta::default(), None, 0, None).state;
+            }
+            state
+        };
+        assert_eq!(state([8, 9], 20), State::Unread);
+        assert_eq!(state([8, 7], 20), State::Healthy, "a few are always under way");
+        assert_eq!(state([0, 40], 20), State::Healthy, "they have just come");
+        assert_eq!(
+            state([40, 40], 1000),
+            State::Healthy,
+            "who reads a thousand a second has forty under way"
         );
     }
 }

@@ -26,6 +26,8 @@ pub enum State {
     Filling,
     /// Connections wait for a second or longer until they are accepted, however much room there is.
     Waiting,
+    /// 8 or more accepted connections have had data for a second, and more than are begun to be read in 100 ms.
+    Unread,
     /// Half or more of the connections that ended in the last second were accepted and closed unread by this side.
     TurningAway,
     /// The accept queue is full; nothing was refused in the last second.
