@@ -5,6 +5,7 @@
 
 mod programs;
 mod signals;
+mod threads;
 
 pub use programs::PROGRAMS;
 pub use signals::SIGNALS;

@@ -1,10 +1,13 @@
 //! The signals, each with its hooks, the best first.
 
-use super::{Hook, Signal};
+use super::{Hook, Signal, threads};
 
 /// What tcp_recvmsg does not show, whatever the number of its parameters.
 const BY_RECVMSG: &str = "kTLS, MPTCP; who reads by splice, sendfile or TCP_ZEROCOPY_RECEIVE, and when; that it happened \
                           shows at the first write or the end";
+
+/// Which connections have no time in the SYN queue.
+const NO_WAIT: &str = "a cookie has none; a repeated SYN-ACK's, if it is accepted within microseconds";
 
 /// The plan.
 pub static SIGNALS: &[Signal] = &[
@@ -93,10 +96,7 @@ pub static SIGNALS: &[Signal] = &[
             Hook {
                 name: "tp_btf/sk_data_ready",
                 programs: &["set_state", "data_ready"],
-                blind: Some(
-                    "connections that move on a kernel that does not tell the new listener (most before 2026): they stay the \
-                     closed listener's",
-                ),
+                blind: Some("what moves on kernels that do not tell the new listener, as most before 2026"),
             },
         ],
         essential: false,
@@ -109,12 +109,12 @@ pub static SIGNALS: &[Signal] = &[
             Hook {
                 name: "tp_btf/inet_sock_set_state+sk_data_ready",
                 programs: &["set_state", "data_ready"],
-                blind: Some("a cookie has none; a repeated SYN-ACK's, if it is accepted within microseconds"),
+                blind: Some(NO_WAIT),
             },
             Hook {
                 name: "tp_btf/inet_sock_set_state+fentry/sock_def_readable",
                 programs: &["set_state", "def_readable"],
-                blind: Some("a cookie has none; a repeated SYN-ACK's, if it is accepted within microseconds"),
+                blind: Some(NO_WAIT),
             },
         ],
         essential: false,
@@ -370,38 +370,6 @@ pub static SIGNALS: &[Signal] = &[
         essential: false,
         without: "refusals are unknown",
     },
-    Signal {
-        name: "wakeups",
-        what: "how often a server thread slept and was woken",
-        hooks: &[
-            Hook {
-                name: "proc/voluntary_ctxt_switches",
-                programs: &[],
-                blind: Some("threads that do not live until the next reading, one a second"),
-            },
-            Hook {
-                name: "tp_btf/sched_switch",
-                programs: &["switched"],
-                blind: Some("nothing, but it runs at every switch of the machine"),
-            },
-            Hook {
-                name: "tp_btf/sched_switch(3)",
-                programs: &["switched_by_3"],
-                blind: Some("nothing, but it runs at every switch of the machine"),
-            },
-        ],
-        essential: false,
-        without: "no wake-ups per accept",
-    },
-    Signal {
-        name: "activity",
-        what: "how long a server thread ran and waited for a processor, and what it waits in",
-        hooks: &[Hook {
-            name: "proc/schedstat+syscall",
-            programs: &[],
-            blind: Some("what it waited in between two readings, one a second"),
-        }],
-        essential: false,
-        without: "not known whether a thread works or waits",
-    },
+    threads::WAKEUPS,
+    threads::ACTIVITY,
 ];
