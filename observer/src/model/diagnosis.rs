@@ -332,4 +332,4 @@ impl Finding {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

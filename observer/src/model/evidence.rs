@@ -169,7 +169,7 @@ impl Member<'_> {
 
     /// Nobody accepted for so long that stranded-queue has told of it, and now it is emptied.
     pub(super) fn was_stranded(&self) -> bool {
-        self.course.paused_ns >= STRANDED_NS && !is_long(self.listener.accept_queue, self.listener)
+        self.course.unserved_ns >= STRANDED_NS && !is_long(self.listener.accept_queue, self.listener)
     }
 
     /// Its accept queue is full, or was when somebody was refused.

@@ -13,7 +13,7 @@ const NETNS: u32 = 1;
 pub(super) const NOW: u64 = START + 2 * SECOND;
 
 /// A listener of process 1.
-pub(super) fn listener(cookie: u64, limit: u32, accept_queue: u32) -> Listener {
+pub(in crate::model) fn listener(cookie: u64, limit: u32, accept_queue: u32) -> Listener {
     Listener {
         cookie,
         addr: "127.0.0.1:80".to_owned(),

@@ -9,6 +9,8 @@ pub(in crate::model) struct Course {
     pub(super) lowest: u32,
     /// The longest time, of the instants that are kept, in which it was over a quarter full and nobody accepted.
     pub(in crate::model) paused_ns: u64,
+    /// The same in which anybody waited.
+    pub(super) unserved_ns: u64,
 }
 
 impl Course {
@@ -18,26 +20,45 @@ impl Course {
         listener: &Listener,
         begin_ns: u64,
     ) -> Self {
-        let mut course = Self { lowest: listener.accept_queue, paused_ns: 0 };
-        let mut pause: Option<(u64, u64)> = None;
+        let mut course = Self { lowest: listener.accept_queue, paused_ns: 0, unserved_ns: 0 };
+        let (mut pause, mut wait) = (None, None);
         for (time_ns, depth, accepted) in instants {
             if time_ns >= begin_ns {
                 course.lowest = course.lowest.min(depth);
             }
-            let is_long = is_long(depth, listener);
-            pause = match pause {
-                Some((since, then)) if is_long && then == accepted => {
-                    course.paused_ns = course.paused_ns.max(time_ns.saturating_sub(since));
-                    Some((since, then))
-                }
-                _ => is_long.then_some((time_ns, accepted)),
-            };
+            let now = (time_ns, accepted);
+            course.paused_ns = course.paused_ns.max(lasts(&mut pause, is_long(depth, listener), now));
+            course.unserved_ns = course.unserved_ns.max(lasts(&mut wait, depth > 0, now));
         }
         course
     }
 }
 
+/// For how long nobody has accepted from a queue that is so: since when, and how many had been accepted then, is kept.
+fn lasts(pause: &mut Option<(u64, u64)>, is_so: bool, (time_ns, accepted): (u64, u64)) -> u64 {
+    let begun = pause.filter(|(_, then)| *then == accepted).unwrap_or((time_ns, accepted));
+    *pause = is_so.then_some(begun);
+    pause.map_or(0, |(since, _)| time_ns.saturating_sub(since))
+}
+
 /// A queue of this depth is over a quarter full.
 pub(super) fn is_long(depth: u32, listener: &Listener) -> bool {
     u64::from(depth) * 4 > u64::from(listener.backlog_limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::diagnosis::tests::listener, *};
+
+    #[test]
+    fn a_pause_is_as_long_as_nobody_accepts_and_somebody_waits() {
+        let of = |instants: &[(u64, u32, u64)]| {
+            let course = Course::of(instants.iter().copied(), &listener(1, 100, 0), 2);
+            (course.unserved_ns, course.paused_ns, course.lowest)
+        };
+        assert_eq!(of(&[(1, 0, 5), (2, 10, 5), (3, 20, 5), (4, 30, 5), (5, 40, 5), (6, 2, 43)]), (3, 1, 0));
+        // Somebody is accepted in between, or nobody waits.
+        assert_eq!(of(&[(1, 10, 5), (2, 10, 6), (3, 10, 7)]), (0, 0, 0));
+        assert_eq!(of(&[(1, 0, 5), (2, 0, 5), (3, 0, 5)]), (0, 0, 0));
+    }
 }
