@@ -18,7 +18,7 @@ use super::Output;
 use crate::{
     cli::LineType,
     model::listening::Unwatched,
-    model::snapshot::{Connection, Listener, Meta, ProbeCost, Snapshot, Thread},
+    model::snapshot::{Connection, Listener, Meta, Snapshot, Thread},
 };
 
 /// Bytes from which lines should be taken before more are written.
@@ -38,9 +38,6 @@ pub struct Stream {
     last: bool,
     /// When the last change of the backend that was written happened.
     changed_ns: u64,
-    /// What the probes cost as it was told last, and when.
-    probes: Vec<ProbeCost>,
-    probes_ns: u64,
 }
 
 /// A line: its type and time before its fields.
@@ -85,22 +82,7 @@ impl Stream {
             findings: Findings::default(),
             last: false,
             changed_ns: 0,
-            probes: Vec::new(),
-            probes_ns: 0,
         }
-    }
-
-    /// Whether what the probes cost is told again: in shorter intervals than a second only when it has changed.
-    fn are_due(&mut self, probes: &[ProbeCost], time_ns: u64) -> bool {
-        const EVERY_NS: u64 = 1_000_000_000;
-        let are_due =
-            self.last || self.probes != probes || time_ns.saturating_sub(self.probes_ns) >= EVERY_NS;
-        if are_due {
-            self.probes.clear();
-            self.probes.extend_from_slice(probes);
-            self.probes_ns = time_ns;
-        }
-        are_due
     }
 
     /// The first line.
@@ -231,7 +213,7 @@ impl Output for Stream {
         if self.wants(LineType::Loss) {
             self.write("loss", time_ns, &snapshot.loss)?;
         }
-        if self.wants(LineType::Probe) && self.are_due(&snapshot.probes, time_ns) {
+        if self.wants(LineType::Probe) {
             for probe in &snapshot.probes {
                 self.write("probe", time_ns, probe)?;
             }
