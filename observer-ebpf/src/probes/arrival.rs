@@ -17,7 +17,7 @@ use crate::{
     constants as at,
     copies::{Turn, event, mark_once, taken_over},
     kernel::{AF_INET6, Address, Typed, is_internet},
-    maps::{ARRIVAL, Arrival, CONNECTIONS, LISTENERS},
+    maps::{ARRIVAL, Arrival, CONNECTIONS},
 };
 
 /// A child that waited longer than this between the two hooks may be one that was not enqueued by this softirq run: a
@@ -261,20 +261,13 @@ pub(crate) fn enqueued(listener: Typed, turn: Turn) {
     }
     // Taken whatever becomes of it: left there, it would be taken for the next one.
     arrival.sock = 0;
-    let moved = migration::taken(arrival);
+    let moved = core::mem::take(&mut arrival.moved);
     if moved != 0 && is_tail(listener, moved) {
         return;
     }
-    let cookie: u64 = listener.load(&at::SKC_COOKIE);
     // An acceptor that is awake may have taken it out already, and waits for its lock.
     let depth = listener.load::<u32>(&at::SK_ACK_BACKLOG).max(1);
-    let (cookie, entry) = match LISTENERS.get_ptr_mut(cookie) {
-        Some(entry) => (cookie, entry),
-        None => match listener::first_connection(listener, depth) {
-            Some(found) => found,
-            None => return,
-        },
-    };
+    let Some((cookie, entry)) = listener::watched(listener, depth) else { return };
     unsafe {
         add(&raw mut (*entry).counters.enqueued, 1);
         raise32(&raw mut (*entry).counters.peak, depth);

@@ -35,9 +35,19 @@ pub(crate) fn opened(sock: Typed) {
     register(sock, &Holder { pid, tid, comm: threads::name(), opened_ns: now() });
 }
 
+/// Cookie and entry of a listener that has so many connections in its queue, if it is watched.
+#[inline(always)]
+pub(crate) fn watched(sock: Typed, depth: u32) -> Option<(u64, *mut ListenerEntry)> {
+    let cookie: u64 = sock.load(&at::SKC_COOKIE);
+    match LISTENERS.get_ptr_mut(cookie) {
+        Some(entry) => Some((cookie, entry)),
+        None => first_connection(sock, depth),
+    }
+}
+
 /// The first connection of an MPTCP listener from before the start: watches it, and returns its cookie and entry.
 #[inline(always)]
-pub(crate) fn first_connection(sock: Typed, depth: u32) -> Option<(u64, *mut ListenerEntry)> {
+fn first_connection(sock: Typed, depth: u32) -> Option<(u64, *mut ListenerEntry)> {
     let key = sock.0 as u64;
     let held = HELD.get_ptr(key)?;
     let holder = unsafe { Holder { pid: (*held).pid, tid: 0, comm: (*held).comm, opened_ns: 0 } };

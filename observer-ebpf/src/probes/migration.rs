@@ -17,7 +17,7 @@ use crate::{
     books::{add, raise32, set_bits},
     constants as at,
     kernel::{Address, Typed},
-    maps::{ARRIVAL, Arrival, LISTENERS},
+    maps::{ARRIVAL, LISTENERS},
 };
 
 #[fexit(function = "reuseport_migrate_sock")]
@@ -35,14 +35,7 @@ fn migrate_sock(ctx: FExitContext) -> i32 {
 #[inline(always)]
 fn moves(child: Address, to: Typed) {
     let depth = to.load::<u32>(&at::SK_ACK_BACKLOG) + 1;
-    let cookie: u64 = to.load(&at::SKC_COOKIE);
-    let (cookie, entry) = match LISTENERS.get_ptr_mut(cookie) {
-        Some(entry) => (cookie, entry),
-        None => match listener::first_connection(to, depth) {
-            Some(found) => found,
-            None => return,
-        },
-    };
+    let Some((cookie, entry)) = listener::watched(to, depth) else { return };
     if !moved(child, cookie, entry) {
         return;
     }
@@ -53,13 +46,6 @@ fn moves(child: Address, to: Typed) {
     if let Some(arrival) = ARRIVAL.get_ptr_mut(0) {
         unsafe { (*arrival).moved = child.0 };
     }
-}
-
-/// Takes the child that was counted last on this processor before its new listener was told, if it was told at all; 0 for
-/// none.
-#[inline(always)]
-pub(crate) fn taken(arrival: &mut Arrival) -> u64 {
-    core::mem::take(&mut arrival.moved)
 }
 
 /// A child is in the queue of this listener; `false` if it did not come from another one.

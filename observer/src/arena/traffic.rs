@@ -19,14 +19,32 @@ pub fn listen(backlog: u32) -> Result<TcpListener> {
 
 /// The same, with something done to the socket before bind(2).
 pub fn listen_with(backlog: u32, prepare: impl FnOnce(&Socket) -> io::Result<()>) -> Result<TcpListener> {
+    listen_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), backlog, prepare)
+}
+
+/// A listener of which others at its address can be shards.
+pub fn listen_shared(backlog: u32) -> Result<TcpListener> {
+    listen_with(backlog, |socket| socket.set_reuse_port(true))
+}
+
+/// One more of those, at its address.
+pub fn listen_beside(first: &TcpListener, backlog: u32) -> Result<TcpListener> {
+    listen_at(address(first)?, backlog, |socket| socket.set_reuse_port(true))
+}
+
+fn listen_at(
+    address: SocketAddr,
+    backlog: u32,
+    prepare: impl FnOnce(&Socket) -> io::Result<()>,
+) -> Result<TcpListener> {
     let make = || -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         prepare(&socket)?;
-        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+        socket.bind(&address.into())?;
         socket.listen(clamped(backlog))?;
         Ok(socket.into())
     };
-    make().context("cannot listen on 127.0.0.1")
+    make().with_context(|| format!("cannot listen on {}", address.ip()))
 }
 
 /// listen(2) once more, which sets another backlog.

@@ -2,17 +2,16 @@
 
 use std::{
     io::{ErrorKind, Read as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{TcpListener, TcpStream},
 };
 
 use anyhow::{Context as _, Result};
-use socket2::{Domain, Socket, Type};
 
 use super::Lab;
 use crate::{
     arena::{
         Arena,
-        traffic::{address, connect, listen_with, port},
+        traffic::{connect, listen_beside, listen_shared, port},
         watch::listeners,
     },
     trial::{
@@ -100,23 +99,15 @@ struct Group {
 
 /// A new group with all clients in its queues.
 fn crowd(arena: &Arena) -> Result<(Vec<TcpStream>, Group)> {
-    let first = listen_with(128, |socket| socket.set_reuse_port(true))?;
-    let to = address(&first)?;
+    let first = listen_shared(128)?;
+    let here = port(&first)?;
     let mut shards = vec![first];
     for _ in 1..SHARDS {
-        shards.push(another(to).context("cannot add a listener to the group")?);
+        shards.push(listen_beside(&shards[0], 128).context("cannot add a listener to the group")?);
     }
     let clients = (0..CLIENTS).map(|_| connect(&shards[0])).collect::<Result<Vec<_>>>()?;
-    arena.until("all clients to be queued", || Ok(arena.sockets()?.queued(to.port()) == CLIENTS))?;
+    arena.until("all clients to be queued", || Ok(arena.sockets()?.queued(here) == CLIENTS))?;
     Ok((clients, Group { shards }))
-}
-
-fn another(to: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&to.into())?;
-    socket.listen(128)?;
-    Ok(socket.into())
 }
 
 /// Closes the second shard and returns how many clients were in its queue.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{diagnosis::Diagnosis, drops::Telling, listening::Listening};
 pub use acceptor::{AcceptedBy, Acceptors, Looked};
 pub use connection::{Acceptor, Connection, End, Holder, Via};
+pub(in crate::model) use listener::are_left_unread;
 pub use listener::{EndedBy, Listener, Rates, State};
 pub use observer_ebpf::record::stage;
 pub use thread::{Thread, ThreadRates};

@@ -259,17 +259,9 @@ fn stall(listener: &TcpListener) -> Result<(Socket, TcpStream)> {
 
 /// Clients of two shards, of which the first closes. Each client is as likely at one as at the other.
 fn migrate() -> Result<(TcpListener, Vec<TcpStream>)> {
-    const CLIENTS: usize = 16;
-    let shared = |socket: &Socket| socket.set_reuse_port(true);
-    let first = traffic::listen_with(CLIENTS as u32, shared)?;
-    let second = || -> std::io::Result<TcpListener> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        shared(&socket)?;
-        socket.bind(&first.local_addr()?.into())?;
-        socket.listen(CLIENTS as i32)?;
-        Ok(socket.into())
-    };
-    let second = second().context("cannot listen as a second shard")?;
+    const CLIENTS: u32 = 16;
+    let first = traffic::listen_shared(CLIENTS)?;
+    let second = traffic::listen_beside(&first, CLIENTS)?;
     let clients = (0..CLIENTS).map(|_| traffic::connect(&first)).collect::<Result<_>>()?;
     Ok((second, clients))
 }

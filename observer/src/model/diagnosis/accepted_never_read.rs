@@ -5,7 +5,7 @@ use crate::{
     figures,
     model::{
         evidence::{Facts, Place},
-        snapshot::Listener,
+        snapshot::{Listener, are_left_unread},
     },
 };
 
@@ -25,11 +25,6 @@ pub(super) const RULE: Rule = Rule {
     judge,
 };
 
-/// Fewer are always under way somewhere.
-const MANY: u64 = 8;
-/// What readers take up in this part of a second is under way, not waiting.
-const UNDER_WAY_S: f64 = 0.1;
-
 fn judge(facts: &Facts<'_>) -> Vec<Finding> {
     facts.places.iter().filter_map(|place| unread(facts, place)).collect()
 }
@@ -38,7 +33,7 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
 pub(super) fn waiting(facts: &Facts<'_>, place: &Place<'_>) -> Option<(u64, f64)> {
     let unread: u64 = place.members.iter().map(|member| member.listener.unread).sum();
     let begun = facts.rate(place.counted().first_reads);
-    (unread >= MANY && unread as f64 > begun * UNDER_WAY_S).then_some((unread, begun))
+    are_left_unread(unread, begun).then_some((unread, begun))
 }
 
 /// Most of what was ever accepted here was accepted by an io_uring.

@@ -31,6 +31,11 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
     facts.places.iter().filter_map(|place| turned_away(facts, place)).collect()
 }
 
+/// Whether so many of those that ended are worth a word.
+fn are_many(closed: u64, ended: u64) -> bool {
+    closed >= FEW && closed * PART >= ended
+}
+
 fn turned_away(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let counted = place.counted();
     let at_exit = counted.closed_unread_at_exit;
@@ -38,7 +43,7 @@ fn turned_away(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         return left_behind(facts, place);
     }
     let (closed, ended) = (counted.closed_unread.saturating_sub(at_exit), counted.ended);
-    if closed < FEW || closed * PART < ended {
+    if !are_many(closed, ended) {
         return None;
     }
     let worst = place.members.iter().max_by_key(|member| member.counted.closed_unread)?;
@@ -77,7 +82,7 @@ fn turned_away(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
 fn left_behind(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let counted = place.counted();
     let (closed, ended) = (counted.closed_unread_at_exit, counted.ended);
-    if closed < FEW || closed * PART < ended {
+    if !are_many(closed, ended) {
         return None;
     }
     let sentence = format!(

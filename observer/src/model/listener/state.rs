@@ -5,14 +5,11 @@ use observer_ebpf::record::{Sample, stage};
 use super::{RATE_WINDOW_NS, Watched};
 use crate::model::{
     drops::Telling,
-    snapshot::{Rates, State},
+    snapshot::{Rates, State, are_left_unread},
 };
 
 /// Fewer that are turned away in a second are no state.
 const TURNED_AWAY: u64 = 5;
-/// Fewer with data that nobody has read are always under way somewhere, and so is what readers take up in this part of a second.
-const UNREAD: u64 = 8;
-const UNDER_WAY_S: f64 = 0.1;
 /// Who waits for longer in the accept queue feels it.
 const LONG_NS: u64 = 1_000_000_000;
 
@@ -65,9 +62,9 @@ impl Watched {
         let (Some(first), Some(last)) = (self.past.front(), self.past.back()) else { return false };
         let seconds = last.time_ns.saturating_sub(first.time_ns) as f64 / 1e9;
         let begun = last.first_reads.saturating_sub(first.first_reads) as f64 / seconds;
-        first.unread.min(last.unread) >= UNREAD
-            && seconds * 1e9 >= RATE_WINDOW_NS as f64
-            && last.unread as f64 > begun * UNDER_WAY_S
+        seconds * 1e9 >= RATE_WINDOW_NS as f64
+            && are_left_unread(first.unread, 0.0)
+            && are_left_unread(last.unread, begun)
     }
 
     /// Half or more of those that ended within a window were closed unread by this side.

@@ -38,6 +38,16 @@ pub enum State {
     Overflowing,
 }
 
+/// Whether so many accepted connections with data that nobody has read are more than are always under way, where so many are
+/// begun to be read in a second.
+pub(in crate::model) fn are_left_unread(unread: u64, begun: f64) -> bool {
+    /// Fewer are always under way somewhere.
+    const MANY: u64 = 8;
+    /// What readers take up in this part of a second is under way, not waiting.
+    const UNDER_WAY_S: f64 = 0.1;
+    unread >= MANY && unread as f64 > begun * UNDER_WAY_S
+}
+
 /// How connections of a listener ended, as [`End`](super::End) has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct EndedBy {
