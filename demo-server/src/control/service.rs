@@ -43,11 +43,8 @@ pub struct Control {
 /// error.
 pub fn serve(server: &Arc<Server>, path: &Path) -> Result<Control> {
     make_way(path)?;
-    let listener =
+    let (listener, file) =
         bind_private(path).with_context(|| format!("cannot open the control socket {}", Shown(path)))?;
-    let file = fs::symlink_metadata(path)
-        .map(|file| (file.dev(), file.ino()))
-        .with_context(|| format!("the control socket {} is gone", Shown(path)))?;
     let closing = Arc::new(Wake::new()?);
     let thread = thread::Builder::new().name("control".to_owned()).spawn({
         let (server, closing) = (Arc::clone(server), Arc::clone(&closing));
@@ -80,14 +77,16 @@ fn make_way(path: &Path) -> Result<()> {
 }
 
 /// Binds a socket whose file has the right mode from the start: bind(2) takes it from the socket's own
-/// (`unix_bind_bsd`), and never takes a name that exists.
-fn bind_private(path: &Path) -> io::Result<UnixListener> {
+/// (`unix_bind_bsd`), and never takes a name that exists. Returns device and inode number of the file too, looked up
+/// before anybody can connect: a client that is connected may remove the file at once.
+fn bind_private(path: &Path) -> io::Result<(UnixListener, (u64, u64))> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
     bind(&socket, &SocketAddrUnix::new(path)?)?;
+    let file = fs::symlink_metadata(path)?;
     listen(&socket, PENDING)?;
-    Ok(socket.into())
+    Ok((socket.into(), (file.dev(), file.ino())))
 }
 
 fn receive(server: &Arc<Server>, listener: &UnixListener, closing: &Wake) {
