@@ -2,16 +2,17 @@
 //! checks. `.ci/run` calls it.
 
 use std::{
-    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use rustix::process::setpriority_process;
 
 use crate::{
-    artifacts, lint,
+    artifacts::Program,
+    lint,
     setup::{self, Purpose},
     table::Table,
     test, vm,
@@ -24,6 +25,9 @@ pub(crate) struct Options {}
 /// What each part may take on two quiet CPUs, in seconds. More is a warning: machines differ, and a check that fails for
 /// the time it took is read as one that fails for nothing.
 const BUDGETS: &[(&str, u64)] = &[("setup", 60), ("build", 270), ("test", 340), ("vm", 780), ("lint", 240)];
+
+/// As nice(1) counts.
+const LOWEST_PRIORITY: i32 = 19;
 
 /// A part of the run, and what came of it.
 struct Part {
@@ -51,15 +55,16 @@ pub(crate) fn run(_: &Options) -> Result<()> {
     let start = Instant::now();
     let purposes = [Purpose::Test, Purpose::Vm, Purpose::Lint];
     let mut parts = vec![Part::run("setup", || setup::ensure(&purposes).map(drop))];
+    let mut programs = Vec::new();
     if parts.iter().all(|part| part.result.is_ok()) {
         parts.push(Part::run("build", || {
-            let toolchain = setup::ensure(&purposes)?.toolchain;
-            artifacts::build_tests(&toolchain, &[]).map(drop)
+            programs = test::build(&test::Options::for_ci())?;
+            Ok(())
         }));
     }
     if parts.iter().all(|part| part.result.is_ok()) {
-        parts.push(Part::run("test", || test::run(&test::Options::for_ci())));
-        parts.extend(vm_and_lint());
+        parts.extend(test_and_lint(&programs));
+        parts.push(Part::run("vm", || vm::run(&vm::Options::for_ci())));
     }
     let mut table = Table::new(["part", "seconds", "may take", "result"]);
     let mut failed = Vec::new();
@@ -87,23 +92,20 @@ pub(crate) fn run(_: &Options) -> Result<()> {
     }
 }
 
-/// Each guest is emulated by one thread, and there are as many at once as CPUs. The checks, of which none measures, begin
-/// when a CPU has no more guests to emulate; or at the end, if no guest ran.
-fn vm_and_lint() -> [Part; 2] {
-    let (idle, wait) = mpsc::channel();
+/// The tests, and beside them the checks at the lowest priority: the tests of the kernel wait for most of their time, and
+/// no check measures. cargo lets only one of them build, so the examples in the documentation come after the checks.
+fn test_and_lint(programs: &[Program]) -> [Part; 2] {
     thread::scope(|scope| {
-        let lint = scope.spawn(move || {
-            // An error means that nobody will tell any more.
-            let _ = wait.recv();
-            Part::run("lint", || lint::run(&lint::Options::default()))
+        let lint = scope.spawn(|| {
+            Part::run("lint", || {
+                // Of this thread alone (Linux), and of what it starts.
+                setpriority_process(None, LOWEST_PRIORITY).context("could not lower the priority of the checks")?;
+                lint::run(&lint::Options::default())
+            })
         });
-        let vm = Part::run("vm", || {
-            let result = vm::run_telling(&vm::Options::for_ci(), &idle);
-            drop(idle);
-            result
-        });
+        let test = Part::run("test", || test::run_built(&test::Options::for_ci(), programs));
         let panicked =
             |_| Part { name: "lint", took: Duration::ZERO, result: Err(anyhow::anyhow!("it panicked")) };
-        [vm, lint.join().unwrap_or_else(panicked)]
+        [test, lint.join().unwrap_or_else(panicked)]
     })
 }

@@ -48,10 +48,14 @@ impl Options {
 
 /// Runs it.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    run_built(options, &build(options)?)
+}
+
+/// Runs programs that are built.
+pub(crate) fn run_built(options: &Options, programs: &[Program]) -> Result<()> {
     let ready = setup::ensure(&[Purpose::Test])?;
-    let programs = build(options, &ready)?;
     let mut results = Vec::new();
-    for program in &programs {
+    for program in programs {
         let name = program::name(program);
         let result = suite::run(program, options, &ready.privilege)
             .with_context(|| format!("could not run the {name}"))?;
@@ -71,7 +75,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     conclude(&results, strict)
 }
 
-fn build(options: &Options, ready: &Ready) -> Result<Vec<Program>> {
+/// Builds the programs of tests.
+pub(crate) fn build(options: &Options) -> Result<Vec<Program>> {
+    let ready = setup::ensure(&[Purpose::Test])?;
     let programs = program::of_tests(artifacts::build_tests(&ready.toolchain, &options.package)?);
     match programs.is_empty() {
         true => bail!("cargo built no tests"),

@@ -16,10 +16,7 @@ mod machine;
 mod peers;
 mod schedule;
 
-use std::{
-    sync::mpsc::{self, Sender},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
@@ -82,11 +79,6 @@ impl Options {
 
 /// Runs it.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    run_telling(options, &mpsc::channel().0)
-}
-
-/// Runs it, and tells when a CPU has no more guests to emulate.
-pub(crate) fn run_telling(options: &Options, idle: &Sender<()>) -> Result<()> {
     let mut purposes = vec![Purpose::Vm];
     purposes.extend(options.peers.then_some(Purpose::Peers));
     purposes.extend((options.arch == Arch::Arm64).then_some(Purpose::Arm64));
@@ -118,7 +110,7 @@ pub(crate) fn run_telling(options: &Options, idle: &Sender<()>) -> Result<()> {
     // Those with every hook take longest.
     let mut order: Vec<usize> = (0..kernels.len()).collect();
     order.sort_by_key(|index| kernels.get(*index).is_none_or(|kernel| !kernel.every_hook));
-    let each = schedule::run(&kernels, &order, schedule::cpus(), idle, |kernel| {
+    let each = schedule::run(&kernels, &order, schedule::cpus(), |kernel| {
         matrix(&guest, kernel, options, timeout, &interrupt)
     });
     let (mut columns, mut results) = (Vec::new(), Vec::new());

@@ -5,7 +5,6 @@ use std::{
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
-        mpsc::Sender,
     },
     thread,
 };
@@ -17,14 +16,13 @@ pub(super) fn cpus() -> usize {
 
 /// Runs the jobs, each on a thread of its own, at most `at_once` of them at a time, and returns their results in the
 /// order of the jobs. The order in which they start is that of `first`: indexes of jobs, the longest job first, so that
-/// the short ones fill what is left. `idle` is told whenever a CPU has no more jobs.
+/// the short ones fill what is left.
 ///
 /// The result of a job that panicked is `None`.
 pub(super) fn run<J: Sync, R: Send>(
     jobs: &[J],
     first: &[usize],
     at_once: usize,
-    idle: &Sender<()>,
     work: impl Fn(&J) -> R + Sync,
 ) -> Vec<Option<R>> {
     let next = AtomicUsize::new(0);
@@ -40,8 +38,6 @@ pub(super) fn run<J: Sync, R: Send>(
                         *place = result;
                     }
                 }
-                // Nobody need listen.
-                let _ = idle.send(());
             });
         }
     });
@@ -50,7 +46,7 @@ pub(super) fn run<J: Sync, R: Send>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Barrier, mpsc};
+    use std::sync::Barrier;
 
     use super::*;
 
@@ -61,7 +57,7 @@ mod tests {
             started.lock().unwrap().push(*job);
             job * 2
         };
-        let results = run(&[1, 9, 5], &[1, 2, 0], 1, &mpsc::channel().0, work);
+        let results = run(&[1, 9, 5], &[1, 2, 0], 1, work);
         assert_eq!(results, [Some(2), Some(18), Some(10)]);
         assert_eq!(started.into_inner().unwrap(), [9, 5, 1]);
     }
@@ -71,16 +67,8 @@ mod tests {
         // Neither passes before the other has come.
         let both = Barrier::new(2);
         let work = |_: &()| both.wait().is_leader();
-        let led = run(&[(), ()], &[0, 1], 2, &mpsc::channel().0, work);
+        let led = run(&[(), ()], &[0, 1], 2, work);
         assert_eq!(led.iter().filter(|one| **one == Some(true)).count(), 1);
-    }
-
-    #[test]
-    fn an_idle_cpu_is_told_while_the_last_job_runs() {
-        let (idle, told) = mpsc::channel();
-        let told = Mutex::new(told);
-        let work = |_: &()| told.lock().unwrap().recv().is_ok();
-        assert_eq!(run(&[()], &[0], 2, &idle, work), [Some(true)]);
     }
 
     #[test]
@@ -89,6 +77,6 @@ mod tests {
             0 => panic!("on purpose"),
             one => *one,
         };
-        assert_eq!(run(&[0, 1], &[0, 1], 1, &mpsc::channel().0, work), [None, Some(1)]);
+        assert_eq!(run(&[0, 1], &[0, 1], 1, work), [None, Some(1)]);
     }
 }
