@@ -99,7 +99,8 @@ fn test_and_lint(programs: &[Program]) -> [Part; 2] {
         let lint = scope.spawn(|| {
             Part::run("lint", || {
                 // Of this thread alone (Linux), and of what it starts.
-                setpriority_process(None, LOWEST_PRIORITY).context("could not lower the priority of the checks")?;
+                setpriority_process(None, LOWEST_PRIORITY)
+                    .context("could not lower the priority of the checks")?;
                 lint::run(&lint::Options::default())
             })
         });

@@ -13,7 +13,7 @@ use crate::{
     namespace::{isolated, natively},
     observed::Observer,
     traffic::{Server, V4, own, receive, send},
-    waiting::{tid, until},
+    waiting::{interval, tid, until},
 };
 
 #[test]
@@ -58,7 +58,7 @@ fn vsock_listeners_are_not_tcp() {
             Ok(socket) => socket,
             Err(error) => return println!("SKIPPED: {name}: this kernel has no vsock: {error}"),
         };
-        let observer = Observer::start_with(&["--interval", "100ms"]);
+        let observer = Observer::start_with(&["--interval", interval()]);
         socket.listen(4).expect("listen");
         let (_, port) =
             socket.local_addr().expect("getsockname").as_vsock_address().expect("a vsock address");

@@ -94,7 +94,8 @@ fn an_unwatched_handshake_is_not_taken_for_a_watched_one() {
         socket.bind(&elsewhere.into()).expect("bind");
         let _other = crate::processes::Acceptor::fork(&socket);
         let pid = std::process::id().to_string();
-        let options = ["--interval", "100ms", "--netns", "/proc/self/ns/net", "--pid", &pid];
+        let options =
+            ["--interval", crate::waiting::interval(), "--netns", "/proc/self/ns/net", "--pid", &pid];
         crate::waiting::until("the other process listens", || {
             crate::sock_diag::sockets(&[crate::sock_diag::LISTEN]).len() == 2
         });

@@ -8,8 +8,11 @@ use crate::{
 };
 
 fn start(options: &[&str]) -> Observer {
-    let all: Vec<&str> =
-        ["--interval", "100ms", "--netns", "/proc/self/ns/net"].iter().chain(options).copied().collect();
+    let all: Vec<&str> = ["--interval", crate::waiting::interval(), "--netns", "/proc/self/ns/net"]
+        .iter()
+        .chain(options)
+        .copied()
+        .collect();
     Observer::start_with(&all)
 }
 

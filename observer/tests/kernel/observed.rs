@@ -17,7 +17,7 @@ use crate::{
     namespace::{enter, hooks, inode},
     shared,
     traffic::Server,
-    waiting::patience,
+    waiting::{interval, patience},
 };
 
 /// A running `observer stream` whose probes are attached: a process of the test's own, or a view of the one that all
@@ -89,7 +89,7 @@ pub(crate) fn spawn(options: &[&str], stderr: Stdio) -> (Child, Receiver<Line>) 
 const BATCH: usize = 64;
 
 impl Observer {
-    /// The lines of the calling thread's network namespace, a set every 100 ms, of the observer that all tests share.
+    /// The lines of the calling thread's network namespace, a set every `interval()`, of the observer that all tests share.
     /// It is there already: for tests in which nothing is there before.
     ///
     /// `loss` lines, and those of threads, are of all tests.
@@ -100,10 +100,10 @@ impl Observer {
         observer
     }
 
-    /// An observer of this test's own, for the calling thread's network namespace, a set of lines every 100 ms.
+    /// An observer of this test's own, for the calling thread's network namespace, a set of lines every `interval()`.
     #[track_caller]
     pub(crate) fn start() -> Self {
-        Self::start_with(&["--interval", "100ms", "--netns", "/proc/self/ns/net"])
+        Self::start_with(&["--interval", interval(), "--netns", "/proc/self/ns/net"])
     }
 
     /// With other options. Returns when the first line says that the probes are attached.

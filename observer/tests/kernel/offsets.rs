@@ -10,7 +10,7 @@ use crate::{
     observed::Observer,
     sock_diag::{SYN_SENT, sockets},
     traffic::{Server, V4, V6, attempt, own, send},
-    waiting::{until, until_equal},
+    waiting::{interval, until, until_equal},
 };
 
 #[test]
@@ -33,7 +33,8 @@ fn every_member_is_found() {
 /// A listener with something in every field, and a connection of it that is open.
 #[track_caller]
 fn check(ip: IpAddr) {
-    let observer = Observer::start_with(&["--interval", "100ms", "--netns", "/proc/self/ns/net", "--open"]);
+    let observer =
+        Observer::start_with(&["--interval", interval(), "--netns", "/proc/self/ns/net", "--open"]);
     let server = Server::listen(ip, 2);
     let clients = server.queue(3);
     let refused = attempt(server.address);

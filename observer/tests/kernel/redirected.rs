@@ -87,8 +87,14 @@ fn check_before(ip: IpAddr) {
     let held: Vec<_> = (0..2).map(|_| (connect(address), server.accept())).collect();
     let elsewhere = other.pair();
     let port = server.address.port().to_string();
-    let mut observer =
-        Observer::start_with(&["--interval", "100ms", "--netns", "/proc/self/ns/net", "--port", &port]);
+    let mut observer = Observer::start_with(&[
+        "--interval",
+        crate::waiting::interval(),
+        "--netns",
+        "/proc/self/ns/net",
+        "--port",
+        &port,
+    ]);
     let remotes: Vec<_> = held.iter().map(|(client, _)| own(client)).collect();
     for (client, accepted) in &held {
         send(client, b"xy");

@@ -9,7 +9,7 @@ use crate::{
     observed::{Observer, outside},
     refusals::causes,
     traffic::{Server, V4, attempt},
-    waiting::{programs_are_preempted, until},
+    waiting::{interval, programs_are_preempted, until},
 };
 
 #[test]
@@ -102,7 +102,7 @@ fn refused_before_their_namespace_was_read() {
     natively(THE_SAME, || {
         let before = Counters::read();
         // The observer runs elsewhere, and does not know of this namespace.
-        let mut observer = outside(&["--interval", "100ms"]);
+        let mut observer = outside(&["--interval", interval()]);
         let mut listeners = Vec::new();
         observer.stopped(|| listeners = refusing(2, 5, false));
         observer.wait_for("lines of both", |lines| {

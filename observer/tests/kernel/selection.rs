@@ -12,7 +12,7 @@ use crate::{
     processes::Acceptor,
     sock_diag,
     traffic::{Server, V4, V6, attempt, connect, receive_end},
-    waiting::{tid, until},
+    waiting::{interval, tid, until},
 };
 
 #[test]
@@ -20,8 +20,14 @@ fn only_the_selected_port() {
     isolated(|| {
         let (before, other) = (Server::listen(V4, 4), Server::listen(V6, 4));
         let port = before.address.port().to_string();
-        let mut observer =
-            Observer::start_with(&["--interval", "100ms", "--netns", "/proc/self/ns/net", "--port", &port]);
+        let mut observer = Observer::start_with(&[
+            "--interval",
+            interval(),
+            "--netns",
+            "/proc/self/ns/net",
+            "--port",
+            &port,
+        ]);
         drop(other.pair());
         drop(before.pair());
         let remote_ended = 1;
@@ -59,7 +65,7 @@ fn another_namespace_seen_from_outside() {
         let path = format!("/proc/{}/task/{}/ns/net", std::process::id(), tid());
         let netns = inode();
         // The observer runs in a namespace of its own, and looks into ours.
-        let mut observer = outside(&["--interval", "100ms", "--netns", &path]);
+        let mut observer = outside(&["--interval", interval(), "--netns", &path]);
         let line = |lines: &Lines| lines.of::<Host>("host").into_iter().rfind(|host| host.netns == netns);
         // In here is nobody but this thread, of which it has not heard.
         observer.wait_for("the counters of this namespace", |lines| line(lines).is_some());
@@ -91,7 +97,7 @@ fn only_the_selected_process(before: bool) {
     };
     let start = |pid: u32| {
         let pid = pid.to_string();
-        Observer::start_with(&["--interval", "100ms", "--netns", "/proc/self/ns/net", "--pid", &pid])
+        Observer::start_with(&["--interval", interval(), "--netns", "/proc/self/ns/net", "--pid", &pid])
     };
     // It lives to the end: a listener that is left to another is the other's.
     let (mut observer, expected, _acceptor) = if before {
@@ -175,7 +181,7 @@ fn only_the_selected_cgroup() {
         };
         let inside = || thread::scope(|scope| scope.spawn(listen_inside).join()).expect("a thread");
         let (before, other) = (inside(), Server::listen(V4, 4));
-        let mut observer = Observer::start_with(&["--interval", "100ms", "--cgroup", path]);
+        let mut observer = Observer::start_with(&["--interval", interval(), "--cgroup", path]);
         let after = inside();
         for server in [&before, &other, &after] {
             drop(server.pair());
@@ -193,7 +199,7 @@ fn counters_of_the_selected_namespace_when_who_listens_is_gone() {
     natively(THE_SAME, || {
         let before = Counters::read();
         let path = format!("/proc/{}/task/{}/ns/net", std::process::id(), tid());
-        let mut observer = outside(&["--interval", "100ms", "--netns", &path]);
+        let mut observer = outside(&["--interval", interval(), "--netns", &path]);
         let server = thread::scope(|scope| scope.spawn(|| Server::listen(V4, 0)).join()).expect("a thread");
         let queued = server.queue(1);
         let refused: Vec<_> = (0..3).map(|_| attempt(server.address)).collect();
@@ -216,7 +222,7 @@ fn counters_of_a_namespace_whose_listener_has_left_it() {
         let before = Counters::read();
         // The observer is elsewhere; who calls listen(2) is gone when it looks; the process that the thread belonged to
         // was never in here. Only the acceptor is.
-        let mut observer = outside(&["--interval", "100ms"]);
+        let mut observer = outside(&["--interval", interval()]);
         let server = thread::scope(|scope| scope.spawn(|| Server::listen(V4, 16)).join()).expect("a thread");
         let _acceptor = Acceptor::fork(&server.socket);
         let here = inode();

@@ -66,7 +66,7 @@ fn start() -> &'static Mutex<Router> {
             let outside = File::open("/proc/self/ns/net").expect("this process's network namespace");
             move_into_link_name_space(std::os::fd::AsFd::as_fd(&outside), Some(LinkNameSpaceType::Network))
                 .expect("cannot enter this process's network namespace");
-            observed::spawn(&["--interval", "100ms"], Stdio::inherit())
+            observed::spawn(&["--interval", crate::waiting::interval()], Stdio::inherit())
         });
         started.join().expect("the shared observer starts")
     });

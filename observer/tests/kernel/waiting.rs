@@ -16,6 +16,12 @@ pub(crate) fn is_emulated() -> bool {
     std::env::var_os("OBSERVER_TEST_GUEST").is_some()
 }
 
+/// Between two sets of lines of an observer. In an emulated machine each set takes a third of 100 ms of the one CPU, and
+/// those of a few tests at once would take all of it.
+pub(crate) fn interval() -> &'static str {
+    if is_emulated() { "400ms" } else { "100ms" }
+}
+
 /// Whether this kernel preempts programs, so that it leaves out runs of them when many threads do the same: lines then say
 /// what they may lack, and no test can ask for none that do.
 pub(crate) fn programs_are_preempted() -> bool {

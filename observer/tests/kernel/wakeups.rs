@@ -16,7 +16,7 @@ use crate::{
     namespace::proves,
     observed::Observer,
     traffic::{Server, V4, connect},
-    waiting::{self, tid, until_blocked, until_equal},
+    waiting::{self, interval, tid, until_blocked, until_equal},
 };
 
 /// A thread that accepts for ever, and drops what it gets.
@@ -88,7 +88,7 @@ fn each_sleep_is_counted(hook: Option<&str>) {
         Some(hook) => &[hook],
     };
     proves(signals, || {
-        let mut options = vec!["--interval", "100ms", "--netns", "/proc/self/ns/net"];
+        let mut options = vec!["--interval", interval(), "--netns", "/proc/self/ns/net"];
         options.extend(hook.iter().flat_map(|hook| ["--hook", hook]));
         let mut observer = Observer::start_with(&options);
         let server = Server::listen(V4, 64);
@@ -156,7 +156,7 @@ fn counted_at_each_switch() {
 fn of_threads_that_exit_at_once() {
     let hook = at_each_switch();
     proves(&[hook], || {
-        let options = ["--interval", "100ms", "--netns", "/proc/self/ns/net", "--hook", hook];
+        let options = ["--interval", interval(), "--netns", "/proc/self/ns/net", "--hook", hook];
         let mut observer = Observer::start_with(&options);
         let server = Server::listen(V4, 64);
         let acceptor = Acceptor::start(&server);
