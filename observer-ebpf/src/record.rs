@@ -13,7 +13,7 @@ pub use acceptor::{AcceptorEntry, AcceptorKey, HolderEntry, HolderKey};
 pub use connection::{Connection, NAMED_THREADS};
 pub use listener::{
     Endings, LeftOut, ListenerCounters, ListenerEntry, ListenerEvent, ListenerIdentity, PATIENCE_NS, Sample,
-    Writes,
+    TURNED_AWAY_NS, Writes,
 };
 pub use thread::{ThreadEntry, ThreadKey, UNCOUNTED};
 pub use window::ClosedWindow;

@@ -1,7 +1,7 @@
 //! How a listener's connections end and who ends them, and which peers leave before they are accepted. Part of the
 //! signals `close` and `reset`.
 
-use observer_ebpf::record::{Connection, ListenerEntry, PATIENCE_NS, flag};
+use observer_ebpf::record::{Connection, ListenerEntry, PATIENCE_NS, TURNED_AWAY_NS, flag};
 
 use super::{accept_unseen, followed, held};
 use crate::{
@@ -59,12 +59,14 @@ pub(crate) unsafe fn ended(connection: *mut Connection, entry: *mut ListenerEntr
         } else if flag::is_unread(flags) {
             add_signed(&raw mut (*entry).counters.unread, -1);
         }
-        count(entry, (*connection).flags, (*connection).writes);
+        let accepted_ns = (*connection).accepted_ns;
+        let is_young = accepted_ns != 0 && now().saturating_sub(accepted_ns) < TURNED_AWAY_NS;
+        count(entry, (*connection).flags, (*connection).writes, is_young);
     }
 }
 
 #[inline(always)]
-unsafe fn count(entry: *mut ListenerEntry, flags: u32, writes: u32) {
+unsafe fn count(entry: *mut ListenerEntry, flags: u32, writes: u32, is_young: bool) {
     let has = |bit: u32| flags & bit != 0;
     let endings = unsafe { &raw mut (*entry).endings };
     let accepted = has(flag::ACCEPTED) || has(flag::ACCEPT_UNSEEN);
@@ -86,11 +88,14 @@ unsafe fn count(entry: *mut ListenerEntry, flags: u32, writes: u32) {
         }
     };
     unsafe { add(count, 1) };
-    // A peer that left first is owed nothing, and who speaks first and leaves may serve by that alone (daytime).
+    // A peer that left first is owed nothing, and who speaks may serve by that alone (daytime, an answer to whatever was
+    // asked). A client that has long sent nothing has met a timeout.
     let left = has(flag::PEER_CLOSED) || has(flag::RESET_IN) && !has(flag::CLOSED_FIRST);
     let by_this_side = has(flag::RESET_OUT) || has(flag::CLOSED_FIRST);
     let unread = !has(flag::READ) && !has(flag::READ_UNSEEN);
-    if accepted && !left && by_this_side && unread && (has(flag::DATA) || writes == 0) {
+    let unanswered = writes == 0 && !has(flag::WRITE_UNSEEN);
+    let waited_for = has(flag::DATA) || has(flag::AT_EXIT) || is_young;
+    if accepted && !left && by_this_side && unread && unanswered && waited_for {
         unsafe { add(&raw mut (*endings).closed_unread, 1) };
         if has(flag::AT_EXIT) {
             unsafe { add(&raw mut (*endings).closed_unread_at_exit, 1) };

@@ -166,6 +166,9 @@ impl Endings {
 /// A peer that leaves the queue sooner did not leave because it waited: a probe, or the loser of two connections.
 pub const PATIENCE_NS: u64 = 200_000_000;
 
+/// Who closes a connection later than that after it was accepted, and no byte has come on it, has waited for its client.
+pub const TURNED_AWAY_NS: u64 = 1_000_000_000;
+
 /// Writes on a listener's connections.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -208,11 +208,14 @@ impl Acceptors {
     ) {
         let mut threads: BTreeMap<(u32, u32), Vec<u64>> = BTreeMap::new();
         for listener in waits {
-            let here = acceptors.iter().filter(|one| one.listener == *listener && !one.gone);
+            let held: Option<&Vec<(u32, u32)>> = self.holders.get(listener);
+            // Who has closed it will not accept, and those who have it are looked at.
+            let holds = |pid: u32| held.is_none_or(|held| held.iter().any(|(holder, _)| *holder == pid));
+            let here = acceptors.iter();
+            let here = here.filter(|one| one.listener == *listener && !one.gone && holds(one.pid));
             let mut ids: Vec<(u32, u32)> = here.map(|one| (one.pid, one.tid)).collect();
             if ids.is_empty() {
-                let mut pids: Vec<u32> =
-                    self.holders.get(listener).into_iter().flatten().map(|(pid, _)| *pid).collect();
+                let mut pids: Vec<u32> = held.into_iter().flatten().map(|(pid, _)| *pid).collect();
                 if pids.is_empty() {
                     pids.extend(maps.listener(*listener).map(|entry| entry.identity.pid));
                 }

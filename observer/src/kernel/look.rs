@@ -4,13 +4,14 @@
 mod events;
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{BufRead as _, BufReader, Read as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 use super::tasks;
-use crate::model::look::{Descriptors, Holding, Look, On};
+use crate::model::look::{Beside, Descriptors, Holding, How, Look, On};
 
 /// Longest table of sockets that is read to find one.
 const LONGEST_TABLE: u64 = 32 << 20;
@@ -42,6 +43,7 @@ pub(super) fn look(pid: u32, tid: u32, awaited: &[Awaited], before: Option<&Look
         writes: false,
         // At work it is not asked; how it watched when it last waited is how it will.
         watches: before.map(|before| before.watches.clone()).unwrap_or_default(),
+        beside: None,
         threads: tasks::threads_of(pid).len() as u32,
     };
     if task.state == 'R' {
@@ -52,6 +54,7 @@ pub(super) fn look(pid: u32, tid: u32, awaited: &[Awaited], before: Option<&Look
     if let Some(before) = before.filter(|before| before.switches == switches) {
         // The same call as then.
         look.on.clone_from(&before.on);
+        look.beside.clone_from(&before.beside);
     }
     let Some(call) = read("syscall").and_then(|text| call(&text)) else { return Some(look) };
     if matches!(call.name.as_str(), "flock" | "fcntl") {
@@ -63,6 +66,12 @@ pub(super) fn look(pid: u32, tid: u32, awaited: &[Awaited], before: Option<&Look
     look.writes = waits.writes;
     if waits.nothing {
         look.on = Some(On::Nothing);
+    }
+    let is_elsewhere = look.watches.iter().any(|watch| watch.how == How::Absent);
+    if let Some(inodes) = waits.inodes.filter(|_| is_elsewhere && waits.only.is_none() && !waits.nothing)
+        && look.beside.is_none()
+    {
+        look.beside = beside((pid, tid), &inodes);
     }
     if let Some(one) = waits.only
         && look.on.is_none()
@@ -114,21 +123,60 @@ fn behind((pid, tid): (u32, u32), descriptor: u32) -> Option<On> {
 }
 
 /// Addresses of the TCP socket with this inode number, in the network namespace of the thread, and whether it is being made.
-fn connection((pid, tid): (u32, u32), inode: u64) -> Option<(SocketAddr, SocketAddr, bool)> {
-    ["tcp", "tcp6"].iter().find_map(|table| {
-        let file = File::open(format!("/proc/{pid}/task/{tid}/net/{table}")).ok()?;
-        let lines = BufReader::new(file.take(LONGEST_TABLE)).lines().map_while(Result::ok);
-        lines.skip(1).find_map(|line| in_table(&line, inode))
+fn connection(ids: (u32, u32), inode: u64) -> Option<(SocketAddr, SocketAddr, bool)> {
+    let found = rows(ids).find(|row| row.inode == inode)?;
+    Some((found.local, found.remote, found.state == SYN_SENT))
+}
+
+/// What those of a thread's files are that have these inode numbers.
+fn beside(ids: (u32, u32), inodes: &[u64]) -> Option<Beside> {
+    let (mut listens, mut found) = (BTreeSet::new(), Vec::new());
+    for row in rows(ids) {
+        if row.state == LISTEN {
+            listens.insert(row.local.port());
+        } else if row.inode != 0 && inodes.contains(&row.inode) {
+            found.push(row);
+        }
+    }
+    let (clients, servers): (Vec<Row>, Vec<Row>) =
+        found.into_iter().partition(|row| listens.contains(&row.local.port()));
+    let connections = clients.len() + servers.len();
+    Some(Beside {
+        clients: clients.len() as u32,
+        servers: servers.iter().map(|row| row.remote).take(SERVERS).collect(),
+        others: inodes.len().saturating_sub(connections) as u32,
+    })
+}
+
+/// States of sockets in the kernel's tables, as they are written there (TCP_SYN_SENT, TCP_LISTEN).
+const SYN_SENT: &str = "02";
+const LISTEN: &str = "0A";
+/// Servers that are named.
+const SERVERS: usize = 3;
+
+/// A socket in the tables of TCP.
+struct Row {
+    local: SocketAddr,
+    remote: SocketAddr,
+    state: String,
+    inode: u64,
+}
+
+/// The TCP sockets of a thread's network namespace.
+fn rows((pid, tid): (u32, u32)) -> impl Iterator<Item = Row> {
+    ["tcp", "tcp6"].into_iter().flat_map(move |table| {
+        let file = File::open(format!("/proc/{pid}/task/{tid}/net/{table}")).ok();
+        let lines = file.map(|file| BufReader::new(file.take(LONGEST_TABLE)).lines().map_while(Result::ok));
+        lines.into_iter().flatten().skip(1).filter_map(|line| row(&line))
     })
 }
 
 /// One line of /proc/net/tcp: `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode`.
-fn in_table(line: &str, inode: u64) -> Option<(SocketAddr, SocketAddr, bool)> {
-    let words: Vec<&str> = line.split_whitespace().take(10).collect();
-    let found = words.get(9)?.parse::<u64>().ok()?;
-    (found == inode).then_some(())?;
-    // TCP_SYN_SENT.
-    Some((address(words.get(1)?)?, address(words.get(2)?)?, *words.get(3)? == "02"))
+fn row(line: &str) -> Option<Row> {
+    let mut words = line.split_whitespace().skip(1);
+    let (local, remote, state) = (words.next()?, words.next()?, words.next()?);
+    let inode = words.nth(5)?.parse().ok()?;
+    Some(Row { local: address(local)?, remote: address(remote)?, state: state.to_owned(), inode })
 }
 
 /// An address as the kernel prints it: words of 32 bits in the machine's order, and the port.
@@ -181,12 +229,11 @@ mod tests {
     fn a_line_of_the_table_has_both_addresses() {
         let line =
             "   0: 0100007F:1F90 0200007F:C350 01 00000000:00000000 00:00000000 00000000  0 0 777 1 0 20";
-        let (local, remote, connecting) = in_table(line, 777).unwrap();
+        let found = row(line).unwrap();
         assert_eq!(
-            (local.to_string().as_str(), remote.to_string().as_str(), connecting),
-            ("127.0.0.1:8080", "127.0.0.2:50000", false)
+            (found.local.to_string(), found.remote.to_string(), found.state.as_str(), found.inode),
+            ("127.0.0.1:8080".to_owned(), "127.0.0.2:50000".to_owned(), "01", 777)
         );
-        assert_eq!(in_table(line, 778), None);
         let mapped = "0000000000000000FFFF00000100007F:0050";
         assert_eq!(address(mapped).unwrap().to_string(), "127.0.0.1:80");
         assert_eq!(address("00000000000000000000000001000000:0050").unwrap().to_string(), "[::1]:80");
@@ -200,6 +247,14 @@ mod tests {
         let found = behind((pid, pid), client.as_raw_fd().cast_unsigned());
         let Some(On::Connection { local, remote, .. }) = found else { panic!("{found:?}") };
         assert_eq!((local, remote), (client.local_addr().unwrap(), listener.local_addr().unwrap()));
+        let inode = |socket: &dyn std::os::fd::AsRawFd| {
+            let path = fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
+            socket_inode(&path.to_string_lossy()).unwrap()
+        };
+        let (accepted, _) = listener.accept().unwrap();
+        let all = [inode(&client), inode(&accepted), 0];
+        let servers = vec![listener.local_addr().unwrap()];
+        assert_eq!(beside((pid, pid), &all), Some(Beside { clients: 1, servers, others: 1 }));
         let null = File::open("/dev/null").unwrap();
         assert_eq!(
             behind((pid, pid), null.as_raw_fd().cast_unsigned()),

@@ -14,7 +14,7 @@ use super::{
 /// What a thread did is remembered for this long.
 const REMEMBERED_NS: u64 = 4_000_000_000;
 /// Processes that are told as holders of one listener.
-const HOLDERS: usize = 64;
+pub(super) const HOLDERS: usize = 64;
 /// Threads that are looked at, in a recording that nobody vouches for.
 const LOOKS: usize = 256;
 

@@ -3,11 +3,14 @@
 mod counts;
 mod course;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    net::{IpAddr, SocketAddr},
+};
 
 use super::snapshot::{AcceptedBy, Host, Listener, Snapshot, Thread};
 use counts::Counts;
-use course::{Course, is_long};
+use course::{Course, Instant, is_long};
 
 /// Counts are taken over this long, or since the start if that is shorter.
 const WINDOW_NS: u64 = 2_000_000_000;
@@ -124,15 +127,18 @@ impl Past {
         let counted = Counts::of(listener).with(before, u64::saturating_sub);
         let kept = self.0.iter().filter_map(|past| {
             let (counts, depth) = past.listeners.get(&listener.cookie)?;
-            Some((past.time_ns, *depth, counts.accepted))
+            let (accepted, refused) = (counts.accepted, counts.overflows);
+            Some(Instant { time_ns: past.time_ns, depth: *depth, accepted, refused })
         });
+        let now = Instant {
+            time_ns: now_ns,
+            depth: listener.accept_queue,
+            accepted: listener.accepted,
+            refused: Counts::of(listener).overflows,
+        };
         let course = match counted.accepted {
             0 => Course::default(),
-            _ => Course::of(
-                kept.chain([(now_ns, listener.accept_queue, listener.accepted)]),
-                listener,
-                begin_ns,
-            ),
+            _ => Course::of(kept.chain([now]), listener, begin_ns),
         };
         Member { listener, counted, depth_before, course }
     }
@@ -253,9 +259,18 @@ impl<'a> Facts<'a> {
         members.find(|member| member.listener.cookie == cookie).map(|member| member.counted)
     }
 
-    /// Whether a watched listener has this port.
-    pub(super) fn listens_at(&self, port: u16) -> bool {
-        self.snapshot.listeners.iter().any(|listener| listener.port == port)
+    /// The watched listener to which connections to this address come.
+    pub(super) fn listening_at(&self, netns: u32, address: SocketAddr) -> Option<&'a Listener> {
+        let is_it = |listener: &&Listener| {
+            let host = listener.addr.rsplit_once(':').map_or("", |(host, _)| host);
+            let host = host.split('%').next().unwrap_or_default().trim_matches(['[', ']']);
+            let host: Option<IpAddr> = host.parse().ok();
+            let is_there = host.is_some_and(|host| {
+                host.is_unspecified() || host.to_canonical() == address.ip().to_canonical()
+            });
+            listener.netns == netns && listener.port == address.port() && is_there
+        };
+        self.snapshot.listeners.iter().filter(|listener| listener.closed_ns.is_none()).find(is_it)
     }
 
     /// Whether accept(2) on a listener fails for lack of something.

@@ -300,6 +300,10 @@ impl Watched {
             closed_queued: self.raw.endings.closed_queued,
             gave_up: self.raw.endings.gave_up,
             oldest_waits_ns: self.course.oldest_waits_ns(sample.time_ns).filter(|_| !self.is_closed()),
+            came_since_accept: self
+                .course
+                .came_since_accept(counters.enqueued.saturating_add(counters.queued_at_start.into())),
+            next_accept_ns: self.course.next_accept_ns(),
             backlog_before: self.course.changed().map(|change| change.before),
             backlog_changed_ns: self.course.changed().map(|change| change.time_ns),
             acceptors: Acceptors::default(),

@@ -30,9 +30,23 @@ pub struct Look {
     /// How it watches the listeners whose queues are not emptied, if it waits for events.
     #[serde(default)]
     pub watches: Vec<Watch>,
+    /// What else it waits for, if it waits for several descriptors and one of those listeners is not among them.
+    #[serde(default)]
+    pub beside: Option<Beside>,
     /// Threads of its process.
     #[serde(default)]
     pub threads: u32,
+}
+
+/// Descriptors that a thread waits for beside listeners.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    /// Connections to a port that somebody listens on: those of clients.
+    pub clients: u32,
+    /// Peers of connections that this side made, a few of them.
+    pub servers: Vec<SocketAddr>,
+    /// Anything else.
+    pub others: u32,
 }
 
 /// What a thread waits for.

@@ -33,6 +33,8 @@ pub(super) struct Waits {
     pub(super) nothing: bool,
     /// It waits for room to write, and for nothing to read.
     pub(super) writes: bool,
+    /// Inode numbers of all files that it waits for, if all of those are known.
+    pub(super) inodes: Option<Vec<u64>>,
 }
 
 /// A descriptor that a call names, and what for.
@@ -51,6 +53,13 @@ struct Told {
     /// file's by now.
     inode: Option<u64>,
     how: How,
+}
+
+impl Told {
+    fn inode(&self, pid: u32) -> Option<u64> {
+        let metadata = || fs::metadata(format!("/proc/{pid}/fd/{}", self.descriptor)).ok();
+        self.inode.or_else(|| Some(metadata()?.ino()))
+    }
 }
 
 /// All of which a thread is told.
@@ -85,6 +94,7 @@ pub(super) fn of(pid: u32, call: &Call, awaited: &[Awaited]) -> Option<Waits> {
     let known = awaited.iter().filter_map(|(listener, descriptor)| Some((*listener, (*descriptor)?)));
     let watch = |(listener, descriptor)| Some(Watch { listener, how: list.how(pid, descriptor)? });
     waits.watches = known.filter_map(watch).collect();
+    waits.inodes = (!list.in_part).then(|| list.told.iter().filter_map(|told| told.inode(pid)).collect());
     Some(waits)
 }
 

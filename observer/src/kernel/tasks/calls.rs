@@ -55,6 +55,10 @@ const CALLS: &[(c_long, &str, bool)] = &[
     (libc::SYS_poll, "poll", false),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_select, "select", false),
+    (libc::SYS_clone, "clone", false),
+    (libc::SYS_clone3, "clone3", false),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_vfork, "vfork", false),
 ];
 
 /// The name of a call; none outside of any.

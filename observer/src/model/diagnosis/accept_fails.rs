@@ -71,6 +71,7 @@ fn fails(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let who = format!("{}/{}", first.comm, first.tid);
     let many = match failing.len() {
         1 => String::new(),
+        2 => ", as that of 1 more thread".to_owned(),
         many => format!(", as that of {} more threads", many - 1),
     };
     let verb = if count > 0 { "fails" } else { "failed" };
@@ -85,8 +86,12 @@ fn fails(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     ];
     match (errno, first.descriptors) {
         ("EMFILE", Some(descriptors)) => {
+            let in_between = match descriptors.used < descriptors.limit {
+                true => " when it is looked at, and all of them in between",
+                false => "",
+            };
             text.push_str(&format!(
-                ": {} of the {} descriptors that its process may have (RLIMIT_NOFILE) are used",
+                ": {} of the {} descriptors that its process may have (RLIMIT_NOFILE) are used{in_between}",
                 figures::count(descriptors.used),
                 figures::count(descriptors.limit),
             ));
@@ -108,7 +113,8 @@ fn fails(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
             text.push_str(&format!("; that was {ago} ago, and nobody has accepted since{waits}"));
         }
         _ => text.push_str(&format!(
-            "; it failed {} in the last {}",
+            "; {} failed {} in the last {}",
+            if failing.len() > 1 { "together they" } else { "it" },
             times(count),
             figures::duration(facts.window_ns)
         )),

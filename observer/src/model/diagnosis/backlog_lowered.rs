@@ -29,6 +29,9 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
 const RECENT_NS: u64 = 60_000_000_000;
 /// A limit of no more than this is no queue: the program wants nobody.
 const SHUT: u32 = 1;
+/// What to do about a limit that is one.
+const AGAIN: &str = "see who calls listen(2) a second time: a library that is given a listening socket does, with a default of its own \
+                     (backlog= of asyncio); give it the longer one";
 
 /// Its limit was higher before, lately or so that nobody is wanted; and it is the program that wanted it lower.
 pub(super) fn is_lowered(facts: &Facts<'_>, member: &Member<'_>) -> bool {
@@ -55,15 +58,15 @@ fn lowered(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let ago = facts.snapshot.time_ns.saturating_sub(listener.backlog_changed_ns?);
     let refused = member.counted.overflows;
     let attempts = overflow::refused(refused);
-    let who = format!("{}/{}", listener.comm, listener.pid);
+    let who = listener.holder();
     let waits = match listener.accept_queue {
         0 => "none waits".to_owned(),
         1 => "1 waits".to_owned(),
         many => format!("{many} wait"),
     };
     let sentence = format!(
-        "{who} called listen(2) again with a backlog of {limit} (it was {before}) {} ago: {attempts} in the last {}, \
-         while {waits} in the accept queue.",
+        "listen(2) was called again on the listener of {who}, with a backlog of {limit} (it was {before}), {} ago: {attempts} in the \
+         last {}, while {waits} in the accept queue.",
         figures::duration(ago),
         figures::duration(facts.window_ns),
     );
@@ -75,7 +78,9 @@ fn lowered(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         ("accept_queue", listener.accept_queue.into()),
         ("holder", who.into()),
     ];
-    Some(Finding::at(place, refused as f64, sentence, evidence))
+    let mut found = Finding::at(place, refused as f64, sentence, evidence);
+    found.remedy = (limit > SHUT).then(|| AGAIN.into());
+    Some(found)
 }
 
 #[cfg(test)]
@@ -102,8 +107,8 @@ mod tests {
         assert_eq!(
             found(&RULE, state(0, None), state(9, Some(1024))),
             [
-                "p/1 called listen(2) again with a backlog of 0 (it was 1024) 8.00 s ago: 9 attempts were refused in the last \
-                 2.00 s, while 5 wait in the accept queue."
+                "listen(2) was called again on the listener of p/1, with a backlog of 0 (it was 1024), 8.00 s ago: 9 attempts were \
+                 refused in the last 2.00 s, while 5 wait in the accept queue."
             ]
         );
         assert_eq!(found(&RULE, state(9, None), state(9, Some(1024))).len(), 0, "none was refused");

@@ -10,15 +10,16 @@ pub(super) const RULE: Rule = Rule {
     name: "closed-unread",
     what: "the program accepts connections and closes them unread",
     when: "of the accepted connections that ended in two seconds, 5 or more and one of 20 were closed or reset by this side first, \
-           without a read although data had come, or with neither a read nor a write. A client that leaves first and a server \
-           that speaks first and leaves are none. Where most were closed because their process ended, that is said instead",
+           with neither a read nor a write: although data had come, or within a second. A client that leaves first, one that \
+           has long sent nothing and a server that answers without reading are none. Where most were closed because their \
+           process ended, that is said instead",
     why: "close(2) of a socket with unread data sends a reset (tcp_close), otherwise a FIN; for the kernel the connection was \
           served, and only its client knows that it was not",
     remedy: "see the program's own limit (connections, descriptors, MaxStartups), or what stands behind it: a proxy whose server \
-             is down does the same",
+             is down does the same, and so does a port that is only there to be connected to",
     seen: "sshd beyond MaxStartups, Node beyond server.maxConnections, a TCP proxy without a living server behind it",
-    silent: "a service that speaks first and leaves (daytime), a banner that the client answers, clients that left \
-             first",
+    silent: "a service that speaks first and leaves (daytime), an answer that does not read the question, a timeout of clients \
+             that send nothing, clients that left first",
     needs: &[Need::Signal("accept"), Need::Signal("close"), Need::Signal("read"), Need::Signal("write")],
     judge,
 };
@@ -57,8 +58,8 @@ fn turned_away(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let failed = failed.and_then(|one| one.errno.as_deref());
     let after = failed.map(|errno| format!(" after accept(2) failed with {errno}")).unwrap_or_default();
     let sentence = format!(
-        "{} of {} accepted connections that ended in the last {} were closed unread by the program itself ({who}){after}: it \
-         turns them away.",
+        "{} of {} accepted connections that ended in the last {} were closed unread and unanswered by the program itself \
+         ({who}){after}: it turns them away.",
         figures::count(closed),
         figures::count(ended),
         figures::duration(facts.window_ns),
@@ -127,7 +128,7 @@ mod tests {
         assert_eq!(
             found(&RULE, state(10, 5), state(110, 83)),
             [
-                "78 of 100 accepted connections that ended in the last 2.00 s were closed unread by the program itself (p/1): it \
+                "78 of 100 accepted connections that ended in the last 2.00 s were closed unread and unanswered by the program itself (p/1): it \
                  turns them away."
             ]
         );

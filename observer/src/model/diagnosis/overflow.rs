@@ -129,6 +129,10 @@ pub(super) fn finding(
     if why == Why::Overload && acceptor_busy::is_it(facts, place) {
         return None;
     }
+    // One that has just filled up may be a burst, or the end of all accepting: the next seconds tell.
+    if why == Why::Burst && !members.iter().any(|member| member.course.recovered) {
+        return None;
+    }
     let sentence = format!(
         "{} by {} in the last {} at a limit of {}, {limit}: {text}.",
         refused(count),

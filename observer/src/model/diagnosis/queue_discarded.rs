@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     when: "a listener closed, and connections in its queue were destroyed; shown for 30 seconds",
     why: "the handshake is complete and the client believes that it is connected, but close(2) of a listener resets what it holds \
           (inet_csk_listen_stop), unless it may move to another shard",
-    remedy: "accept what waits after new ones go elsewhere, and close then; of shards net.ipv4.tcp_migrate_req=1 moves what \
+    remedy: "accept what waits after new ones go elsewhere, and close then (a process that ends, or is killed, closes it too); of shards net.ipv4.tcp_migrate_req=1 moves what \
              waits to another one",
     seen: "a reload of workers that have a listener each (nginx with reuseport), or of a server that closes before it \
            drains",
@@ -30,17 +30,24 @@ fn discarded(facts: &Facts<'_>, member: &Member<'_>) -> Option<Finding> {
     if lost == 0 {
         return None;
     }
-    let what = listener.shard.map_or_else(|| "its listener".to_owned(), |shard| format!("shard {shard}"));
+    let what = listener.shard.map_or_else(|| "the listener".to_owned(), |shard| format!("shard {shard}"));
+    let holder = listener.holder();
+    // Whoever left early is counted, and not whether it was still in the queue.
+    let left = (listener.aborted_queued + listener.closed_queued).min(lost);
+    let clients = match (left, lost) {
+        (0, 1) => "its client believed that it was connected".to_owned(),
+        (0, _) => "their clients believed that they were connected".to_owned(),
+        (left, _) => format!(
+            "up to {} of their clients had closed or reset them before, and others believed that they were connected",
+            figures::count(left)
+        ),
+    };
     let sentence = format!(
-        "When {}/{} closed {what}, {} in its accept queue {} reset: {} connected.",
-        listener.comm,
-        listener.pid,
+        "When {what} of {holder} was closed, {} in its accept queue {} reset: {clients}.",
         if lost == 1 { "1 connection".to_owned() } else { format!("{} connections", figures::count(lost)) },
         if lost == 1 { "was" } else { "were" },
-        if lost == 1 { "its client believed that it was" } else { "their clients believed that they were" },
     );
-    let evidence =
-        [("dropped_queued", lost.into()), ("holder", format!("{}/{}", listener.comm, listener.pid).into())];
+    let evidence = [("dropped_queued", lost.into()), ("left_before", left.into()), ("holder", holder.into())];
     let place = Place { name: &listener.addr, netns: listener.netns, members: vec![member.clone()] };
     let mut found = Finding::at(&place, lost as f64, sentence, evidence);
     // It is told with the listeners that are still there.
@@ -71,10 +78,14 @@ mod tests {
         assert_eq!(
             found(&RULE, state(1, false), state(86, true)),
             [
-                "When p/1 closed shard 2, 85 connections in its accept queue were reset: their clients believed that they were \
-                 connected."
+                "When shard 2 of p/1 was closed, 85 connections in its accept queue were reset: their clients believed that they \
+                 were connected."
             ]
         );
+        let mut left = state(86, true);
+        left.listeners[0].closed_queued = 10;
+        let sentence = found(&RULE, state(1, false), left).concat();
+        assert!(sentence.contains("up to 10 of their clients had closed or reset them before"), "{sentence}");
         assert_eq!(found(&RULE, state(1, false), state(1, true)).len(), 0, "its queue was empty");
         assert_eq!(found(&RULE, state(0, false), state(85, false)).len(), 0, "it is open");
     }

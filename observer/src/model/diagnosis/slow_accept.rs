@@ -46,8 +46,8 @@ fn felt(member: &Member<'_>) -> Option<u64> {
 
 fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let is_slow = |member: &&Member<'_>| {
-        member.counted.accepted > 0
-            && member.listener.rates.accepted > 0.0
+        let accepts = member.counted.accepted > 0 && member.listener.rates.accepted > 0.0;
+        (accepts || stuck::goes_on(facts, member))
             && felt(member) >= Some(LONG_NS)
             && !stuck::is_stuck(facts, member)
             && !facts.fails(member.listener)
@@ -60,15 +60,22 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let place = &place.with(&members);
     let sum = |of: fn(&Member<'_>) -> u64| members.iter().map(|member| of(member)).sum::<u64>();
     let (come, accepted) = (sum(|member| member.counted.enqueued), sum(|member| member.counted.accepted));
+    // Somebody who waited long was just accepted, and nobody waits any more.
+    if waits_of(&members) == 0 && come < accepted {
+        return None;
+    }
     let gave_up = sum(|member| member.counted.gave_up);
-    let waits = sum(|member| member.listener.accept_queue.into());
+    let waits = waits_of(&members);
     let oldest = worst.listener.oldest_waits_ns.filter(|ns| *ns >= LONG_NS);
     let p50 = worst.listener.accept_wait_interval_ns.p50.filter(|p50| *p50 >= LONG_NS);
+    let pace = match worst.listener.next_accept_ns.filter(|_| accepted == 0) {
+        Some((apart_ns, _)) => format!("one is accepted every {}", figures::duration(apart_ns)),
+        None => format!("{}/s are accepted", figures::rate(facts.rate(accepted))),
+    };
     let mut text = format!(
-        "{}/s come to {} and {}/s are accepted, and clients wait for seconds",
+        "{}/s come to {} and {pace}, and clients wait for seconds",
         figures::rate(facts.rate(come)),
         worst.listener.holder(),
-        figures::rate(facts.rate(accepted)),
     );
     if let Some(oldest) = oldest {
         text.push_str(&format!(
@@ -122,13 +129,20 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     }
     let mut found = Finding::at(place, felt(worst)? as f64 / 1e9, format!("{text}."), []);
     found.evidence.extend(evidence);
-    found.cause = Some(asleep.as_ref().map_or("slower_than_arrivals", |cause| cause.word));
+    // It empties; when somebody comes again it will be known how fast it is.
+    let slower = if come < accepted { "catches_up" } else { "slower_than_arrivals" };
+    found.cause = Some(asleep.as_ref().map_or(slower, |cause| cause.word));
     found.remedy = match (asleep, idle) {
         (Some(cause), _) => Some(cause.remedy.into()),
         (None, Some(_)) => Some(WAITS.into()),
         (None, None) => None,
     };
     Some(found)
+}
+
+/// How many wait at these.
+fn waits_of(members: &[&Member<'_>]) -> u64 {
+    members.iter().map(|member| u64::from(member.listener.accept_queue)).sum()
 }
 
 fn busy(thread: &Thread) -> String {

@@ -3,8 +3,10 @@
 
 mod cause;
 mod does;
+mod ends;
 mod lock;
 mod never;
+mod told;
 mod waits;
 
 #[cfg(test)]
@@ -36,6 +38,11 @@ pub(super) struct Stuck<'a> {
 fn has_waited(member: &Member<'_>) -> bool {
     let (before, now) = (u64::from(member.depth_before), member.listener.accept_queue);
     before > 0 && now > 0 && member.counted.accepted < before
+}
+
+/// It accepts slowly, and the next is not overdue: the last two accepts were as far apart.
+pub(super) fn goes_on(facts: &Facts<'_>, member: &Member<'_>) -> bool {
+    member.listener.next_accept_ns.is_some_and(|(_, due_ns)| facts.snapshot.time_ns < due_ns)
 }
 
 /// The stuck members of a place.

@@ -11,24 +11,38 @@ pub(in crate::model) struct Course {
     pub(in crate::model) paused_ns: u64,
     /// The same in which anybody waited.
     pub(super) unserved_ns: u64,
+    /// It was short, refused somebody, and was short again.
+    pub(in crate::model) recovered: bool,
+}
+
+/// A queue at an instant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Instant {
+    pub(super) time_ns: u64,
+    pub(super) depth: u32,
+    /// Connections accepted by then.
+    pub(super) accepted: u64,
+    /// Attempts refused by then because it was full.
+    pub(super) refused: u64,
 }
 
 impl Course {
-    /// That of a listener's queue at these instants, the last of them now: time, depth, and accepted connections.
-    pub(super) fn of(
-        instants: impl Iterator<Item = (u64, u32, u64)>,
-        listener: &Listener,
-        begin_ns: u64,
-    ) -> Self {
-        let mut course = Self { lowest: listener.accept_queue, paused_ns: 0, unserved_ns: 0 };
-        let (mut pause, mut wait) = (None, None);
-        for (time_ns, depth, accepted) in instants {
-            if time_ns >= begin_ns {
-                course.lowest = course.lowest.min(depth);
+    /// That of a listener's queue at these instants, the last of them now.
+    pub(super) fn of(instants: impl Iterator<Item = Instant>, listener: &Listener, begin_ns: u64) -> Self {
+        let mut course = Self { lowest: listener.accept_queue, ..Self::default() };
+        let (mut pause, mut wait, mut refused) = (None, None, None);
+        let mut was_short = false;
+        for instant in instants {
+            let is_long = is_long(instant.depth, listener);
+            if instant.time_ns >= begin_ns {
+                course.lowest = course.lowest.min(instant.depth);
+                let before = *refused.get_or_insert(instant.refused);
+                was_short |= instant.refused == before && !is_long;
+                course.recovered |= was_short && instant.refused > before && !is_long;
             }
-            let now = (time_ns, accepted);
-            course.paused_ns = course.paused_ns.max(lasts(&mut pause, is_long(depth, listener), now));
-            course.unserved_ns = course.unserved_ns.max(lasts(&mut wait, depth > 0, now));
+            let now = (instant.time_ns, instant.accepted);
+            course.paused_ns = course.paused_ns.max(lasts(&mut pause, is_long, now));
+            course.unserved_ns = course.unserved_ns.max(lasts(&mut wait, instant.depth > 0, now));
         }
         course
     }
@@ -53,12 +67,32 @@ mod tests {
     #[test]
     fn a_pause_is_as_long_as_nobody_accepts_and_somebody_waits() {
         let of = |instants: &[(u64, u32, u64)]| {
-            let course = Course::of(instants.iter().copied(), &listener(1, 100, 0), 2);
+            let instants = instants.iter().map(|(time_ns, depth, accepted)| Instant {
+                time_ns: *time_ns,
+                depth: *depth,
+                accepted: *accepted,
+                refused: 0,
+            });
+            let course = Course::of(instants, &listener(1, 100, 0), 2);
             (course.unserved_ns, course.paused_ns, course.lowest)
         };
         assert_eq!(of(&[(1, 0, 5), (2, 10, 5), (3, 20, 5), (4, 30, 5), (5, 40, 5), (6, 2, 43)]), (3, 1, 0));
         // Somebody is accepted in between, or nobody waits.
         assert_eq!(of(&[(1, 10, 5), (2, 10, 6), (3, 10, 7)]), (0, 0, 0));
         assert_eq!(of(&[(1, 0, 5), (2, 0, 5), (3, 0, 5)]), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_queue_that_was_short_only_before_it_refused_somebody_is_not_emptied_in_between() {
+        let of = |instants: [(u32, u64); 3]| {
+            let instants = (1..).zip(instants);
+            let instants =
+                instants.map(|(time_ns, (depth, refused))| Instant { time_ns, depth, accepted: 5, refused });
+            Course::of(instants, &listener(1, 10, 0), 1).recovered
+        };
+        assert!(!of([(0, 7), (11, 9), (11, 12)]), "it has filled up");
+        assert!(of([(1, 7), (11, 9), (1, 9)]));
+        assert!(!of([(11, 7), (11, 9), (1, 9)]), "it was full for long, and nobody comes any more");
+        assert!(!of([(11, 7), (11, 7), (1, 7)]), "nobody was refused");
     }
 }

@@ -23,7 +23,24 @@ pub(super) struct Course {
     came: VecDeque<(u64, u64)>,
     limit: Option<u32>,
     changed: Option<LimitChange>,
+    accepts: Option<Accepts>,
 }
+
+/// The last sample that showed that somebody had been accepted.
+#[derive(Debug, Clone, Copy)]
+struct Accepts {
+    time_ns: u64,
+    /// Connections accepted by then, and those that had come.
+    accepted: u64,
+    came: u64,
+    /// Somebody has waited at every sample since.
+    is_waited_for: bool,
+    /// So far apart were the last of them, while somebody waited all the time.
+    apart_ns: [u64; PACES],
+}
+
+/// Several that accept take turns: the longest of so many times is the pace of them all.
+const PACES: usize = 4;
 
 impl Course {
     /// Takes over a sample.
@@ -49,10 +66,41 @@ impl Course {
                 });
             }
         }
+        self.accepts(sample, came);
         if let Some(before) = self.limit.filter(|before| *before != sample.limit) {
             self.changed = Some(LimitChange { before, time_ns: sample.time_ns });
         }
         self.limit = Some(sample.limit);
+    }
+
+    fn accepts(&mut self, sample: &Sample, came: u64) {
+        let accepted = sample.counters.accepted;
+        let waits = sample.accept_queue > 0;
+        match &mut self.accepts {
+            Some(last) if last.accepted == accepted => last.is_waited_for &= waits,
+            last => {
+                let mut apart_ns = [0; PACES];
+                if let Some(last) = last.as_ref().filter(|last| last.is_waited_for) {
+                    apart_ns = last.apart_ns;
+                    apart_ns.rotate_right(1);
+                    apart_ns[0] = sample.time_ns.saturating_sub(last.time_ns);
+                }
+                let is_waited_for = waits;
+                *last = Some(Accepts { time_ns: sample.time_ns, accepted, came, is_waited_for, apart_ns });
+            }
+        }
+    }
+
+    /// Connections that have come since the last accept, at least.
+    pub(super) fn came_since_accept(&self, came: u64) -> u64 {
+        self.accepts.map_or(0, |last| came.saturating_sub(last.came))
+    }
+
+    /// When the next accept is due, if the last were so far apart while somebody waited: after as much time again.
+    pub(super) fn next_accept_ns(&self) -> Option<(u64, u64)> {
+        let last = self.accepts?;
+        let apart_ns = last.apart_ns.into_iter().max().filter(|ns| *ns > 0)?;
+        Some((apart_ns, last.time_ns.saturating_add(apart_ns.saturating_mul(2))))
     }
 
     /// The head of the queue has waited for this long, at least; none if nobody waits.
@@ -97,6 +145,23 @@ mod tests {
         (1..=1_000).for_each(|time| course.sampled(&sample(time, time, time as u32, 9)));
         let age = course.oldest_waits_ns(1_000);
         assert!(age > Some(900) && age <= Some(999) && course.came.len() <= INSTANTS, "{age:?}");
+    }
+
+    #[test]
+    fn accepts_that_are_apart_while_somebody_waits_have_a_pace() {
+        let mut course = Course::default();
+        let mut at = |time_ns, enqueued, accepted, depth| {
+            let mut sample = sample(time_ns, enqueued, depth, 9);
+            sample.counters.accepted = accepted;
+            course.sampled(&sample);
+            (course.came_since_accept(enqueued), course.next_accept_ns())
+        };
+        assert_eq!(at(10, 5, 0, 5), (0, None));
+        assert_eq!(at(20, 7, 0, 7), (2, None));
+        assert_eq!(at(30, 8, 1, 7), (0, Some((20, 70))));
+        assert_eq!(at(50, 9, 1, 8), (1, Some((20, 70))));
+        assert_eq!(at(55, 9, 9, 0), (0, Some((25, 105))));
+        assert_eq!(at(90, 12, 12, 0), (0, None), "nobody waited");
     }
 
     #[test]

@@ -224,6 +224,13 @@ pub struct Listener {
     pub accept_to_write_ns: Quantiles,
     /// Events per second.
     pub rates: Rates,
+    /// Connections that have come since the last accept, at least.
+    #[serde(skip)]
+    pub came_since_accept: u64,
+    /// How far apart the last two accepts were, if somebody waited all the time, and the instant after which another is
+    /// overdue: twice as long after the last.
+    #[serde(skip)]
+    pub next_accept_ns: Option<(u64, u64)>,
     /// A connection of it was written to in the last second.
     #[serde(skip)]
     pub written: bool,

@@ -3,10 +3,12 @@
 use super::{
     does::{self, Does},
     never::never,
+    told,
 };
 use crate::{
     figures,
     model::{
+        acceptors::HOLDERS,
         diagnosis::Figure,
         evidence::{Facts, Member, name},
         snapshot::{AcceptedBy, Listener, Thread},
@@ -26,6 +28,9 @@ pub(in crate::model::diagnosis) struct Cause {
     pub(in crate::model::diagnosis) evidence: Vec<(&'static str, Figure)>,
 }
 
+/// What acceptors do that wait for one of them.
+const WAITS_FOR_ANOTHER: [&str; 2] = ["lock", "file_lock"];
+
 /// Why nobody accepts from a listener at which some have waited for the whole window; none if the acceptors go on, or
 /// another rule tells of it.
 pub(in crate::model::diagnosis) fn of(facts: &Facts<'_>, member: &Member<'_>) -> Option<Cause> {
@@ -35,16 +40,16 @@ pub(in crate::model::diagnosis) fn of(facts: &Facts<'_>, member: &Member<'_>) ->
         .acceptors
         .alive
         .iter()
-        .filter(|one| one.accepts > 0)
+        .filter(|one| one.accepts > 0 && holds(listener, one.pid))
         .map(|one| (one, threads(one)))
         .collect();
     if facts.fails(listener) {
         return None;
     }
-    if member.counted.accepted > 0 {
+    if member.counted.accepted > 0 || super::goes_on(facts, member) {
         // Some are accepted: only threads that sleep beside a queue have not been told of it.
         let asleep = |(_, thread): &(&AcceptedBy, Option<&Thread>)| {
-            thread.is_some_and(|thread| does::is_asleep(thread) && does::is_not_told(thread, listener.cookie))
+            thread.is_some_and(|thread| does::is_asleep(thread) && told::is_not_told(thread, listener.cookie))
         };
         if alive.is_empty() || !alive.iter().all(asleep) {
             return None;
@@ -53,15 +58,15 @@ pub(in crate::model::diagnosis) fn of(facts: &Facts<'_>, member: &Member<'_>) ->
     if alive.is_empty() {
         return Some(never(facts, listener));
     }
-    let mut does: Vec<(&AcceptedBy, Option<&Thread>, Does)> =
+    let mut others: Vec<(&AcceptedBy, Option<&Thread>, Does)> =
         alive.iter().map(|(one, thread)| (*one, *thread, does::does(facts, listener, *thread))).collect();
-    let count = |word: &str| does.iter().filter(|(_, _, does)| does.word == word).count();
+    let count = |word: &str| others.iter().filter(|(_, _, does)| does.word == word).count();
     // The reason of most, and of those the thread that accepted last, which is first.
-    let counts: Vec<usize> = does.iter().map(|(_, _, does)| count(does.word)).collect();
+    let counts: Vec<usize> = others.iter().map(|(_, _, does)| count(does.word)).collect();
     let most = counts.iter().copied().max()?;
     let index = counts.iter().position(|count| *count == most)?;
-    let all = does.len();
-    let (one, thread, does) = does.swap_remove(index);
+    let all = others.len();
+    let (one, thread, does) = others.remove(index);
     let who = thread.map_or_else(|| format!("{}/{}", one.comm, one.tid), name);
     let ago = one.accepted_ns.map(|ns| facts.snapshot.time_ns.saturating_sub(ns));
     let last =
@@ -74,15 +79,30 @@ pub(in crate::model::diagnosis) fn of(facts: &Facts<'_>, member: &Member<'_>) ->
         (most, all) => format!(" (the same of {most} of {all} threads that accept)"),
     };
     let mut evidence = evidence(facts, listener, thread, &does);
+    // Who waits for another waits perhaps for the one that does something else.
+    let other =
+        others.iter().find(|(_, _, other)| WAITS_FOR_ANOTHER.contains(&does.word) && other.word != does.word);
+    let other = other.map(|(one, thread, other)| {
+        let who = thread.map_or_else(|| format!("{}/{}", one.comm, one.tid), name);
+        format!("; {who}, which accepts too, {}", other.text)
+    });
+    evidence.extend(other.clone().map(|other| ("another", other.trim_start_matches("; ").to_owned().into())));
     evidence.push(("acceptor", who.clone().into()));
     evidence.push(("acceptors", (all as u64).into()));
     evidence.extend(ago.map(|ns| ("accepted_last_ns", ns.into())));
     Some(Cause {
         word: does.word,
-        says: format!("{who}{last} {}{rest}", does.text),
+        says: format!("{who}{last} {}{rest}{}", does.text, other.unwrap_or_default()),
         remedy: does.remedy,
         evidence,
     })
+}
+
+/// A process still holds a listener, as far as its holders are known: who has closed it will not accept.
+pub(super) fn holds(listener: &Listener, pid: u32) -> bool {
+    let holders = listener.acceptors.holders.as_deref().unwrap_or_default();
+    // Of very many some are not told.
+    holders.is_empty() || holders.len() >= HOLDERS || holders.iter().any(|holder| holder.pid == pid)
 }
 
 pub(super) fn evidence(

@@ -1,7 +1,11 @@
 //! What one thread that should accept does, over the whole window.
 
+use std::net::SocketAddr;
+
 use super::{
+    ends::{Whose, behind, connect, data, room, whose},
     lock,
+    told::{connections, events, how},
     waits::{self, Waits},
 };
 use crate::{
@@ -16,11 +20,11 @@ use crate::{
 /// Part of the time from which a thread is said to run all the time.
 const ALL_THE_TIME: f64 = 0.9;
 /// A thread that does no less than this is at work.
-const WORKS: f64 = 0.1;
+pub(super) const WORKS: f64 = 0.1;
+/// A thread that has not run for so long is held; one look may meet it in any state.
+const HELD_NS: u64 = 1_000_000_000;
 /// Part of the looks at a thread that sleeps that may find it at something else.
 const AWAKE: f64 = 0.4;
-/// What to do at a limit of the program's own.
-const LIMIT: &str = "raise the program's own limit of connections (maxconn, worker_connections, -c), or close idle ones sooner";
 /// What to do when nothing is known.
 pub(super) const UNKNOWN: &str = "see where the threads that should accept are (their stacks)";
 
@@ -78,26 +82,12 @@ pub(in crate::model::diagnosis) fn is_asleep(thread: &Thread) -> bool {
     }
 }
 
-/// It is known that it is not woken for as long as somebody waits.
-pub(super) fn is_not_told(thread: &Thread, listener: u64) -> bool {
-    how(thread, listener).is_some_and(|how| how != How::Level)
-}
-
-/// It is known to watch the listener, in whatever way.
-pub(super) fn watches(thread: &Thread, listener: u64) -> bool {
-    how(thread, listener).is_some_and(|how| how != How::Absent)
-}
-
-fn how(thread: &Thread, listener: u64) -> Option<How> {
-    let looked = thread.looked.as_ref()?;
-    looked.look.watches.iter().find(|watch| watch.listener == listener).map(|watch| watch.how)
-}
 /// What a thread does, over the window.
 pub(super) fn does(facts: &Facts<'_>, listener: &Listener, thread: Option<&Thread>) -> Does {
     let Some(thread) = thread else {
         return unknown(facts);
     };
-    if let Some(does) = cannot_run(thread) {
+    if let Some(does) = cannot_run(facts, thread) {
         return does;
     }
     if let Some(does) = wanted(thread).and_then(|(running, ready)| never_sleeps(running, ready)) {
@@ -105,10 +95,14 @@ pub(super) fn does(facts: &Facts<'_>, listener: &Listener, thread: Option<&Threa
     }
     let Some(call) = mostly(thread).or(thread.doing.as_deref()) else { return unknown(facts) };
     let on = thread.looked.as_ref().and_then(|looked| looked.look.on.as_ref());
-    let time = still_ns(facts, thread).filter(|ns| *ns >= 1_000_000_000);
+    let time = still_ns(facts, thread).filter(|ns| *ns >= HELD_NS);
     // It may have begun before the first look.
     let since = time.map(|ns| format!(" for {} or longer", figures::duration(ns))).unwrap_or_default();
     let writes = thread.looked.as_ref().is_some_and(|looked| looked.look.writes);
+    // Who reads and writes is not waiting for somebody silent, wherever a look meets it.
+    if let Some((whose, remote)) = whose(facts, listener.netns, on).filter(|_| moved(thread) >= WORKS) {
+        return exchanging(listener, thread, whose, remote);
+    }
     match waits::of(call) {
         Some(Waits::Events) if on == Some(&On::Nothing) => sleep(call, &since),
         Some(Waits::Events | Waits::Data) if matches!(on, Some(On::Connection { connecting: true, .. })) => {
@@ -116,7 +110,7 @@ pub(super) fn does(facts: &Facts<'_>, listener: &Listener, thread: Option<&Threa
         }
         Some(Waits::Events) if writes => room(call, on, &since),
         Some(Waits::Events) if on.is_none() => events(facts, listener, thread, call, &since),
-        Some(Waits::Events | Waits::Data) => data(facts, call, on, &since),
+        Some(Waits::Events | Waits::Data) => data(facts, listener, call, on, &since),
         Some(Waits::Room) => room(call, on, &since),
         Some(Waits::Lock) => Does::new(
             "lock",
@@ -125,9 +119,7 @@ pub(super) fn does(facts: &Facts<'_>, listener: &Listener, thread: Option<&Threa
             ),
             "see its stack, and which thread holds what it waits for",
         ),
-        Some(Waits::FileLock) => {
-            behind(lock::on_file(call, &since, thread.looked.as_ref().map(|looked| &looked.look)), on)
-        }
+        Some(Waits::FileLock) => behind(lock::on_file(call, &since, thread), on),
         Some(Waits::Disk) => behind(
             Does::new(
                 "disk",
@@ -155,10 +147,19 @@ pub(super) fn does(facts: &Facts<'_>, listener: &Listener, thread: Option<&Threa
             on,
         ),
         None if call == "runs" => working(listener, thread),
+        None if call == "traced" => Does::new(
+            "traced",
+            "is held by a debugger or tracer again and again".to_owned(),
+            "detach the tracer (strace, gdb)",
+        ),
         None if call.starts_with("call ") => behind(unknown_wait(call, &since), on),
         None => behind(unknown_wait(&format!("{call}(2)"), &since), on),
     }
 }
+
+/// What to do about a thread that gets no processor.
+const NO_PROCESSOR: &str =
+    "see what uses the processors, its priority (nice), and the quota of its cgroup (cpu.max)";
 
 /// It wants a processor all the time, whether it gets one or not.
 fn never_sleeps(running: f64, ready: f64) -> Option<Does> {
@@ -170,7 +171,7 @@ fn never_sleeps(running: f64, ready: f64) -> Option<Does> {
         return Some(Does::new(
             "no_processor",
             format!("is ready and waits for a processor {waits} of the time (it runs {runs})"),
-            "see what uses the processors, its priority (nice), and the quota of its cgroup (cpu.max)",
+            NO_PROCESSOR,
         ));
     }
     let and_waits = match ready >= WORKS {
@@ -189,12 +190,6 @@ fn sleep(call: &str, since: &str) -> Does {
     Does::new("sleep", text, "see its stack: why it sleeps and does not accept")
 }
 
-fn connect(call: &str, on: Option<&On>, since: &str) -> Does {
-    let text = format!("has waited in {call}(2){since} for a server that it connects to");
-    let does = Does::new("upstream", text, "a timeout for what it asks; a thread that does not accept");
-    behind(does, on)
-}
-
 /// Nothing follows from the call.
 fn unknown_wait(call: &str, since: &str) -> Does {
     Does::new("other_call", format!("has waited in {call}{since}"), "see its stack")
@@ -209,8 +204,9 @@ fn unknown(facts: &Facts<'_>) -> Does {
 }
 
 /// It does nothing at all.
-fn cannot_run(thread: &Thread) -> Option<Does> {
+fn cannot_run(facts: &Facts<'_>, thread: &Thread) -> Option<Does> {
     let looked = thread.looked.as_ref();
+    let is_held = still_ns(facts, thread) >= Some(HELD_NS);
     let state = looked.and_then(|looked| looked.look.state);
     let call = thread.doing.as_deref().unwrap_or("the kernel");
     if looked.is_some_and(|looked| looked.look.frozen) {
@@ -227,12 +223,13 @@ fn cannot_run(thread: &Thread) -> Option<Does> {
             let remedy = "kill -CONT, if nobody has stopped it on purpose";
             Some(Does::new("stopped", "is stopped (SIGSTOP)".to_owned(), remedy))
         }
-        (Some('t'), _) | (None, "traced") => Some(Does::new(
+        (Some('t'), _) | (None, "traced") if is_held => Some(Does::new(
             "traced",
             "is stopped by a debugger or tracer".to_owned(),
             "let the debugger go on, or detach it",
         )),
-        (Some('D'), _) => {
+        // vfork(2) waits so for its child.
+        (Some('D'), _) if is_held && waits::of(call) != Some(Waits::Child) => {
             let text = format!("sleeps in {call} and takes no signal (state D)");
             Some(Does::new(
                 "uninterruptible",
@@ -244,88 +241,40 @@ fn cannot_run(thread: &Thread) -> Option<Does> {
     }
 }
 
-/// It waits for any of several events.
-fn events(facts: &Facts<'_>, listener: &Listener, thread: &Thread, call: &str, since: &str) -> Does {
-    let open = connections(listener);
-    let reads = thread.rates.reads + thread.rates.writes;
-    let serves = match reads >= WORKS {
-        true => format!(", serves others ({} reads and writes/s)", figures::rate(reads)),
-        false => String::new(),
-    };
-    let limit = if call.starts_with("epoll") { " (its own limit?)" } else { "" };
-    // An arrival wakes who watches by edges, and wakes it in vain if none was accepted.
-    let in_vain =
-        facts.counted(listener.cookie).is_some_and(|counted| counted.enqueued > 0 && counted.accepted == 0);
-    match how(thread, listener.cookie) {
-        Some(How::Edge) if in_vain => Does::new(
-            "stopped_accepting",
-            format!("waits in {call}(2), is told of arrivals and does not accept, with {open} open{limit}"),
-            LIMIT,
-        ),
-        Some(How::Edge) => Does::new(
-            "edge_triggered",
-            format!(
-                "sleeps in {call}(2){since} and watches the listener edge-triggered (EPOLLET): only the next arrival wakes it"
-            ),
-            "accept until EAGAIN after each wake-up, or watch it level-triggered",
-        ),
-        Some(How::Disarmed) => Does::new(
-            "disarmed",
-            format!(
-                "waits in {call}(2){since}, where the listener is registered and not armed (EPOLLONESHOT, or no EPOLLIN)"
-            ),
-            "arm it again with epoll_ctl(EPOLL_CTL_MOD) after each accept",
-        ),
-        Some(How::Absent) => Does::new(
-            "stopped_accepting",
-            format!(
-                "waits in {call}(2){since} without this listener{serves} and has stopped accepting, with {open} open{limit}"
-            ),
-            if limit.is_empty() { "see what it waits for there instead of a client" } else { LIMIT },
-        ),
-        Some(How::Level) if reads >= WORKS => working(listener, thread),
-        Some(How::Level) => Does::new(
-            "not_woken",
-            format!("waits in {call}(2){since}, watches the listener and does not accept, with {open} open"),
-            UNKNOWN,
-        ),
-        None if reads >= WORKS => Does::new(
-            "stopped_accepting",
-            format!("waits in {call}(2){serves} and does not accept, with {open} open{limit}"),
-            "see whether the program has a limit of connections of its own, and how it watches the listener",
-        ),
-        None => Does::new(
-            "not_woken",
-            format!("sleeps in {call}(2){since} and was not woken, with {open} open"),
-            match call {
-                "io_uring_enter" => {
-                    "see whether its ring has an accept request for the listener: a multishot one ends when the completion \
-                     queue is full"
-                }
-                _ => {
-                    "see how it watches the listener: edge-triggered it has to accept until EAGAIN; at its own limit of \
-                     connections it does not watch it"
-                }
-            },
-        ),
-    }
+/// Reads and writes per second.
+fn moved(thread: &Thread) -> f64 {
+    thread.rates.reads + thread.rates.writes
 }
 
-/// How many connections are open, in words. Those of before the start are not among them.
-fn connections(listener: &Listener) -> String {
-    let at_least = if listener.opened_ns.is_none() { "at least " } else { "" };
-    match open(listener) {
-        0 if listener.opened_ns.is_none() => "an unknown number of connections".to_owned(),
-        1 => format!("{at_least}1 connection"),
-        many => format!("{at_least}{} connections", figures::count(many)),
-    }
+/// It reads and writes, and waits in between for one connection.
+fn exchanging(listener: &Listener, thread: &Thread, whose: Whose, remote: SocketAddr) -> Does {
+    let per_second = figures::rate(moved(thread));
+    let open = connections(listener);
+    let with = match whose {
+        Whose::Client => format!("serves the client {remote}"),
+        Whose::Server => format!("waits now and then for {remote}, to which it is the client"),
+        Whose::Unknown => format!("waits now and then for {remote}"),
+    };
+    let text = format!("{with} ({per_second} reads and writes/s, {open} open) and does not accept");
+    Does { waits_for: Some(remote.to_string()), ..Does::new("serving", text, SERVING) }
 }
+
+/// What to do about a thread that serves.
+const SERVING: &str = "accept from a thread that does nothing else, or from more threads";
 
 /// It is at work, or serves others.
-fn working(listener: &Listener, thread: &Thread) -> Does {
-    let moved = thread.rates.reads + thread.rates.writes;
+pub(super) fn working(listener: &Listener, thread: &Thread) -> Does {
+    let moved = moved(thread);
     if moved < WORKS {
         let part = thread.rates.running.map(figures::percent);
+        // Ready whenever it is looked at, and hardly ever on a processor.
+        if let (Some(running), Some(part)) = (thread.rates.running.filter(|part| *part < WORKS), &part) {
+            let waits = thread.rates.ready.filter(|ready| *ready > running).map(figures::percent);
+            let waits = waits.map(|waits| format!(", waits for one {waits}")).unwrap_or_default();
+            let text =
+                format!("is ready to run, gets a processor {part} of the time{waits}, and does not accept");
+            return Does::new("no_processor", text, NO_PROCESSOR);
+        }
         let part = part.map(|part| format!(" {part} of the time")).unwrap_or_default();
         return Does::new(
             "busy",
@@ -338,57 +287,5 @@ fn working(listener: &Listener, thread: &Thread) -> Does {
         figures::rate(moved),
         connections(listener),
     );
-    Does::new("serving", text, "accept from a thread that does nothing else, or from more threads")
-}
-
-/// It waits for data of one descriptor.
-fn data(facts: &Facts<'_>, call: &str, on: Option<&On>, since: &str) -> Does {
-    const BLOCKED: &str = "see what the other end does; a timeout, and a thread that does not accept";
-    match on {
-        Some(On::Connection { local, remote, accepted, accepted_ns, has_data, .. })
-            if *accepted || facts.listens_at(local.port()) =>
-        {
-            let ago = accepted_ns.map(|ns| figures::duration(facts.snapshot.time_ns.saturating_sub(ns)));
-            let ago = ago.map(|ago| format!(" accepted {ago} ago,")).unwrap_or_default();
-            let sent = match has_data {
-                Some(false) => "which has sent nothing",
-                Some(true) => "which sends no more",
-                None => "which sends nothing now",
-            };
-            let text = format!("has waited in {call}(2){since} for the client {remote},{ago} {sent}");
-            let remedy = "a timeout for clients that send nothing, a buffering proxy before it, or a thread for each connection";
-            Does { waits_for: Some(remote.to_string()), ..Does::new("silent_client", text, remedy) }
-        }
-        Some(On::Connection { remote, .. }) => {
-            let text = format!(
-                "has waited in {call}(2){since} for an answer of {remote}, to which it is the client"
-            );
-            let remedy = "a timeout for what it asks there; see why that server does not answer";
-            Does { waits_for: Some(remote.to_string()), ..Does::new("upstream", text, remedy) }
-        }
-        _ => behind(Does::new("other_end", format!("has waited in {call}(2){since}"), BLOCKED), on),
-    }
-}
-
-/// It waits for room to write.
-fn room(call: &str, on: Option<&On>, since: &str) -> Does {
-    let remedy = "a deadline for writing; a thread that does not accept";
-    match on {
-        Some(On::Connection { remote, .. }) => {
-            let text = format!("has waited in {call}(2){since} for {remote} to read");
-            Does { waits_for: Some(remote.to_string()), ..Does::new("slow_reader", text, remedy) }
-        }
-        _ => behind(Does::new("other_end", format!("has waited in {call}(2){since}"), remedy), on),
-    }
-}
-
-/// Adds what the descriptor is that it waits for.
-fn behind(does: Does, on: Option<&On>) -> Does {
-    let what = match on {
-        Some(On::Other(what)) => what.clone(),
-        Some(On::Connection { remote, .. }) if remote.port() != 0 => remote.to_string(),
-        Some(On::Connection { local, .. }) => local.to_string(),
-        Some(On::Nothing) | None => return does,
-    };
-    Does { text: format!("{} ({what})", does.text), waits_for: Some(what), ..does }
+    Does::new("serving", text, SERVING)
 }

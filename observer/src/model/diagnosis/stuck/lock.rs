@@ -1,12 +1,17 @@
 //! A thread that waits for a lock on a file, and who has that lock.
 
 use super::does::Does;
-use crate::model::look::Look;
+use crate::model::snapshot::Thread;
 
 /// What it does.
-pub(super) fn on_file(call: &str, since: &str, look: Option<&Look>) -> Does {
-    let holder = look.and_then(|look| look.lock_holder.as_ref());
+pub(super) fn on_file(call: &str, since: &str, thread: &Thread) -> Does {
+    let holder = thread.looked.as_ref().and_then(|looked| looked.look.lock_holder.as_ref());
     let (held, remedy) = match holder {
+        // The lock is of the open file, and stays with those who inherited that (flock(2)).
+        Some(holder) if holder.pid == thread.pid => (
+            " that it took itself: whoever has inherited that open file has the lock".to_owned(),
+            "see which child or other process has the same file open (lsof)",
+        ),
         Some(holder) => (
             format!(" that {}/{} has", holder.comm, holder.pid),
             "see what the process does that has the lock",

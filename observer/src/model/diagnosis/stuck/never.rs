@@ -5,6 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use super::{
     cause::{self, Cause},
     does::{self, Does, UNKNOWN},
+    ends, told,
 };
 use crate::{
     figures,
@@ -16,8 +17,14 @@ use crate::{
 
 /// What a thread does that cannot run.
 const CANNOT_RUN: [&str; 5] = ["stopped", "traced", "frozen", "uninterruptible", "acceptor_gone"];
-/// What the only thread of a process does not do while it only waits for work.
-const TELLS: [&str; 8] = [
+/// What a thread does that waits for a client, or serves it.
+const AT_CLIENT: [&str; 3] = ["silent_client", "slow_reader", "serving"];
+/// What a thread does that is known to wait for clients.
+const WATCHES: [&str; 2] = ["edge_triggered", "disarmed"];
+/// What a thread does for which others of its process wait.
+const WORKS: [&str; 2] = ["busy", "no_processor"];
+/// What tells why none of several processes accepts, if all of their threads do it.
+const TELLS: [&str; 9] = [
     "silent_client",
     "upstream",
     "slow_reader",
@@ -26,10 +33,9 @@ const TELLS: [&str; 8] = [
     "busy",
     "no_processor",
     "edge_triggered",
+    "sleep",
 ];
-/// What tells of the first of several threads: the others may be at work, or wait for it, all day.
-const TELLS_OF_FIRST: [&str; 4] = ["busy", "no_processor", "edge_triggered", "disarmed"];
-/// What the only thread of a process may do that says nothing.
+/// What all threads of a process may do that says nothing.
 const TELLS_NOTHING: [&str; 4] = ["unknown", "not_woken", "serving", "child"];
 
 /// Different doings that a sentence tells.
@@ -38,6 +44,11 @@ const MOST_DOINGS: usize = 3;
 /// What to do about somebody who never came.
 const COME: &str = "let it accept; end it if it is left over (an old process, a child that inherited the descriptor): that keeps the \
                     socket alive";
+
+/// The same, of one that has only begun to listen.
+const STARTS: &str = "see whether it is still starting: it has not come to accept(2) since listen(2)";
+/// So long after listen(2) a program may still be starting.
+const START_NS: u64 = 15_000_000_000;
 
 /// Why nobody accepts, as far as no thread that lives has accepted from it since it is watched.
 pub(super) fn never(facts: &Facts<'_>, listener: &Listener) -> Cause {
@@ -48,6 +59,9 @@ pub(super) fn never(facts: &Facts<'_>, listener: &Listener) -> Cause {
             "see the log of the program, and start it again; what the ended thread accepted nobody else will"
         }
         "unknown" => UNKNOWN,
+        _ if listener.opened_ns.is_some_and(|ns| facts.snapshot.time_ns.saturating_sub(ns) < START_NS) => {
+            STARTS
+        }
         _ => COME,
     };
     // A wait from before the start may be any.
@@ -88,6 +102,14 @@ fn past(facts: &Facts<'_>, listener: &Listener) -> (&'static str, String) {
         let when = when.unwrap_or_default();
         let text = format!("{}/{}{when} has ended{failed}, and {others}", gone.comm, gone.tid);
         return ("acceptor_gone", text);
+    }
+    let left =
+        listener.acceptors.alive.iter().find(|one| one.accepts > 0 && !cause::holds(listener, one.pid));
+    if let Some(left) = left {
+        let when = left.accepted_ns.map(|ns| format!(", which accepted last {} ago,", ago(ns)));
+        let when = when.unwrap_or_default();
+        let text = format!("{}/{}{when} holds it no more, and nobody else has accepted", left.comm, left.tid);
+        return ("handed_over", text);
     }
     if listener.accepted > 0 {
         return ("unknown", "who accepted before is not known".to_owned());
@@ -142,40 +164,75 @@ fn doings(facts: &Facts<'_>, listener: &Listener) -> Option<String> {
 }
 
 /// A thread of the holders whose wait or work tells why nobody accepts, and how many are like it.
+///
+/// Any of them may be the one that accepts. Who waits for a client of this listener is: it accepted it. Of the others one
+/// that cannot run is told, and else a wait that all of them share.
 fn tells<'a>(facts: &Facts<'a>, listener: &Listener) -> Option<(&'a Thread, Does, String)> {
     let threads = of_holders(facts, listener);
-    let is_alone = |thread: &Thread| threads.iter().filter(|other| other.pid == thread.pid).count() == 1;
-    let only_process =
-        threads.iter().all(|thread| Some(thread.pid) == threads.first().map(|first| first.pid));
-    let nobody_watches = !threads.iter().any(|thread| does::watches(thread, listener.cookie));
-    // The less it could be what a helper or a parent does all day, the more it tells.
-    let rank = |thread: &Thread, does: &Does| match does.word {
-        "stopped_accepting" if only_process && nobody_watches => {
-            does::is_not_told(thread, listener.cookie).then_some(3)
-        }
-        "stopped_accepting" => None,
-        word if CANNOT_RUN.contains(&word) => (is_alone(thread) || thread.tid == thread.pid).then_some(0),
-        word if !is_alone(thread) => {
-            let is_it = thread.tid == thread.pid || does::watches(thread, listener.cookie);
-            (is_it && TELLS_OF_FIRST.contains(&word)).then_some(1)
-        }
-        word if TELLS.contains(&word) => Some(1),
-        "sleep" => Some(2),
-        word => (only_process && !TELLS_NOTHING.contains(&word)).then_some(2),
+    let all: Vec<(&Thread, Does)> =
+        threads.iter().map(|thread| (*thread, does::does(facts, listener, Some(thread)))).collect();
+    let accepts = |(thread, does): &&(&Thread, Does)| {
+        let is_at_client = ends::is_at_client(thread, listener) && AT_CLIENT.contains(&does.word);
+        is_at_client || WATCHES.contains(&does.word) && told::watches(thread, listener.cookie)
     };
-    let mut ranked: Vec<(i32, &Thread, Does)> = threads
+    let lives = |pid: u32| all.iter().any(|(thread, does)| thread.pid == pid && does.word != "acceptor_gone");
+    let cannot_run = |(thread, does): &&(&Thread, Does)| {
+        let is_first = thread.tid == thread.pid || is_alone(&threads, thread);
+        // A first thread may end before the others (pthread_exit(3)).
+        let is_over = does.word == "acceptor_gone" && lives(thread.pid);
+        CANNOT_RUN.contains(&does.word) && is_first && !is_over
+    };
+    let mut found: Vec<&(&Thread, Does)> = all.iter().filter(accepts).collect();
+    if found.is_empty() {
+        found = all.iter().filter(cannot_run).collect();
+    }
+    if found.is_empty() {
+        found = alike(listener, &threads, &all);
+    }
+    let same = |word: &str| found.iter().filter(|(_, does)| does.word == word).count();
+    let count = found.iter().map(|(_, does)| same(does.word)).max()?;
+    let word = found.iter().map(|(_, does)| does.word).find(|word| same(word) == count)?;
+    let index = all
         .iter()
-        .filter_map(|thread| {
-            let does = does::does(facts, listener, Some(thread));
-            Some((rank(thread, &does)?, *thread, does))
-        })
-        .collect();
-    let best = ranked.iter().map(|(rank, ..)| *rank).min()?;
-    ranked.retain(|(rank, ..)| *rank == best);
-    let alike = |word: &str| ranked.iter().filter(|(.., does)| does.word == word).count();
-    let count = ranked.iter().map(|(.., does)| alike(does.word)).max()?;
-    let index = ranked.iter().position(|(.., does)| alike(does.word) == count)?;
+        .position(|one| one.1.word == word && found.iter().any(|other| std::ptr::eq(*other, one)))?;
     let many = if count > 1 { format!(" (the same of {count} threads)") } else { String::new() };
-    let (_, thread, does) = ranked.swap_remove(index);
+    let (thread, does) = all.into_iter().nth(index)?;
     Some((thread, does, many))
+}
+
+fn is_alone(threads: &[&Thread], thread: &Thread) -> bool {
+    threads.iter().filter(|other| other.pid == thread.pid).count() == 1
+}
+
+/// The threads that could accept, if all of them do the same and that tells why they do not.
+fn alike<'a, 'b>(
+    listener: &Listener,
+    threads: &[&Thread],
+    all: &'b [(&'a Thread, Does)],
+) -> Vec<&'b (&'a Thread, Does)> {
+    // Whoever waits for a child does nothing else. Threads that wait for work wait for the first thread, if that is at work.
+    let first_works = |pid: u32| {
+        let is_it = |(thread, does): &(&Thread, Does)| {
+            thread.pid == pid && thread.tid == pid && WORKS.contains(&does.word)
+        };
+        all.iter().any(is_it)
+    };
+    let could = |(thread, does): &&(&Thread, Does)| match does.word {
+        "child" => false,
+        "lock" => !first_works(thread.pid),
+        _ => true,
+    };
+    let could: Vec<&(&Thread, Does)> = all.iter().filter(could).collect();
+    let Some((first, does)) = could.first().copied() else { return Vec::new() };
+    let same = could.iter().all(|(_, other)| other.word == does.word);
+    let one_process = threads.iter().all(|thread| thread.pid == first.pid);
+    let tells = match does.word {
+        "stopped_accepting" => {
+            let nobody_watches = !threads.iter().any(|thread| told::watches(thread, listener.cookie));
+            one_process && nobody_watches && told::is_not_told(first, listener.cookie)
+        }
+        word if TELLS.contains(&word) => true,
+        word => one_process && !TELLS_NOTHING.contains(&word),
+    };
+    if same && tells { could } else { Vec::new() }
 }

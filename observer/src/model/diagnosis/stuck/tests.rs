@@ -7,7 +7,7 @@ use super::super::{
     tests::{NOW, SECOND, found, listener, of, thread},
 };
 use crate::model::{
-    look::{Holding, How, Look, On, Watch},
+    look::{Beside, Holding, How, Look, On, Watch},
     snapshot::{AcceptedBy, Listener, Looked, Snapshot, Thread},
 };
 
@@ -64,9 +64,20 @@ fn the_sentence_says_where_the_acceptor_is() {
         ("restart_syscall", Look::default(), "has waited in restart_syscall(2)"),
         ("epoll_wait", watches(How::Disarmed), "EPOLLONESHOT"),
         (
-            "epoll_wait",
-            watches(How::Absent),
+            "select",
+            beside(2, &[]),
             "has stopped accepting, with at least 5 connections open (its own limit?)",
+        ),
+        (
+            "epoll_wait",
+            beside(0, &["127.0.0.9:6000"]),
+            "for an answer of 127.0.0.9:6000, to which it is the client, and neither for this listener",
+        ),
+        ("epoll_wait", beside(0, &[]), "for something else, and neither for this listener nor for a client."),
+        (
+            "vfork",
+            Look { state: Some('D'), ..Look::default() },
+            "in vfork(2) for 17.0 s or longer for a child",
         ),
         ("epoll_wait", Look::default(), "was not woken"),
         ("flock", Look { on: Some(On::Other("/tmp/f".to_owned())), ..Look::default() }, "(/tmp/f)"),
@@ -84,6 +95,11 @@ fn the_sentence_says_where_the_acceptor_is() {
         let sentence = told(doing, look);
         assert!(sentence.contains(words), "{doing}: {sentence}");
     }
+}
+
+fn beside(clients: u32, servers: &[&str]) -> Look {
+    let servers = servers.iter().map(|server| server.parse().unwrap()).collect();
+    Look { beside: Some(Beside { clients, servers, others: 1 }), ..watches(How::Absent) }
 }
 
 fn connection(accepted: bool, has_data: Option<bool>) -> Look {
@@ -112,6 +128,60 @@ fn a_client_is_told_from_a_server_that_is_asked() {
     assert!(upstream.contains("for an answer of 127.0.0.9:6000"), "{upstream}");
 }
 
+#[test]
+fn who_reads_and_writes_waits_for_nobody_silent() {
+    let told = |doing: &str, look: Look, rate: f64, still_ns: u64| {
+        let mut thread = does(doing, look);
+        (thread.rates.reads, thread.rates.writes) = (rate, rate);
+        thread.looked = thread.looked.map(|looked| {
+            Arc::new(Looked { still_since_ns: Some(NOW - still_ns), ..Looked::clone(&looked) })
+        });
+        found(&stranded_queue::RULE, state(3, 5, does("runs", Look::default())), state(4, 5, thread)).concat()
+    };
+    let serves = told("recvfrom", connection(true, Some(true)), 50.0, 0);
+    assert!(serves.contains("serves the client 127.0.0.9:6000 (100 reads and writes/s"), "{serves}");
+    let asks = told("recvfrom", connection(false, None), 1.0, 0);
+    assert!(asks.contains("now and then for 127.0.0.9:6000, to which it is the client"), "{asks}");
+    // A tracer that shows each call stops it for a moment.
+    let traced =
+        |still_ns| told("recvfrom", Look { state: Some('t'), ..connection(true, Some(true)) }, 9.0, still_ns);
+    assert!(traced(0).contains("serves the client"), "{}", traced(0));
+    assert!(traced(SECOND).contains("is stopped by a debugger"), "{}", traced(SECOND));
+}
+
+#[test]
+fn a_slow_pace_is_no_standstill() {
+    let before = || state(3, 5, does("runs", Look::default()));
+    let now = |due_ns| {
+        let mut now = state(4, 5, does("clock_nanosleep", Look::default()));
+        now.listeners[0].next_accept_ns = Some((3 * SECOND, due_ns));
+        now.listeners[0].oldest_waits_ns = Some(9 * SECOND);
+        now
+    };
+    assert_eq!(found(&stranded_queue::RULE, before(), now(NOW + 1)).len(), 0);
+    let slow = found(&slow_accept::RULE, before(), now(NOW + 1)).concat();
+    assert!(slow.contains("come to p/1 and one is accepted every 3.00 s"), "{slow}");
+    assert_eq!(found(&stranded_queue::RULE, before(), now(NOW)).len(), 1, "it is overdue");
+    assert_eq!(found(&slow_accept::RULE, before(), now(NOW)).len(), 0);
+}
+
+#[test]
+fn what_came_after_the_last_accept_woke_it_in_vain() {
+    let mut now = state(9, 5, does("epoll_pwait", watches(How::Edge)));
+    now.listeners[0].came_since_accept = 4;
+    let sentence = found(&stranded_queue::RULE, now.clone(), now).concat();
+    assert!(sentence.contains("is told of arrivals and does not accept"), "{sentence}");
+}
+
+#[test]
+fn who_has_closed_the_listener_is_not_expected_to_accept() {
+    let mut now = state(9, 5, does("epoll_pwait", watches(How::Absent)));
+    now.listeners[0].acceptors.holders = Some(Arc::new([Holding { pid: 2, comm: "new".to_owned() }]));
+    now.threads.push(Thread { pid: 2, ..does("runs", Look::default()) });
+    let sentence = found(&stranded_queue::RULE, now.clone(), now).concat();
+    assert!(sentence.contains("t7/7, which accepted last 19.0 s ago, holds it no more"), "{sentence}");
+}
+
 /// What is said of a thread that wants a processor for these parts of the time.
 fn told_of_time(running: f64, ready: f64) -> String {
     let mut thread = does("runs", Look::default());
@@ -127,6 +197,11 @@ fn who_gets_no_processor_is_told_from_who_is_busy() {
         (0.55, 0.40, "runs all the time (55.0 %, and waits for a processor 40.0 %)"),
         (0.02, 0.98, "is ready and waits for a processor 98.0 % of the time (it runs 2.0 %)"),
         (0.50, 0.01, "runs 50.0 % of the time, reads and writes nothing, and does not accept"),
+        (
+            0.02,
+            0.60,
+            "is ready to run, gets a processor 2.0 % of the time, waits for one 60.0 %, and does not accept",
+        ),
     ] {
         let sentence = told_of_time(running, ready);
         assert!(sentence.contains(words), "{sentence}");
@@ -155,7 +230,7 @@ fn before_the_start(workers: [Look; 2], doing: &str) -> Snapshot {
             ..does(doing, look)
         })
         .collect();
-    let mut listener = Listener { comm: "p".to_owned(), ..listener(1, 64, 9) };
+    let mut listener = Listener { comm: "p".to_owned(), port: 5000, ..listener(1, 64, 9) };
     let holding = |pid| Holding { pid, comm: "w".to_owned() };
     listener.acceptors.holders = Some([1, 2, 3].map(holding).into());
     of(vec![listener], threads)
@@ -171,6 +246,17 @@ fn of_what_was_before_the_start_the_wait_is_told_and_nobody_is_to_be_ended() {
              nothing now (the same of 2 threads) (none of them has accepted since they have been watched)"
         ),
         "{sentence}"
+    );
+    // One of them waits for a client, whoever that is; the others may do anything.
+    let one =
+        || before_the_start([Look { state: Some('T'), ..Look::default() }, connection(true, None)], "read");
+    let sentence = found(&stranded_queue::RULE, one(), one()).concat();
+    assert!(sentence.contains("w/3 has waited in read(2)"), "{sentence}");
+    let differ = || before_the_start([connection(false, None), Look::default()], "read");
+    let sentence = found(&stranded_queue::RULE, differ(), differ()).concat();
+    assert!(
+        sentence.ends_with("of 3 threads 2 in read(2) and 1 in wait4(2)."),
+        "nobody is accused: {sentence}"
     );
     let idle = || before_the_start([Look::default(), Look::default()], "epoll_wait");
     let sentence = found(&stranded_queue::RULE, idle(), idle()).concat();

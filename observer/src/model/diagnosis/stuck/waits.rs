@@ -46,7 +46,10 @@ const CALLS: &[(Waits, &[&str])] = &[
     (Waits::FileLock, &["flock", "fcntl"]),
     (Waits::Disk, &["fsync", "fdatasync", "msync", "sync_file_range"]),
     (Waits::Time, &["nanosleep", "clock_nanosleep"]),
-    (Waits::Child, &["wait4", "waitid", "pause", "rt_sigsuspend", "rt_sigtimedwait"]),
+    (
+        Waits::Child,
+        &["wait4", "waitid", "pause", "rt_sigsuspend", "rt_sigtimedwait", "vfork", "clone", "clone3"],
+    ),
     (Waits::Connect, &["connect"]),
     (Waits::Accept, &["accept", "accept4"]),
 ];
