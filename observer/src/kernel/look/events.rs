@@ -68,6 +68,8 @@ struct List {
     told: Vec<Told>,
     /// Something among it could not be read, so that nothing is known to be missing.
     in_part: bool,
+    /// An io_uring is among it, whose operations are not told by descriptor.
+    has_ring: bool,
 }
 
 /// What the thread waits for in this call; none if the call waits for no descriptor, or it is not known for which.
@@ -94,7 +96,8 @@ pub(super) fn of(pid: u32, call: &Call, awaited: &[Awaited]) -> Option<Waits> {
     let known = awaited.iter().filter_map(|(listener, descriptor)| Some((*listener, (*descriptor)?)));
     let watch = |(listener, descriptor)| Some(Watch { listener, how: list.how(pid, descriptor)? });
     waits.watches = known.filter_map(watch).collect();
-    waits.inodes = (!list.in_part).then(|| list.told.iter().filter_map(|told| told.inode(pid)).collect());
+    waits.inodes = (!list.in_part && !list.has_ring)
+        .then(|| list.told.iter().filter_map(|told| told.inode(pid)).collect());
     Some(waits)
 }
 
@@ -168,6 +171,7 @@ impl List {
         let polls = text.lines().skip_while(|line| !line.starts_with("PollList:")).skip(1);
         let mut polls = polls.take_while(|line| line.starts_with(' '));
         let is_shown = text.contains("\nPollList:") && value("SqThread:") == Some("-1");
+        self.has_ring = true;
         self.in_part |= !(is_fetched && is_shown && polls.all(accepts_nothing));
     }
 

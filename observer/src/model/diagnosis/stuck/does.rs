@@ -104,6 +104,9 @@ pub(super) fn does(facts: &Facts<'_>, listener: &Listener, thread: Option<&Threa
         return exchanging(listener, thread, whose, remote);
     }
     match waits::of(call) {
+        Some(Waits::Data | Waits::Room) if on.is_none() && moved(thread) >= WORKS => {
+            working(listener, thread)
+        }
         Some(Waits::Events) if on == Some(&On::Nothing) => sleep(call, &since),
         Some(Waits::Events | Waits::Data) if matches!(on, Some(On::Connection { connecting: true, .. })) => {
             connect(call, on, &since)

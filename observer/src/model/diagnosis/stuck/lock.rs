@@ -9,8 +9,11 @@ pub(super) fn on_file(call: &str, since: &str, thread: &Thread) -> Does {
     let (held, remedy) = match holder {
         // The lock is of the open file, and stays with those who inherited that (flock(2)).
         Some(holder) if holder.pid == thread.pid => (
-            " that it took itself: whoever has inherited that open file has the lock".to_owned(),
-            "see which child or other process has the same file open (lsof)",
+            format!(
+                " that {}/{} has, which is its own process: another thread of it, or whoever has inherited the open file",
+                holder.comm, holder.pid
+            ),
+            "see which thread took it, and which child or other process has the same file open (lsof)",
         ),
         Some(holder) => (
             format!(" that {}/{} has", holder.comm, holder.pid),

@@ -108,8 +108,11 @@ fn past(facts: &Facts<'_>, listener: &Listener) -> (&'static str, String) {
     if let Some(left) = left {
         let when = left.accepted_ns.map(|ns| format!(", which accepted last {} ago,", ago(ns)));
         let when = when.unwrap_or_default();
-        let text = format!("{}/{}{when} holds it no more, and nobody else has accepted", left.comm, left.tid);
-        return ("handed_over", text);
+        let (word, what) = match facts.thread(left.pid, left.tid) {
+            Some(_) => ("handed_over", "holds it no more"),
+            None => ("acceptor_gone", "has ended"),
+        };
+        return (word, format!("{}/{}{when} {what}, and nobody else has accepted", left.comm, left.tid));
     }
     if listener.accepted > 0 {
         return ("unknown", "who accepted before is not known".to_owned());

@@ -73,7 +73,11 @@ fn the_sentence_says_where_the_acceptor_is() {
             beside(0, &["127.0.0.9:6000"]),
             "for an answer of 127.0.0.9:6000, to which it is the client, and neither for this listener",
         ),
-        ("epoll_wait", beside(0, &[]), "for something else, and neither for this listener nor for a client."),
+        (
+            "epoll_wait",
+            beside(0, &[]),
+            "for something else, neither for this listener nor for a client, and has stopped accepting, with at least 5",
+        ),
         (
             "vfork",
             Look { state: Some('D'), ..Look::default() },
@@ -178,8 +182,11 @@ fn who_has_closed_the_listener_is_not_expected_to_accept() {
     let mut now = state(9, 5, does("epoll_pwait", watches(How::Absent)));
     now.listeners[0].acceptors.holders = Some(Arc::new([Holding { pid: 2, comm: "new".to_owned() }]));
     now.threads.push(Thread { pid: 2, ..does("runs", Look::default()) });
-    let sentence = found(&stranded_queue::RULE, now.clone(), now).concat();
+    let sentence = found(&stranded_queue::RULE, now.clone(), now.clone()).concat();
     assert!(sentence.contains("t7/7, which accepted last 19.0 s ago, holds it no more"), "{sentence}");
+    now.threads.remove(0);
+    let sentence = found(&stranded_queue::RULE, now.clone(), now).concat();
+    assert!(sentence.contains("t7/7, which accepted last 19.0 s ago, has ended"), "{sentence}");
 }
 
 /// What is said of a thread that wants a processor for these parts of the time.

@@ -14,6 +14,9 @@ use crate::{
 const LIMIT: &str = "raise the program's own limit of connections (maxconn, worker_connections, -c), or close idle ones sooner";
 /// What to do about a wait for something else.
 const ELSEWHERE: &str = "see what it waits for there instead of a client";
+/// The same, where others may serve those that it has accepted.
+const PERHAPS: &str = "see what it waits for there instead of a client: a loop within its own, or an end of those that it has accepted \
+                       (its own limit)";
 
 /// It is known that it is not woken for as long as somebody waits.
 pub(super) fn is_not_told(thread: &Thread, listener: u64) -> bool {
@@ -73,7 +76,7 @@ pub(super) fn events(
         ),
         Some(How::Absent) => {
             let beside = thread.looked.as_ref().and_then(|looked| looked.look.beside.as_ref());
-            elsewhere(beside, call, since, &serves, &open)
+            elsewhere(listener, beside, call, since, &serves)
         }
         Some(How::Level) if reads >= WORKS => working(listener, thread),
         Some(How::Level) => Does::new(
@@ -105,7 +108,9 @@ pub(super) fn events(
 
 /// It waits for events without the listener. Who has taken it out to serve those that it has still waits for them; a loop
 /// that has none of them is one within another, or of another task.
-fn elsewhere(beside: Option<&Beside>, call: &str, since: &str, serves: &str, open: &str) -> Does {
+fn elsewhere(listener: &Listener, beside: Option<&Beside>, call: &str, since: &str, serves: &str) -> Does {
+    let has = open(listener);
+    let open = connections(listener);
     match beside {
         Some(Beside { clients: 0, servers, .. }) if !servers.is_empty() => {
             let names: Vec<String> = servers.iter().map(ToString::to_string).collect();
@@ -117,6 +122,14 @@ fn elsewhere(beside: Option<&Beside>, call: &str, since: &str, serves: &str, ope
             let remedy = "a timeout for what it asks there, and a loop that serves clients meanwhile";
             Does { waits_for: Some(names), ..Does::new("upstream", text, remedy) }
         }
+        Some(Beside { clients: 0, .. }) if has > 0 => Does::new(
+            "stopped_accepting",
+            format!(
+                "waits in {call}(2){since} for something else, neither for this listener nor for a client{serves}, and has stopped \
+                 accepting, with {open} open"
+            ),
+            PERHAPS,
+        ),
         Some(Beside { clients: 0, .. }) => {
             let text = format!(
                 "waits in {call}(2){since} for something else, and neither for this listener nor for a client{serves}"
