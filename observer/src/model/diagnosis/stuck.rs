@@ -40,9 +40,11 @@ fn has_waited(member: &Member<'_>) -> bool {
     before > 0 && now > 0 && member.counted.accepted < before
 }
 
-/// It accepts slowly, and the next is not overdue: the last two accepts were as far apart.
+/// It accepts, more slowly than a window is long, and the next is not overdue: the last accepts were as far apart.
 pub(super) fn goes_on(facts: &Facts<'_>, member: &Member<'_>) -> bool {
-    member.listener.next_accept_ns.is_some_and(|(_, due_ns)| facts.snapshot.time_ns < due_ns)
+    member.listener.next_accept_ns.is_some_and(|(apart_ns, due_ns)| {
+        apart_ns * 3 >= facts.window_ns * 2 && facts.snapshot.time_ns < due_ns
+    })
 }
 
 /// The stuck members of a place.
