@@ -111,7 +111,14 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let idle = acceptors.first().copied().filter(is_idle);
     let looks = |thread: &Thread| thread.looked.as_ref().map_or(0, |looked| looked.doings.len());
     // One that hardly runs has something else to tell, after a few looks.
-    if asleep.is_none() && waits_on && idle.is_some_and(|thread| looks(thread) < LOOKS) {
+    let waits_now = worst.listener.accept_queue > 0;
+    if asleep.is_none() && waits_now && idle.is_some_and(|thread| looks(thread) < LOOKS) {
+        return None;
+    }
+    // One that has just gone to sleep beside a queue of which it is not told will not come: the next seconds tell.
+    let sleeps = |thread: &Thread| stuck::sleeps_beside(thread, worst.listener.cookie);
+    if asleep.is_none() && waits_now && !acceptors.is_empty() && acceptors.iter().all(|thread| sleeps(thread))
+    {
         return None;
     }
     if let Some(cause) = &asleep {

@@ -18,7 +18,7 @@ use crate::{
     model::evidence::{Facts, Member, Place},
 };
 pub(super) use cause::{Cause, of as cause};
-pub(super) use does::is_asleep;
+pub(super) use does::{is_asleep, sleeps_beside};
 
 /// Nothing is said of less than this.
 const LONG_NS: u64 = 1_500_000_000;

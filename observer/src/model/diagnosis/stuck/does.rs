@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::{
     ends::{Whose, behind, connect, data, room, whose},
     lock,
-    told::{connections, events, how},
+    told::{connections, events, how, is_not_told},
     waits::{self, Waits},
 };
 use crate::{
@@ -80,6 +80,12 @@ pub(in crate::model::diagnosis) fn is_asleep(thread: &Thread) -> bool {
         }
         None => is_wait(&&thread.doing),
     }
+}
+
+/// When it was last looked at it waited for events, and the listener's are not among them for as long as somebody waits.
+pub(in crate::model::diagnosis) fn sleeps_beside(thread: &Thread, listener: u64) -> bool {
+    let waits = thread.doing.as_deref().and_then(waits::of) == Some(Waits::Events);
+    waits && is_not_told(thread, listener)
 }
 
 /// What a thread does, over the window.

@@ -59,9 +59,6 @@ pub(super) fn never(facts: &Facts<'_>, listener: &Listener) -> Cause {
             "see the log of the program, and start it again; what the ended thread accepted nobody else will"
         }
         "unknown" => UNKNOWN,
-        _ if listener.opened_ns.is_some_and(|ns| facts.snapshot.time_ns.saturating_sub(ns) < START_NS) => {
-            STARTS
-        }
         _ => COME,
     };
     // A wait from before the start may be any.
@@ -78,6 +75,11 @@ pub(super) fn never(facts: &Facts<'_>, listener: &Listener) -> Cause {
             (word, remedy) = (does.word, does.remedy);
         } else {
             says = format!("{past}; {} {}{many}", name(thread), does.text);
+            let age = |ns| facts.snapshot.time_ns.saturating_sub(ns);
+            let is_young = listener.opened_ns.is_some_and(|ns| age(ns) < START_NS);
+            if word == "never_accepted" && is_young && WORKS.contains(&does.word) {
+                remedy = STARTS;
+            }
         }
     } else if let Some(doings) = doings(facts, listener).filter(|_| word == "unknown") {
         says = format!("{past}; {doings}");
