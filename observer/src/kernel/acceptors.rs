@@ -63,6 +63,8 @@ pub(super) struct Acceptors {
     /// Who holds which listener, by listener: process and descriptor.
     holders: BTreeMap<u64, Vec<(u32, u32)>>,
     searched_ns: u64,
+    /// Listeners from which another process accepted than the one that made them: who holds those was looked up.
+    shared: BTreeSet<u64>,
     owners: Owners,
 }
 
@@ -81,6 +83,7 @@ impl Acceptors {
     pub(super) fn closed(&mut self, listener: u64, maps: &mut Maps) {
         self.queues.remove(&listener);
         self.holders.remove(&listener);
+        self.shared.remove(&listener);
         self.early.retain(|one| one.listener != listener);
         self.owners.closed(listener);
         let of_it: Vec<AcceptorKey> =
@@ -114,7 +117,13 @@ impl Acceptors {
         let is_late = time_ns.saturating_sub(self.searched_ns) >= APART_NS;
         let ids_are_the_hosts = tasks::ids_are_the_hosts();
         let is_orphaned = ids_are_the_hosts && self.owners.look(sink) || gone.orphaned;
-        if (is_orphaned || is_new || !waits.is_empty() && is_late) && ids_are_the_hosts {
+        // Whoever made it may have handed it on, and hold it no more.
+        let by_others =
+            acceptors.iter().filter(|one| one.accepts > 0 && !self.owners.is_of(one.listener, one.pid));
+        let by_others: BTreeSet<u64> = by_others.map(|one| one.listener).collect();
+        let is_shared = !by_others.is_subset(&self.shared);
+        self.shared.extend(by_others);
+        if (is_orphaned || is_shared || is_new || !waits.is_empty() && is_late) && ids_are_the_hosts {
             self.searched_ns = time_ns;
             self.find_holders(maps, probes, sink);
             for cookie in &waits {
@@ -210,7 +219,9 @@ impl Acceptors {
         for listener in waits {
             let held: Option<&Vec<(u32, u32)>> = self.holders.get(listener);
             // Who has closed it will not accept, and those who have it are looked at.
-            let holds = |pid: u32| held.is_none_or(|held| held.iter().any(|(holder, _)| *holder == pid));
+            let holds = |pid: u32| {
+                held.is_none_or(|held| held.is_empty() || held.iter().any(|(holder, _)| *holder == pid))
+            };
             let here = acceptors.iter();
             let here = here.filter(|one| one.listener == *listener && !one.gone && holds(one.pid));
             let mut ids: Vec<(u32, u32)> = here.map(|one| (one.pid, one.tid)).collect();

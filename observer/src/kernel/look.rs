@@ -118,20 +118,22 @@ fn behind((pid, tid): (u32, u32), descriptor: u32) -> Option<On> {
             has_data: None,
         });
     }
+    let socket = socket_inode(&text).and_then(|inode| other_socket((pid, tid), inode));
+    let text = socket.unwrap_or_else(|| text.into_owned());
     let cut: String = text.chars().take(PATH).collect();
     Some(On::Other(demo_server::visible::visible(&cut)))
 }
 
 /// Addresses of the TCP socket with this inode number, in the network namespace of the thread, and whether it is being made.
 fn connection(ids: (u32, u32), inode: u64) -> Option<(SocketAddr, SocketAddr, bool)> {
-    let found = rows(ids).find(|row| row.inode == inode)?;
+    let found = rows(ids, TCP).find(|row| row.inode == inode)?;
     Some((found.local, found.remote, found.state == SYN_SENT))
 }
 
 /// What those of a thread's files are that have these inode numbers.
 fn beside(ids: (u32, u32), inodes: &[u64]) -> Option<Beside> {
     let (mut listens, mut found) = (BTreeSet::new(), Vec::new());
-    for row in rows(ids) {
+    for row in rows(ids, TCP) {
         if row.state == LISTEN {
             listens.insert(row.local.port());
         } else if row.inode != 0 && inodes.contains(&row.inode) {
@@ -162,16 +164,42 @@ struct Row {
     inode: u64,
 }
 
-/// The TCP sockets of a thread's network namespace.
-fn rows((pid, tid): (u32, u32)) -> impl Iterator<Item = Row> {
-    ["tcp", "tcp6"].into_iter().flat_map(move |table| {
+/// What a socket is that is none of TCP: one of UDP with its peer, or its own address where it has none, or a UNIX socket
+/// with its path, which only the side that was bound has.
+fn other_socket(ids: (u32, u32), inode: u64) -> Option<String> {
+    if let Some(row) = rows(ids, UDP).find(|row| row.inode == inode) {
+        return Some(match row.remote.port() {
+            0 => format!("UDP at {}", row.local),
+            _ => format!("UDP with {}", row.remote),
+        });
+    }
+    let (pid, tid) = ids;
+    let file = File::open(format!("/proc/{pid}/task/{tid}/net/unix")).ok()?;
+    let mut lines = BufReader::new(file.take(LONGEST_TABLE)).lines().map_while(Result::ok);
+    // `Num RefCount Protocol Flags Type St Inode Path`.
+    lines.find_map(|line| {
+        let mut words = line.split_whitespace().skip(6);
+        let is_it = words.next()?.parse::<u64>() == Ok(inode);
+        is_it.then(|| {
+            words.next().map_or_else(|| "a UNIX socket".to_owned(), |path| format!("UNIX socket {path}"))
+        })
+    })
+}
+
+/// Names of tables of sockets.
+const TCP: [&str; 2] = ["tcp", "tcp6"];
+const UDP: [&str; 2] = ["udp", "udp6"];
+
+/// The sockets of a thread's network namespace in these tables.
+fn rows((pid, tid): (u32, u32), tables: [&'static str; 2]) -> impl Iterator<Item = Row> {
+    tables.into_iter().flat_map(move |table| {
         let file = File::open(format!("/proc/{pid}/task/{tid}/net/{table}")).ok();
         let lines = file.map(|file| BufReader::new(file.take(LONGEST_TABLE)).lines().map_while(Result::ok));
         lines.into_iter().flatten().skip(1).filter_map(|line| row(&line))
     })
 }
 
-/// One line of /proc/net/tcp: `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode`.
+/// One line of /proc/net/tcp, or of the others: `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode`.
 fn row(line: &str) -> Option<Row> {
     let mut words = line.split_whitespace().skip(1);
     let (local, remote, state) = (words.next()?, words.next()?, words.next()?);
@@ -255,6 +283,17 @@ mod tests {
         let all = [inode(&client), inode(&accepted), 0];
         let servers = vec![listener.local_addr().unwrap()];
         assert_eq!(beside((pid, pid), &all), Some(Beside { clients: 1, servers, others: 1 }));
+        let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let resolver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        datagrams.connect(resolver.local_addr().unwrap()).unwrap();
+        let (unix, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        for (socket, told) in [
+            (datagrams.as_raw_fd(), format!("UDP with {}", resolver.local_addr().unwrap())),
+            (resolver.as_raw_fd(), format!("UDP at {}", resolver.local_addr().unwrap())),
+            (unix.as_raw_fd(), "a UNIX socket".to_owned()),
+        ] {
+            assert_eq!(behind((pid, pid), socket.cast_unsigned()), Some(On::Other(told)));
+        }
         let null = File::open("/dev/null").unwrap();
         assert_eq!(
             behind((pid, pid), null.as_raw_fd().cast_unsigned()),

@@ -43,6 +43,11 @@ impl Owners {
         }
     }
 
+    /// Whether it is this process's, as far as it is known.
+    pub(super) fn is_of(&self, listener: u64, pid: u32) -> bool {
+        self.listeners.get(&listener).is_none_or(|owner| owner.pid == pid)
+    }
+
     /// Forgets a listener that is closed.
     pub(super) fn closed(&mut self, listener: u64) {
         self.listeners.remove(&listener);

@@ -8,7 +8,8 @@ use socket2::{Domain, Socket, Type};
 use crate::{
     namespace::{THE_SAME, natively},
     observed::Observer,
-    traffic::V4,
+    processes::Acceptor,
+    traffic::{Server, V4, connect, receive_end},
     waiting::until,
 };
 
@@ -94,7 +95,7 @@ fn the_name_follows_the_thread_and_then_the_process() {
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("listens".to_owned());
             let server = thread.spawn_scoped(scope, || {
-                let server = crate::traffic::Server::listen(V4, 8);
+                let server = Server::listen(V4, 8);
                 let cookie = server.cookie;
                 told.wait();
                 go_on.wait();
@@ -115,5 +116,20 @@ fn the_name_follows_the_thread_and_then_the_process() {
                 lines.listener_over_time(cookie).last().is_some_and(|line| line.comm == process.trim_end())
             });
         });
+    });
+}
+
+#[test]
+fn who_was_handed_a_listener_is_named_once_it_accepts() {
+    natively(THE_SAME, || {
+        let mut observer = Observer::shared();
+        let server = Server::listen(V4, 64);
+        observer.wait_until_it_knows(&server);
+        let (address, cookie) = (server.address, server.cookie);
+        let heir = Acceptor::fork(&server.socket);
+        drop(server);
+        receive_end(&connect(address));
+        observer
+            .wait_for("the one that holds it", |lines| lines.listener_fields(cookie)["pid"] == heir.pid());
     });
 }

@@ -29,7 +29,7 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
             facts,
             place,
             &members,
-            "which the program asked for",
+            "which the program chose, or net.core.somaxconn when it called listen(2)",
             "pass a longer backlog to listen(2), as long as the bursts; called again on an open listener it acts at once",
         )
     });
@@ -61,8 +61,8 @@ mod tests {
         assert_eq!(
             found(&RULE, state(10, 0, 0, 0.01), state(10, 0, 21, 0.01)),
             [
-                "21 attempts were refused by p/1 in the last 2.00 s at a limit of 10, which the program asked for: more come at once than \
-                 it holds, and it is emptied in between (t7/7 runs 1.0 % of the time)."
+                "21 attempts were refused by p/1 in the last 2.00 s at a limit of 10, which the program chose, or \
+                 net.core.somaxconn when it called listen(2): more come at once than it holds, and it is emptied in between (t7/7 runs 1.0 % of the time)."
             ]
         );
         let busy = found(&RULE, state(10, 0, 0, 0.97), state(10, 0, 21, 0.97));

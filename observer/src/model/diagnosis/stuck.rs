@@ -121,8 +121,19 @@ fn finding(facts: &Facts<'_>, place: &Place<'_>, group: &[Stuck<'_>]) -> Option<
         0 => String::new(),
         _ => format!(" ({} meanwhile)", overflow::refused(refused)),
     };
+    // Where somebody was accepted it may have been one of those.
+    let left = sum(|member| match member.listener.accepted {
+        0 => member.listener.aborted_queued + member.listener.closed_queued,
+        _ => 0,
+    });
+    let left = left.min(now);
+    let gone = match left {
+        0 => String::new(),
+        left if left == now => " (whose clients have all left)".to_owned(),
+        left => format!(" ({} of their clients have left)", figures::count(left)),
+    };
     let mut sentence =
-        format!("{wait} {place_of} of {holder}{age}, and {came}{turned}: {}.", first.cause.says);
+        format!("{wait} {place_of} of {holder}{gone}{age}, and {came}{turned}: {}.", first.cause.says);
     let mut evidence: Vec<(&'static str, Figure)> = vec![
         ("accept_queue", now.into()),
         ("accept_queue_before", before.into()),
@@ -130,6 +141,7 @@ fn finding(facts: &Facts<'_>, place: &Place<'_>, group: &[Stuck<'_>]) -> Option<
         ("overflows", refused.into()),
         ("holder", holder.into()),
     ];
+    evidence.extend((left > 0).then(|| ("left", left.into())));
     evidence.extend(oldest.map(|ns| ("oldest_waits_ns", ns.into())));
     if let Some((others, more)) = others(facts, place, group) {
         sentence.push_str(&others);
