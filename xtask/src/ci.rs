@@ -22,8 +22,8 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Options {}
 
-/// What each part may take on two quiet CPUs, in seconds; tests and checks beside each other. More is a warning: machines differ, and a check that fails for
-/// the time it took is read as one that fails for nothing.
+/// What each part may take on two quiet CPUs, in seconds; tests and checks beside each other. More is a warning: machines
+/// differ, and a check that fails for the time it took is read as one that fails for nothing.
 const BUDGETS: &[(&str, u64)] = &[("setup", 60), ("build", 270), ("test", 480), ("vm", 780), ("lint", 480)];
 
 /// As nice(1) counts.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::tasks;
-use crate::model::look::{Beside, Descriptors, Holding, How, Look, On};
+use crate::model::look::{Beside, Descriptors, Holding, Look, On};
 
 /// Longest table of sockets that is read to find one.
 const LONGEST_TABLE: u64 = 32 << 20;
@@ -67,8 +67,7 @@ pub(super) fn look(pid: u32, tid: u32, awaited: &[Awaited], before: Option<&Look
     if waits.nothing {
         look.on = Some(On::Nothing);
     }
-    let is_elsewhere = look.watches.iter().any(|watch| watch.how == How::Absent);
-    if let Some(inodes) = waits.inodes.filter(|_| is_elsewhere && waits.only.is_none() && !waits.nothing)
+    if let Some(inodes) = waits.inodes.filter(|_| waits.only.is_none() && !waits.nothing)
         && look.beside.is_none()
     {
         look.beside = beside((pid, tid), &inodes);

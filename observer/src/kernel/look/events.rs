@@ -33,7 +33,7 @@ pub(super) struct Waits {
     pub(super) nothing: bool,
     /// It waits for room to write, and for nothing to read.
     pub(super) writes: bool,
-    /// Inode numbers of all files that it waits for, if all of those are known.
+    /// Inode numbers of all files that it waits for, if one of the listeners is not among them and all are known.
     pub(super) inodes: Option<Vec<u64>>,
 }
 
@@ -96,7 +96,8 @@ pub(super) fn of(pid: u32, call: &Call, awaited: &[Awaited]) -> Option<Waits> {
     let known = awaited.iter().filter_map(|(listener, descriptor)| Some((*listener, (*descriptor)?)));
     let watch = |(listener, descriptor)| Some(Watch { listener, how: list.how(pid, descriptor)? });
     waits.watches = known.filter_map(watch).collect();
-    waits.inodes = (!list.in_part && !list.has_ring)
+    let is_elsewhere = waits.watches.iter().any(|watch| watch.how == How::Absent);
+    waits.inodes = (is_elsewhere && !list.has_ring)
         .then(|| list.told.iter().filter_map(|told| told.inode(pid)).collect());
     Some(waits)
 }

@@ -67,10 +67,11 @@ pub(in crate::model::diagnosis) fn of(facts: &Facts<'_>, member: &Member<'_>) ->
     let index = counts.iter().position(|count| *count == most)?;
     let all = others.len();
     let (one, thread, does) = others.remove(index);
-    let who = thread.map_or_else(|| format!("{}/{}", one.comm, one.tid), name);
-    let ago = one.accepted_ns.map(|ns| facts.snapshot.time_ns.saturating_sub(ns));
-    let last =
-        ago.map(|ns| format!(", which accepted last {} ago,", figures::duration(ns))).unwrap_or_default();
+    let name_of = |one: &AcceptedBy, thread: Option<&Thread>| {
+        thread.map_or_else(|| format!("{}/{}", one.comm, one.tid), name)
+    };
+    let who = name_of(one, thread);
+    let last = accepted_last(facts, one);
     let rest = match (most, all) {
         (1, 1) => String::new(),
         (2, 2) => " (the same of both threads that accept)".to_owned(),
@@ -82,20 +83,30 @@ pub(in crate::model::diagnosis) fn of(facts: &Facts<'_>, member: &Member<'_>) ->
     // Who waits for another waits perhaps for the one that does something else.
     let other =
         others.iter().find(|(_, _, other)| WAITS_FOR_ANOTHER.contains(&does.word) && other.word != does.word);
-    let other = other.map(|(one, thread, other)| {
-        let who = thread.map_or_else(|| format!("{}/{}", one.comm, one.tid), name);
-        format!("; {who}, which accepts too, {}", other.text)
-    });
-    evidence.extend(other.clone().map(|other| ("another", other.trim_start_matches("; ").to_owned().into())));
+    let other = other
+        .map(|(one, thread, other)| format!("{}, which accepts too, {}", name_of(one, *thread), other.text));
+    evidence.extend(other.clone().map(|other| ("another", other.into())));
+    let other = other.map(|other| format!("; {other}")).unwrap_or_default();
     evidence.push(("acceptor", who.clone().into()));
     evidence.push(("acceptors", (all as u64).into()));
-    evidence.extend(ago.map(|ns| ("accepted_last_ns", ns.into())));
+    evidence.extend(since_accept(facts, one).map(|ns| ("accepted_last_ns", ns.into())));
     Some(Cause {
         word: does.word,
-        says: format!("{who}{last} {}{rest}{}", does.text, other.unwrap_or_default()),
+        says: format!("{who}{last} {}{rest}{other}", does.text),
         remedy: does.remedy,
         evidence,
     })
+}
+
+/// So long ago a thread accepted last.
+fn since_accept(facts: &Facts<'_>, one: &AcceptedBy) -> Option<u64> {
+    one.accepted_ns.map(|ns| facts.snapshot.time_ns.saturating_sub(ns))
+}
+
+/// The same for a sentence, after the thread's name; nothing if it is not known.
+pub(super) fn accepted_last(facts: &Facts<'_>, one: &AcceptedBy) -> String {
+    let ago = since_accept(facts, one).map(figures::duration);
+    ago.map(|ago| format!(", which accepted last {ago} ago,")).unwrap_or_default()
 }
 
 /// A process still holds a listener, as far as its holders are known: who has closed it will not accept.

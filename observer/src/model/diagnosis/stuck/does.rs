@@ -29,6 +29,7 @@ const AWAKE: f64 = 0.4;
 pub(super) const UNKNOWN: &str = "see where the threads that should accept are (their stacks)";
 
 /// What one thread does.
+#[derive(Clone)]
 pub(super) struct Does {
     /// A stable word for it.
     pub(super) word: &'static str,

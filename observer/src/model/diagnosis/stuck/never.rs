@@ -94,22 +94,20 @@ fn past(facts: &Facts<'_>, listener: &Listener) -> (&'static str, String) {
     let ago = |ns: u64| figures::duration(facts.snapshot.time_ns.saturating_sub(ns));
     let many = holders.len() > 1;
     if let Some(gone) = &listener.acceptors.gone {
-        let when = gone.accepted_ns.map(|ns| format!(", which accepted last {} ago,", ago(ns)));
         let failed = match &gone.errno {
             Some(errno) => format!(" after accept(2) had failed with {errno}"),
             None => String::new(),
         };
         let own = |gone: &AcceptedBy| holders.iter().any(|holder| holder.pid == gone.pid);
         let others = if own(gone) { "no other thread has accepted" } else { "nobody else has accepted" };
-        let when = when.unwrap_or_default();
+        let when = cause::accepted_last(facts, gone);
         let text = format!("{}/{}{when} has ended{failed}, and {others}", gone.comm, gone.tid);
         return ("acceptor_gone", text);
     }
     let left =
         listener.acceptors.alive.iter().find(|one| one.accepts > 0 && !cause::holds(listener, one.pid));
     if let Some(left) = left {
-        let when = left.accepted_ns.map(|ns| format!(", which accepted last {} ago,", ago(ns)));
-        let when = when.unwrap_or_default();
+        let when = cause::accepted_last(facts, left);
         let (word, what) = match facts.thread(left.pid, left.tid) {
             Some(_) => ("handed_over", "holds it no more"),
             None => ("acceptor_gone", "has ended"),
@@ -196,13 +194,9 @@ fn tells<'a>(facts: &Facts<'a>, listener: &Listener) -> Option<(&'a Thread, Does
     }
     let same = |word: &str| found.iter().filter(|(_, does)| does.word == word).count();
     let count = found.iter().map(|(_, does)| same(does.word)).max()?;
-    let word = found.iter().map(|(_, does)| does.word).find(|word| same(word) == count)?;
-    let index = all
-        .iter()
-        .position(|one| one.1.word == word && found.iter().any(|other| std::ptr::eq(*other, one)))?;
+    let (thread, does) = found.iter().find(|(_, does)| same(does.word) == count)?;
     let many = if count > 1 { format!(" (the same of {count} threads)") } else { String::new() };
-    let (thread, does) = all.into_iter().nth(index)?;
-    Some((thread, does, many))
+    Some((thread, does.clone(), many))
 }
 
 fn is_alone(threads: &[&Thread], thread: &Thread) -> bool {
