@@ -35,7 +35,7 @@ fn check(call: libc::c_long, accept: fn(&Server) -> SocketAddr) {
         }
         started.iter().take(THREADS).for_each(|tid| until_blocked(tid, call));
 
-        let mut observer = Observer::start();
+        let mut observer = Observer::late();
         let began_ns = now_ns();
         // One after the other: where programs are preempted, threads that return at once keep each other's from running.
         let one = |_| {

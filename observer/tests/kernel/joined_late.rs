@@ -16,7 +16,7 @@ fn check(ip: std::net::IpAddr) {
     let early = server.queue(BEFORE);
     send(&early[0], b"early");
 
-    let mut observer = Observer::start();
+    let mut observer = Observer::late();
     observer.wait_for_next_lines();
     let first = observer.listener(server.cookie);
     assert_eq!((first.addr, first.netns), (server.address, inode()));
@@ -144,7 +144,7 @@ fn queued_before_and_reset_after() {
     isolated(|| {
         let server = Server::listen(V4, 8);
         let client = server.queue(1).remove(0);
-        let mut observer = Observer::start();
+        let mut observer = Observer::late();
         let remote = own(&client);
         crate::traffic::reset(client);
         crate::waiting::until_equal("connections", || crate::sock_diag::sockets(&[1]).len(), 0);

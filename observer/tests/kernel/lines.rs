@@ -235,6 +235,12 @@ impl Lines {
         those.next_back().unwrap_or_else(|| panic!("no ledger line for the listener {cookie}"))
     }
 
+    /// The kernel has left out runs of programs, and the observer counted them.
+    pub(crate) fn lack_runs(&self) -> bool {
+        let last = self.0.iter().rfind(|line| line["type"] == "loss");
+        last.is_some_and(|line| line["counters"]["recursion_misses"].as_u64() > Some(0))
+    }
+
     /// The last `loss` line.
     #[track_caller]
     pub(crate) fn loss(&self) -> Loss {
@@ -249,10 +255,7 @@ impl Drop for Lines {
             let shown = if is_emulated() { LAST } else { usize::MAX };
             println!("what the observer wrote, {} lines:", self.0.len());
             self.0.iter().skip(self.0.len().saturating_sub(shown)).for_each(|line| println!("{line}"));
-            let left_out = |line: &Value| {
-                line["type"] == "loss" && line["counters"]["recursion_misses"].as_u64() > Some(0)
-            };
-            if self.0.iter().any(left_out) {
+            if self.lack_runs() {
                 LEFT_OUT.set(true);
             }
         }

@@ -44,7 +44,7 @@ fn check(name: &str, listens_before: bool) {
     if listens_before {
         listen();
     }
-    let mut observer = if listens_before { Observer::start() } else { Observer::shared() };
+    let mut observer = if listens_before { Observer::late() } else { Observer::shared() };
     let sees = |signal: &str, hook: &str| observer.meta()["signals"][signal] == hook;
     if !sees("enqueue", "tp_btf/sk_data_ready") || !sees("read", "tp_btf/sock_recv_length") {
         return println!(

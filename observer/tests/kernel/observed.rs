@@ -4,7 +4,10 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     ops::Deref,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
     thread,
     time::Instant,
 };
@@ -17,13 +20,15 @@ use crate::{
     namespace::{enter, hooks, inode},
     shared,
     traffic::Server,
-    waiting::{interval, patience},
+    waiting::{interval, patience, patience_for_what_may_be_left_out},
 };
 
 /// A running `observer stream` whose probes are attached: a process of the test's own, or a view of the one that all
 /// tests share.
 pub(crate) struct Observer {
     own: Option<Child>,
+    /// With whom it shares one that was started for them.
+    _batch: Option<Arc<shared::Batch>>,
     output: Receiver<Line>,
     lines: Lines,
 }
@@ -95,9 +100,15 @@ impl Observer {
     /// `loss` lines, and those of threads, are of all tests.
     #[track_caller]
     pub(crate) fn shared() -> Self {
-        let mut observer = Self { own: None, output: shared::subscribe(inode()), lines: Lines::default() };
-        observer.wait_for("the first line", |lines| !lines.0.is_empty());
-        observer
+        Self::reading(None, None, shared::subscribe(inode()))
+    }
+
+    /// The same of one that is started after this call, for this test and for others that ask at the same time: for tests
+    /// in which something is there before.
+    #[track_caller]
+    pub(crate) fn late() -> Self {
+        let (output, batch) = shared::subscribe_late(inode());
+        Self::reading(None, Some(batch), output)
     }
 
     /// An observer of this test's own, for the calling thread's network namespace, a set of lines every `interval()`.
@@ -110,9 +121,15 @@ impl Observer {
     #[track_caller]
     pub(crate) fn start_with(options: &[&str]) -> Self {
         let (child, output) = spawn(options, Stdio::piped());
-        let mut observer = Self { own: Some(child), output, lines: Lines::default() };
-        observer.wait_for("the first line", |lines| !lines.0.is_empty());
+        let observer = Self::reading(Some(child), None, output);
         observer.lines.meta();
+        observer
+    }
+
+    #[track_caller]
+    fn reading(own: Option<Child>, batch: Option<Arc<shared::Batch>>, output: Receiver<Line>) -> Self {
+        let mut observer = Self { own, _batch: batch, output, lines: Lines::default() };
+        observer.wait_for("the first line", |lines| !lines.0.is_empty());
         observer
     }
 
@@ -129,8 +146,10 @@ impl Observer {
     /// Reads lines until what was read so far satisfies.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, what: &str, satisfied: impl Fn(&Lines) -> bool) {
-        let deadline = Instant::now() + patience();
+        let start = Instant::now();
         while !satisfied(&self.lines) {
+            let deadline =
+                start + if self.lines.lack_runs() { patience_for_what_may_be_left_out() } else { patience() };
             // A line that is there already is received whatever the time is.
             assert!(Instant::now() < deadline, "waited in vain for {what}");
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

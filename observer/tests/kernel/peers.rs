@@ -8,7 +8,7 @@ use crate::{
     observed::Observer,
     sock_diag::{SYN_SENT, sockets},
     traffic::{Server, V4, attempt},
-    waiting::{interval, until, until_equal},
+    waiting::{until, until_equal},
 };
 
 /// What a tool writes. It is in the namespace of the thread that starts it.
@@ -60,8 +60,9 @@ fn ss_and_nstat_show_the_same() {
     isolated(|| {
         let before = Counters::read();
         let since = |name: &str| (Counters::read() - &before).of(name);
-        let mut observer = Observer::start_with(&["--interval", interval()]);
+        let mut observer = Observer::shared();
         let server = Server::listen(V4, BACKLOG);
+        observer.wait_until_it_knows(&server);
         let queued: Vec<TcpStream> = server.queue(BACKLOG + 1);
         let refused: Vec<_> = (0..REFUSED).map(|_| attempt(server.address)).collect();
         until("all SYNs are refused", || since("ListenOverflows") >= i64::from(REFUSED));

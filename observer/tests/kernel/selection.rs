@@ -17,7 +17,7 @@ use crate::{
 
 #[test]
 fn only_the_selected_port() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let (before, other) = (Server::listen(V4, 4), Server::listen(V6, 4));
         let port = before.address.port().to_string();
         let mut observer = Observer::start_with(&[
@@ -40,7 +40,7 @@ fn only_the_selected_port() {
 
 #[test]
 fn only_the_selected_namespace() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let mut observer = Observer::start();
         let here = Server::listen(V4, 4);
         let elsewhere =

@@ -1,14 +1,15 @@
-//! One observer for all tests that choose neither hooks nor sizes, because to start one is most of what a test costs.
+//! Observers that tests share, because to start one is most of what a test costs: one for all that choose neither hooks nor
+//! sizes, and one for each few that ask for a start at the same time, because something is to be there before it.
 //!
-//! It watches every network namespace. Each test gets the lines of its own: of its listeners, of their connections, and
-//! of its counters. It ends when this process does: nobody reads its lines any more.
+//! Such an observer watches every network namespace. Each test gets the lines of its own: of its listeners, of their
+//! connections, and of its counters.
 
 use std::{
     collections::HashMap,
     fs::File,
-    process::Stdio,
+    process::{Child, Stdio},
     sync::{
-        Mutex, MutexGuard, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         mpsc::{Receiver, Sender, channel},
     },
     thread,
@@ -38,53 +39,100 @@ struct Router {
     over: Option<String>,
 }
 
-/// The lines of this network namespace from now on, after the very first one.
+/// An observer of all namespaces. It ends with this, or with this process: nobody reads its lines any more.
+struct Running {
+    router: Arc<Mutex<Router>>,
+    child: Arc<Mutex<Child>>,
+}
+
+/// Tests that wait for the same start, or have waited for it.
+#[derive(Default)]
+pub(crate) struct Batch(OnceLock<Running>);
+
+/// The one that all tests share: its lines of this network namespace from now on, after the very first one.
 pub(crate) fn subscribe(netns: u32) -> Receiver<Line> {
-    static ROUTER: OnceLock<&'static Mutex<Router>> = OnceLock::new();
-    let router = ROUTER.get_or_init(start);
-    let (sender, receiver) = channel();
-    let mut router = lock(router);
-    match &router.over {
-        Some(why) => drop(sender.send(Err(why.clone()))),
-        None => {
-            drop(sender.send(Ok(router.meta.clone().unwrap_or_default())));
-            router.tests.insert(netns.into(), sender);
-        }
-    }
-    receiver
+    static RUNNING: OnceLock<Running> = OnceLock::new();
+    let running = RUNNING.get_or_init(|| {
+        let running = Running::start();
+        warm_up();
+        running
+    });
+    running.subscribe(netns)
 }
 
-fn lock(router: &Mutex<Router>) -> MutexGuard<'_, Router> {
-    router.lock().expect("the thread that routes lines does not panic")
+/// The lines of an observer that is started after this call, for this test and for all that call until it is. It ends when
+/// none of them has its batch any more.
+pub(crate) fn subscribe_late(netns: u32) -> (Receiver<Line>, Arc<Batch>) {
+    static NEXT: Mutex<Option<Arc<Batch>>> = Mutex::new(None);
+    static TURN: Mutex<()> = Mutex::new(());
+    let batch = Arc::clone(lock(&NEXT).get_or_insert_default());
+    let running = batch.0.get_or_init(|| {
+        // One start at a time, so that many tests come to share the next one.
+        let _turn = lock(&TURN);
+        *lock(&NEXT) = None;
+        Running::start()
+    });
+    (running.subscribe(netns), batch)
 }
 
-fn start() -> &'static Mutex<Router> {
-    let router: &'static Mutex<Router> = Box::leak(Box::default());
-    let (child, lines) = thread::scope(|scope| {
-        let started = scope.spawn(|| {
-            // The calling thread is in the namespace of its test. The link is that of the process's first thread.
-            let outside = File::open("/proc/self/ns/net").expect("this process's network namespace");
-            move_into_link_name_space(std::os::fd::AsFd::as_fd(&outside), Some(LinkNameSpaceType::Network))
+/// A test that failed while it held the lock says so itself.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Running {
+    fn start() -> Self {
+        let (child, lines) = thread::scope(|scope| {
+            let started = scope.spawn(|| {
+                // The calling thread is in the namespace of its test. The link is that of the process's first thread.
+                let outside = File::open("/proc/self/ns/net").expect("this process's network namespace");
+                move_into_link_name_space(
+                    std::os::fd::AsFd::as_fd(&outside),
+                    Some(LinkNameSpaceType::Network),
+                )
                 .expect("cannot enter this process's network namespace");
-            observed::spawn(&["--interval", crate::waiting::interval()], Stdio::inherit())
+                observed::spawn(&["--interval", crate::waiting::interval()], Stdio::inherit())
+            });
+            started.join().expect("the shared observer starts")
         });
-        started.join().expect("the shared observer starts")
-    });
-    let first = lines.recv().ok().and_then(Result::ok).expect("the shared observer's first line");
-    assert_eq!(first["type"], "meta", "{first}");
-    lock(router).meta = Some(first);
-    warm_up();
-    thread::spawn(move || {
-        let mut child = child;
-        for line in lines {
-            lock(router).route(line);
+        let first = lines.recv().ok().and_then(Result::ok).expect("the shared observer's first line");
+        assert_eq!(first["type"], "meta", "{first}");
+        let router = Arc::new(Mutex::new(Router { meta: Some(first), ..Router::default() }));
+        let child = Arc::new(Mutex::new(child));
+        let running = Self { router: Arc::clone(&router), child: Arc::clone(&child) };
+        thread::spawn(move || {
+            for line in lines {
+                lock(&router).route(line);
+            }
+            let status =
+                lock(&child).wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+            let mut router = lock(&router);
+            router.over = Some(format!("the shared observer ended with {status}"));
+            router.tests.clear();
+        });
+        running
+    }
+
+    fn subscribe(&self, netns: u32) -> Receiver<Line> {
+        let (sender, receiver) = channel();
+        let mut router = lock(&self.router);
+        match &router.over {
+            Some(why) => drop(sender.send(Err(why.clone()))),
+            None => {
+                drop(sender.send(Ok(router.meta.clone().unwrap_or_default())));
+                router.tests.insert(netns.into(), sender);
+            }
         }
-        let status = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-        let mut router = lock(router);
-        router.over = Some(format!("the shared observer ended with {status}"));
-        router.tests.clear();
-    });
-    router
+        receiver
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut child = lock(&self.child);
+        let _ = child.kill();
+        let _ = child.wait();
+    }
 }
 
 /// A connection, so that each program has run once before a test counts on it. An emulator translates a program when it runs
@@ -123,7 +171,7 @@ impl Router {
                     early.into_iter().for_each(|line| self.send(netns, line));
                 }
             }
-            "host" | "ledger" | "diagnosis" => {
+            "host" | "ledger" | "diagnosis" | "unwatched" => {
                 if let Some(netns) = number(&line["netns"]) {
                     self.send(netns, line);
                 }

@@ -11,6 +11,11 @@ pub(crate) fn patience() -> Duration {
     Duration::from_secs(if is_emulated() { 300 } else { 60 })
 }
 
+/// The same, once the kernel has left out runs of programs: what they would have told never comes, and the test is run again.
+pub(crate) fn patience_for_what_may_be_left_out() -> Duration {
+    Duration::from_secs(if is_emulated() { 100 } else { 60 })
+}
+
 /// Whether this is an emulated machine, where everything takes long. `OBSERVER_TEST_GUEST` says so.
 pub(crate) fn is_emulated() -> bool {
     std::env::var_os("OBSERVER_TEST_GUEST").is_some()
