@@ -48,52 +48,70 @@ impl Options {
 
 /// Runs it.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    run_built(options, &build(options)?)
+    let programs = build(options)?;
+    let ready = setup::ensure(&[Purpose::Test])?;
+    let mut results = built(options, &programs, &ready)?;
+    results.extend(doc_tests(options, &ready)?);
+    finish(options, &results)
 }
 
 /// Runs programs that are built.
 pub(crate) fn run_built(options: &Options, programs: &[Program]) -> Result<()> {
     let ready = setup::ensure(&[Purpose::Test])?;
+    finish(options, &built(options, programs, &ready)?)
+}
+
+/// Runs the examples in the documentation, which cargo builds.
+pub(crate) fn run_examples(options: &Options) -> Result<()> {
+    let ready = setup::ensure(&[Purpose::Test])?;
+    finish(options, &Vec::from_iter(doc_tests(options, &ready)?))
+}
+
+type Results = Vec<(String, Outcome)>;
+
+fn built(options: &Options, programs: &[Program], ready: &Ready) -> Result<Results> {
     let mut results = Vec::new();
-    for program in programs {
+    for program in program::of_tests(programs) {
         let name = program::name(program);
         let result = suite::run(program, options, &ready.privilege)
             .with_context(|| format!("could not run the {name}"))?;
         show(&name, &result, options.verbose);
         results.push((name, result));
     }
-    if let Some(result) = doc_tests(options, &ready)? {
-        show("doc tests", &result, options.verbose);
-        results.push(("doc tests".to_owned(), result));
-    }
+    Ok(results)
+}
+
+fn finish(options: &Options, results: &Results) -> Result<()> {
     let strict = options.no_skips || std::env::var_os("CI").is_some_and(|value| !value.is_empty());
     if results.iter().all(|(_, outcome)| outcome.is_empty())
         && let Some(filter) = &options.filter
     {
         bail!("no test has `{filter}` in its name");
     }
-    conclude(&results, strict)
+    conclude(results, strict)
 }
 
-/// Builds the programs of tests.
+/// Builds the programs of tests, and what they start.
 pub(crate) fn build(options: &Options) -> Result<Vec<Program>> {
     let ready = setup::ensure(&[Purpose::Test])?;
-    let programs = program::of_tests(artifacts::build_tests(&ready.toolchain, &options.package)?);
-    match programs.is_empty() {
-        true => bail!("cargo built no tests"),
-        false => Ok(programs),
+    let programs = artifacts::build_tests(&ready.toolchain, &options.package)?;
+    match programs.iter().any(|program| program.test) {
+        true => Ok(programs),
+        false => bail!("cargo built no tests"),
     }
 }
 
 /// Examples in documentation are compiled by rustdoc, so cargo runs them. A package without a library has none.
-fn doc_tests(options: &Options, ready: &Ready) -> Result<Option<Outcome>> {
+fn doc_tests(options: &Options, ready: &Ready) -> Result<Option<(String, Outcome)>> {
     if !options.package.is_empty() {
         return Ok(None);
     }
     let mut cargo = workspace::cargo_with_bpf(&ready.toolchain);
     cargo.args(["test", "--doc", "--workspace", "--quiet", "--", "--format=pretty", "--color=never"]);
     cargo.args(&options.filter);
-    suite::supervise(&mut cargo, "doc-tests", options.timeout).map(Some)
+    let result = suite::supervise(&mut cargo, "doc-tests", options.timeout)?;
+    show("doc tests", &result, options.verbose);
+    Ok(Some(("doc tests".to_owned(), result)))
 }
 
 /// Says how a program of tests went; its output only if it is wanted, or if a test failed.

@@ -22,6 +22,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::{
+    artifacts::Program,
     interrupt::Interrupt,
     setup::{self, Purpose},
     test::{self, libtest},
@@ -35,7 +36,7 @@ use machine::Ended;
 /// Flags of `cargo xtask vm`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Options {
-    /// Only this kernel, by the beginning of its version; repeatable [default: the long-term ones]
+    /// Only this kernel, by the beginning of its version; repeatable [default: all of the table]
     #[arg(long = "kernel", value_name = "SERIES", value_parser = kernels::series)]
     kernels: Vec<String>,
     /// Run only tests whose name contains this
@@ -79,6 +80,11 @@ impl Options {
 
 /// Runs it.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    run_built(options, None)
+}
+
+/// Runs it with programs that are built.
+pub(crate) fn run_built(options: &Options, built: Option<&[Program]>) -> Result<()> {
     let mut purposes = vec![Purpose::Vm];
     purposes.extend(options.peers.then_some(Purpose::Peers));
     purposes.extend((options.arch == Arch::Arm64).then_some(Purpose::Arm64));
@@ -89,13 +95,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return arm64::run(&ready.toolchain, options.exec.as_deref(), timeout, &interrupt);
     }
     let wanted = match options.kernels.as_slice() {
-        // The document has a column for each.
-        [] if options.write => Wanted::All,
-        [] => Wanted::ByDefault,
+        [] => Wanted::All,
         names => Wanted::Named(names),
     };
     let kernels = kernels::fetch(&wanted)?;
-    let programs = Programs::build(&ready.toolchain)?;
+    let programs = built.map_or_else(|| Programs::build(&ready.toolchain), Programs::of)?;
     let guest = Guest::of_tests(&programs)?;
     if options.peers {
         return peers::run(&guest.with(peers::files()?), &kernels, timeout, &interrupt);

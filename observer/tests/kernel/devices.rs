@@ -88,7 +88,7 @@ fn a_listener_of_an_interface_is_no_shard_ipv6() {
 
 #[test]
 fn a_listener_of_an_interface_from_before_the_start() {
-    isolated(|| check(V4, true));
+    natively(ALIKE, || check(V4, true));
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn queued_before_and_dropped_after() {
 
 #[test]
 fn a_client_from_a_listeners_port_is_no_connection_of_it() {
-    isolated(|| {
+    natively(ALIKE, || {
         let server = Server::listen(V4, 4);
         let other = Server::listen(V4, 4);
         // The same port, another address.

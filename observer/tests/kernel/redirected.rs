@@ -122,7 +122,7 @@ fn check_before(ip: IpAddr) {
 
 #[test]
 fn another_port_before_the_start_ipv4() {
-    isolated(|| check_before(V4));
+    natively(ALIKE, || check_before(V4));
 }
 
 #[test]

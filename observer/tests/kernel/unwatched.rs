@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     lines::{Ledger, Lines, Listener},
-    namespace::{AT_ONCE, THE_SAME, isolated, natively},
+    namespace::{ALIKE, AT_ONCE, THE_SAME, natively},
     observed::Observer,
     sock_diag::{self, LISTEN},
     traffic::{Server, V4, attempt, connect},
@@ -51,7 +51,7 @@ fn open(lines: &Lines) -> BTreeSet<u64> {
 #[test]
 fn a_full_mptcp_listener_from_before_the_start_is_watched() {
     const REFUSED: u32 = 7;
-    isolated(|| {
+    natively(ALIKE, || {
         let name = "unwatched::a_full_mptcp_listener_from_before_the_start_is_watched";
         let listening = match Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP)) {
             Ok(socket) => socket,
@@ -90,7 +90,7 @@ fn a_full_mptcp_listener_from_before_the_start_is_watched() {
 
 #[test]
 fn a_listener_that_no_process_holds_is_listed() {
-    isolated(|| {
+    natively(THE_SAME, || {
         let name = "unwatched::a_listener_that_no_process_holds_is_listed";
         let ring = match IoUring::new(4) {
             Ok(ring) => ring,

@@ -6,8 +6,8 @@ use crate::artifacts::Program;
 const PRIVILEGED: &[&str] = &["observer"];
 
 /// The programs of tests, unprivileged ones first: a mistake in plain code shows before the kernel is troubled.
-pub(super) fn of_tests(programs: Vec<Program>) -> Vec<Program> {
-    let mut tests: Vec<_> = programs.into_iter().filter(|program| program.test).collect();
+pub(super) fn of_tests(programs: &[Program]) -> Vec<&Program> {
+    let mut tests: Vec<_> = programs.iter().filter(|program| program.test).collect();
     tests.sort_by_key(|program| (is_privileged(program), name(program)));
     tests
 }
@@ -33,7 +33,8 @@ mod tests {
 
     #[test]
     fn privileged_ones_come_last() {
-        let tests = of_tests(artifacts::parse(MESSAGES).unwrap());
+        let programs = artifacts::parse(MESSAGES).unwrap();
+        let tests = of_tests(&programs);
         let summary: Vec<_> = tests.iter().map(|program| (name(program), is_privileged(program))).collect();
         let expected = [("observer library".to_owned(), false), ("observer tests/queues".to_owned(), true)];
         assert_eq!(summary, expected);

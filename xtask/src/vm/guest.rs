@@ -34,7 +34,11 @@ pub(super) struct Programs {
 impl Programs {
     /// Builds them.
     pub(super) fn build(toolchain: &BpfToolchain) -> Result<Self> {
-        let programs = artifacts::build_tests(toolchain, &[])?;
+        Self::of(&artifacts::build_tests(toolchain, &[])?)
+    }
+
+    /// Those among programs that are built.
+    pub(super) fn of(programs: &[Program]) -> Result<Self> {
         let find = |what: &str, is_it: fn(&Program) -> bool| {
             let found = programs.iter().find(|program| is_it(program));
             found.map(|program| program.path.clone()).with_context(|| format!("cargo built no {what}"))

@@ -24,28 +24,24 @@ pub(super) struct Series {
     suite: Option<&'static str>,
     /// The tests run with every hook that loads, and not only with those that the observer chooses.
     every_hook: bool,
-    /// It is tried unless `--kernel` names others.
-    by_default: bool,
 }
 
 /// The suite of the newest kernels.
 const BACKPORTS: Option<&str> = Some("trixie-backports");
 
 /// The series that are tried, the oldest first, beside the kernel that this machine runs: the long-term kernels of a
-/// Debian release, and the newest kernels that Debian builds. The newest ones are found and not named, because a suite of
-/// backports moves on; they are tried when they are asked for, because they would double what a run takes. The oldest and the
-/// newest have every hook tested; hooks that load on a kernel between them load on one of these two as well, or are the
-/// observer's choice there, and `unproven` complains of any that are neither.
+/// Debian release, and the newest kernels that Debian builds, which are found and not named because a suite of backports
+/// moves on. The oldest and the newest have every hook tested; hooks that load on a kernel between them load on one of these
+/// two as well, or are the observer's choice there, and `unproven` complains of any that are neither.
 const SERIES: [Series; 4] = [
-    Series { name: "6.1", from: &[6, 1], suite: None, every_hook: true, by_default: true },
-    Series { name: "6.12", from: &[6, 12], suite: None, every_hook: true, by_default: true },
-    Series { name: "6", from: &[6, 18], suite: BACKPORTS, every_hook: false, by_default: false },
-    Series { name: "7", from: &[7], suite: BACKPORTS, every_hook: true, by_default: false },
+    Series { name: "6.1", from: &[6, 1], suite: None, every_hook: true },
+    Series { name: "6.12", from: &[6, 12], suite: None, every_hook: false },
+    Series { name: "6", from: &[6, 18], suite: BACKPORTS, every_hook: false },
+    Series { name: "7", from: &[7], suite: BACKPORTS, every_hook: true },
 ];
 
 /// The kernel for another architecture: a long-term one.
-const OTHER: Series =
-    Series { name: "6.12", from: &[6, 12], suite: Some(OTHER_SUITE), every_hook: false, by_default: false };
+const OTHER: Series = Series { name: "6.12", from: &[6, 12], suite: Some(OTHER_SUITE), every_hook: false };
 const OTHER_SUITE: &str = "trixie";
 
 /// Modules that the tests need: sock_diag for TCP.
@@ -79,8 +75,6 @@ pub(super) fn series(text: &str) -> Result<String, String> {
 
 /// Which series to try.
 pub(super) enum Wanted<'a> {
-    /// Those that are tried by default.
-    ByDefault,
     /// These.
     Named(&'a [String]),
     /// All of the table.
@@ -91,7 +85,6 @@ pub(super) enum Wanted<'a> {
 pub(super) fn fetch(wanted: &Wanted<'_>) -> Result<Vec<Kernel>> {
     let mut sources: BTreeMap<Option<&str>, Apt> = BTreeMap::new();
     let is_wanted = |series: &&Series| match wanted {
-        Wanted::ByDefault => series.by_default,
         Wanted::Named(names) => names.iter().any(|one| one == series.name),
         Wanted::All => true,
     };

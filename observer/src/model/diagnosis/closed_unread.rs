@@ -3,7 +3,10 @@
 use super::{Finding, Need, Rule, accept_fails};
 use crate::{
     figures,
-    model::evidence::{Facts, Place},
+    model::{
+        evidence::{Facts, Place},
+        snapshot::Listener,
+    },
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -57,9 +60,16 @@ fn turned_away(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         worst.listener.acceptors.alive.iter().find(|one| facts.failures(worst.listener.cookie, one) > 0);
     let failed = failed.and_then(|one| one.errno.as_deref());
     let after = failed.map(|errno| format!(" after accept(2) failed with {errno}")).unwrap_or_default();
+    let all = |of: fn(&Listener) -> u64| place.members.iter().map(|member| of(member.listener)).sum::<u64>();
+    // Nobody was seen to be served: a port for checks of life does the same by design.
+    let concluded = if all(|listener| listener.closed_unread) == all(|listener| listener.ended) {
+        "as was every one that has ended since this started: it turns all away, or is only there to be connected to"
+    } else {
+        "it turns them away"
+    };
     let sentence = format!(
         "{} of {} accepted connections that ended in the last {} were closed unread and unanswered by the program itself \
-         ({who}){after}: it turns them away.",
+         ({who}){after}: {concluded}.",
         figures::count(closed),
         figures::count(ended),
         figures::duration(facts.window_ns),
@@ -114,12 +124,13 @@ mod tests {
         super::tests::{found, listener, of},
         *,
     };
-    use crate::model::snapshot::{EndedBy, Listener, Snapshot};
+    use crate::model::snapshot::{EndedBy, Snapshot};
 
     fn state(ended: u64, closed_unread: u64) -> Snapshot {
         let ended_by =
             EndedBy { rst_out: closed_unread, fin_peer: ended - closed_unread, ..EndedBy::default() };
-        let listener = Listener { ended_by, closed_unread, comm: "p".to_owned(), ..listener(1, 64, 0) };
+        let listener =
+            Listener { ended_by, ended, closed_unread, comm: "p".to_owned(), ..listener(1, 64, 0) };
         of(vec![listener], Vec::new())
     }
 
@@ -132,6 +143,10 @@ mod tests {
                  turns them away."
             ]
         );
+        let all = found(&RULE, state(0, 0), state(100, 100)).concat();
+        assert!(all.ends_with("it turns all away, or is only there to be connected to."), "{all}");
+        let not_all = found(&RULE, state(1, 0), state(101, 100)).concat();
+        assert!(not_all.ends_with("it turns them away."), "{not_all}");
         assert_eq!(found(&RULE, state(0, 0), state(100, 5)).len(), 1, "one of 20");
         assert_eq!(found(&RULE, state(0, 0), state(101, 5)).len(), 0, "fewer");
         assert_eq!(found(&RULE, state(0, 0), state(4, 4)).len(), 0, "too few");
