@@ -1,9 +1,11 @@
 //! The command line: what can be typed. What follows from it is decided elsewhere.
 
+mod recording;
 mod sizes;
 
 use std::{path::PathBuf, time::Duration};
 
+pub use recording::Recording;
 pub use sizes::Sizes;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -66,6 +68,9 @@ pub struct Live {
     /// Colours: terminal, dark, light, contrast or colour-blind; NO_COLOR in the environment asks for none.
     #[arg(long, value_name = "NAME", value_parser = theme)]
     pub theme: Option<Theme>,
+    /// A recording beside the screen.
+    #[command(flatten)]
+    pub recording: Recording,
     /// Sizes and sources that rarely matter.
     #[command(flatten)]
     pub tuning: Tuning,
@@ -89,13 +94,10 @@ pub struct Stream {
     /// At the end, also a line for each connection that is still open.
     #[arg(long)]
     pub open: bool,
-    /// Also record to this file, so that --replay gives the same lines again.
-    #[arg(long, value_name = "FILE")]
-    pub record: Option<PathBuf>,
-    /// Replace that recording if it is there.
-    #[arg(long, requires = "record")]
-    pub force: bool,
-    /// Lines from this recording instead of the kernel; needs no privilege.
+    /// A recording beside the lines.
+    #[command(flatten)]
+    pub recording: Recording,
+    /// Lines from this recording (- is stdin) instead of the kernel; needs no privilege.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "interval", "duration", "demo", "ports", "pid", "netns", "cgroup"])]
     pub replay: Option<PathBuf>,
     /// Control socket of a demo-server, for `pattern` lines when it changes.
@@ -138,7 +140,7 @@ pub struct Record {
 /// Options of `replay`.
 #[derive(Debug, Clone, Args)]
 pub struct Replay {
-    /// The recording.
+    /// The recording; - is stdin, and keys come from the terminal then.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Times as fast as it was.
@@ -161,7 +163,7 @@ pub struct Replay {
 /// Options of `report`.
 #[derive(Debug, Clone, Args)]
 pub struct Report {
-    /// The recording.
+    /// The recording; - is stdin.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Where to; otherwise to stdout.

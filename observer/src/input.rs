@@ -3,10 +3,15 @@
 
 use std::{
     fs::{self, File, FileType, OpenOptions},
-    io,
-    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
+    io::{self, IsTerminal as _},
+    os::{
+        fd::AsFd as _,
+        unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
+    },
     path::Path,
 };
+
+use demo_server::visible::Shown;
 
 /// Opens a regular file to read it.
 ///
@@ -18,6 +23,35 @@ pub fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     check(file.metadata()?.file_type())?;
     Ok(file)
+}
+
+/// What comes by stdin, to be read in any order: a regular file that stands there, or all that comes out of a pipe, kept in
+/// a file without a name.
+///
+/// # Errors
+/// It is a terminal; it cannot be read; or there is no room for it in the directory of temporary files.
+pub fn stdin() -> io::Result<File> {
+    let mut stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    if stdin.is_terminal() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "stdin is a terminal; let a file or a pipe stand there",
+        ));
+    }
+    if stdin.metadata()?.is_file() {
+        return Ok(stdin);
+    }
+    let directory = std::env::temp_dir();
+    let mut kept = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(libc::O_TMPFILE)
+        .open(&directory)?;
+    io::copy(&mut stdin, &mut kept).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot keep it in {}: {error}", Shown(&directory)))
+    })?;
+    Ok(kept)
 }
 
 fn check(kind: FileType) -> io::Result<()> {

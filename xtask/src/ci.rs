@@ -25,7 +25,7 @@ pub(crate) struct Options {}
 /// What each part may take on two quiet CPUs, in seconds; the checks beside the tests and the guests. More is a warning:
 /// machines differ, and a check that fails for the time it took is read as one that fails for nothing.
 const BUDGETS: &[(&str, u64)] =
-    &[("setup", 60), ("build", 270), ("test", 360), ("vm", 800), ("lint", 1200), ("examples", 60)];
+    &[("setup", 60), ("build", 270), ("test", 420), ("vm", 840), ("lint", 1200), ("examples", 60)];
 
 /// As nice(1) counts.
 const LOWEST_PRIORITY: i32 = 19;

@@ -52,14 +52,18 @@ pub struct Recording {
     end: End,
 }
 
+/// The name of what comes by stdin.
+const STDIN: &str = "-";
+
 impl Recording {
-    /// Opens a recording and looks at all headers of frames.
+    /// Opens a recording and looks at all headers of frames; `-` is stdin.
     ///
     /// # Errors
     /// It cannot be read, or it is none that this observer knows: what is wrong, and at which byte.
     pub fn open(path: &Path) -> Result<Self> {
         let context = || format!("cannot replay {}", Shown(path));
-        let file = input::open(path).with_context(context)?;
+        let file = if path == Path::new(STDIN) { input::stdin() } else { input::open(path) }
+            .with_context(context)?;
         Self::read(file).with_context(context)
     }
 

@@ -44,7 +44,7 @@ pub(super) async fn run(options: cli::Live) -> Result<()> {
     let mut signals = Signals::new()?;
     end_though_the_terminal_is_stuck()?;
     // Before the terminal is taken, so that what is wrong can be read.
-    let session = Session::start(&probes)?;
+    let session = Session::start_with(&probes, options.recording.target()?)?;
     let demo = options.demo.clone().map(Link::open).transpose()?;
     let app = App::new(looks(options.ascii, options.theme));
     let mut screen = Live {

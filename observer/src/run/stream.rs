@@ -19,7 +19,7 @@ use crate::{
     kernel::clock::now_ns,
     model::{connection, event::Event},
     outputs::{Output as _, pipe::Pipe, stream::Stream},
-    recording::{player::Player, recorder::Target},
+    recording::player::Player,
     run::session::{DRAIN, Session},
     selection,
     stderr::say,
@@ -33,9 +33,7 @@ pub(super) async fn run(options: cli::Stream) -> Result<()> {
     let probes = selection::options(&options.selection, &options.tuning)?;
     // Asked for before the probes are attached, so that a signal in between is not lost.
     let mut signals = Signals::new()?;
-    let target =
-        options.record.as_deref().map(|path| Target::create(path, true, options.force)).transpose()?;
-    let mut session = Session::start_with(&probes, target)?;
+    let mut session = Session::start_with(&probes, options.recording.target()?)?;
     let mut output = Stream::new(options.only);
     let mut pipe = Pipe::to_stdout()?;
     let mut link = options.demo.map(Link::open).transpose()?;

@@ -119,6 +119,22 @@ fn files_that_are_no_recordings() {
 }
 
 #[test]
+fn what_comes_by_stdin_is_replayed_as_a_file_is() {
+    let expected = run(&["stream", "--replay", BUNDLED]).stdout;
+    let mut file = command(&["stream", "--replay", "-"]);
+    file.stdin(fs::File::open(BUNDLED).unwrap());
+    let mut pipe = std::process::Command::new("sh");
+    pipe.args(["-c", "cat \"$0\" | \"$1\" stream --replay -", BUNDLED]).arg(file.get_program());
+    for (of, mut command) in [("a file", file), ("a pipe", pipe)] {
+        let run = crate::Run::of(command.output().expect("cannot run the observer"));
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{of}");
+        assert!(run.stdout == expected, "{of}: {} bytes and not {}", run.stdout.len(), expected.len());
+    }
+    // Nothing stands there.
+    run(&["report", "-"]).refused(1, &["cannot replay -", "empty"]);
+}
+
+#[test]
 fn a_fifo_is_not_waited_for() {
     let fifo = TestFile::holding("fifo", b"");
     fs::remove_file(&fifo.0).unwrap();

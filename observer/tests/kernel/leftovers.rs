@@ -13,7 +13,7 @@ use aya::{
 };
 
 use crate::{
-    namespace::isolated,
+    namespace::{ALIKE, isolated, natively},
     observed::Observer,
     traffic::{Server, V4},
     waiting::until_equal,
@@ -99,7 +99,7 @@ fn killed_at_any_moment_of_its_work() {
 
 #[test]
 fn killed_at_any_moment_of_its_start() {
-    isolated(|| {
+    natively(ALIKE, || {
         // How long a start takes here: killed within that time, it has loaded some and attached some.
         let began = Instant::now();
         drop(Observer::start());

@@ -167,17 +167,24 @@ fn without_device<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::E
     whole.parse().map_err(Error::custom)
 }
 
+/// A line as the contract has it.
+#[track_caller]
+fn read<T: DeserializeOwned>(line: &Value) -> T {
+    T::deserialize(line).unwrap_or_else(|error| panic!("not as the contract says: {error}: {line}"))
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lines(pub(crate) Vec<Value>);
 
 impl Lines {
     /// All lines of a type, in order.
     pub(crate) fn of<T: DeserializeOwned>(&self, kind: &str) -> Vec<T> {
-        let those = self.0.iter().filter(|line| line["type"] == kind);
-        let read = |line: &Value| {
-            T::deserialize(line).unwrap_or_else(|error| panic!("not as the contract says: {error}: {line}"))
-        };
-        those.map(read).collect()
+        self.0.iter().filter(|line| line["type"] == kind).map(read).collect()
+    }
+
+    /// The last line of a type in which this field is so.
+    fn last_of<T: DeserializeOwned>(&self, kind: &str, field: &str, is: u64) -> Option<T> {
+        self.0.iter().rfind(|line| line["type"] == kind && line[field] == is).map(read)
     }
 
     /// The `meta` line.
@@ -193,7 +200,9 @@ impl Lines {
     /// The connection from this client.
     #[track_caller]
     pub(crate) fn connection_from(&self, remote: SocketAddr) -> Connection {
-        let mut those = self.connections().into_iter().filter(|connection| connection.remote == remote);
+        let remote = remote.to_string();
+        let is_it = |line: &&Value| line["type"] == "connection" && line["remote"] == remote.as_str();
+        let mut those = self.0.iter().filter(is_it).map(read);
         let one = those.next().unwrap_or_else(|| panic!("no line for the connection from {remote}"));
         assert!(those.next().is_none(), "more than one line for the connection from {remote}");
         one
@@ -201,18 +210,21 @@ impl Lines {
 
     /// Cookies of all listeners.
     pub(crate) fn cookies(&self) -> BTreeSet<u64> {
-        self.of("listener").iter().map(|line: &Listener| line.cookie).collect()
+        let listeners = self.0.iter().filter(|line| line["type"] == "listener");
+        listeners.filter_map(|line| line["cookie"].as_u64()).collect()
     }
 
     /// All lines of one listener.
     pub(crate) fn listener_over_time(&self, cookie: u64) -> Vec<Listener> {
-        self.of("listener").into_iter().filter(|line: &Listener| line.cookie == cookie).collect()
+        let is_it = |line: &&Value| line["type"] == "listener" && line["cookie"] == cookie;
+        self.0.iter().filter(is_it).map(read).collect()
     }
 
     /// The last line of one listener.
     #[track_caller]
     pub(crate) fn listener(&self, cookie: u64) -> Listener {
-        self.listener_over_time(cookie).pop().unwrap_or_else(|| panic!("no line for the listener {cookie}"))
+        self.last_of("listener", "cookie", cookie)
+            .unwrap_or_else(|| panic!("no line for the listener {cookie}"))
     }
 
     /// All fields of the last line of a listener; null if there is none.
@@ -224,15 +236,14 @@ impl Lines {
     /// The last line of each thread.
     #[track_caller]
     pub(crate) fn thread(&self, tid: u32) -> Thread {
-        let mut those = self.of("thread").into_iter().filter(|line: &Thread| line.tid == tid);
-        those.next_back().unwrap_or_else(|| panic!("no line for the thread {tid}"))
+        self.last_of("thread", "tid", tid.into()).unwrap_or_else(|| panic!("no line for the thread {tid}"))
     }
 
     /// The last ledger line of a listener.
     #[track_caller]
     pub(crate) fn books_of(&self, cookie: u64) -> Ledger {
-        let mut those = self.of("ledger").into_iter().filter(|line: &Ledger| line.listener == Some(cookie));
-        those.next_back().unwrap_or_else(|| panic!("no ledger line for the listener {cookie}"))
+        self.last_of("ledger", "listener", cookie)
+            .unwrap_or_else(|| panic!("no ledger line for the listener {cookie}"))
     }
 
     /// The kernel has left out runs of programs, and the observer counted them.
@@ -244,7 +255,7 @@ impl Lines {
     /// The last `loss` line.
     #[track_caller]
     pub(crate) fn loss(&self) -> Loss {
-        self.of("loss").pop().expect("no `loss` line")
+        self.0.iter().rfind(|line| line["type"] == "loss").map(read).expect("no `loss` line")
     }
 }
 

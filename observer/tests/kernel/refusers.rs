@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::Shutdown};
 use crate::{
     counters::Counters,
     lines::{Ledger, Lines, Listener},
-    namespace::{THE_SAME, inode, isolated, natively, proves},
+    namespace::{ALIKE, THE_SAME, inode, isolated, natively},
     observed::{Observer, outside},
     refusals::causes,
     traffic::{Server, V4, attempt},
@@ -78,7 +78,7 @@ fn all_is_told(lines: &Lines, listeners: &[Refuser], drops: i64) {
 #[test]
 fn what_was_refused_right_before_the_close() {
     const LISTENERS: usize = 40;
-    proves(&["drop"], || {
+    natively(ALIKE, || {
         let before = Counters::read();
         let mut observer = Observer::start();
         // All of their lives between two readings.

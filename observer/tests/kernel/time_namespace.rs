@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    namespace::isolated,
+    namespace::{THE_SAME, natively},
     observed::binary,
     traffic::{Server, V4},
     waiting::now_ns,
@@ -55,7 +55,7 @@ fn all_times_are_of_one_clock() {
         );
         return;
     }
-    isolated(|| {
+    natively(THE_SAME, || {
         let server = Server::listen(V4, 16);
         let mut command = binary();
         command.args([

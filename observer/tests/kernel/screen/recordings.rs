@@ -1,12 +1,18 @@
 //! Recordings on the screen: begun and ended with a key, replayed, and what goes wrong with them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
 
 use super::under_load;
 use crate::{
     directory::Directory,
+    lines::Lines,
     namespace::{THE_SAME, natively},
-    observed::binary,
+    observed::{Observer, binary},
     pty::{Window, live},
     traffic::{Server, V4},
 };
@@ -41,6 +47,48 @@ fn replay(file: &Path, options: &[&str]) -> Window {
     let mut command = binary();
     command.arg("replay").arg(file).args(options);
     Window::open(command)
+}
+
+#[test]
+fn what_is_recorded_from_the_start_is_what_a_stream_shows() {
+    const CONNECTIONS: usize = 7;
+    natively(THE_SAME, || {
+        let directory = Directory::new();
+        let file = directory.0.join("beside.rec");
+        let mut observer = Observer::shared();
+        let server = Server::listen(V4, 16);
+        observer.wait_until_it_knows(&server);
+        let mut command = live(&directory.0);
+        command.arg("--record").arg(&file);
+        let window = Window::open(command);
+        window.shows("● REC");
+        for _ in 0..CONNECTIONS {
+            drop(server.pair());
+        }
+        observer.wait_for_connections(CONNECTIONS);
+        let streamed = observer.finish();
+        window.presses(b"q");
+        assert!(window.ends_with(0).contains("beside.rec has "));
+        let output =
+            binary().args(["stream", "--replay"]).arg(&file).output().expect("cannot start the observer");
+        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+        let replayed = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+        let replayed =
+            Lines(replayed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect());
+        // When each program in the kernel ran differs from one observer to the other by the time between two programs.
+        let figures = |lines: &Lines| -> BTreeMap<String, Vec<Value>> {
+            let lines = lines.0.iter().filter(|line| line["type"] == "connection");
+            let names = ["listener", "via", "end", "reads", "bytes_read", "writes", "acceptor", "unseen"];
+            lines
+                .map(|line| (line["remote"].to_string(), names.map(|name| line[name].clone()).into()))
+                .collect()
+        };
+        assert_eq!(figures(&streamed).len(), CONNECTIONS);
+        assert_eq!(figures(&replayed), figures(&streamed));
+        let last = replayed.listener(server.cookie);
+        let connections = CONNECTIONS as u64;
+        assert_eq!((last.enqueued, last.accepted, last.ended), (connections, connections, connections));
+    });
 }
 
 #[test]
