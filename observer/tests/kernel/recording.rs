@@ -43,7 +43,7 @@ fn traffic(server: &Server, count: usize) {
 
 /// What `observer stream --replay` writes to stdout and to stderr.
 #[track_caller]
-fn replay(file: &str, options: &[&str]) -> (String, String) {
+pub(crate) fn replay(file: &str, options: &[&str]) -> (String, String) {
     let output = binary()
         .args(["stream", "--replay", file])
         .args(options)
@@ -53,7 +53,7 @@ fn replay(file: &str, options: &[&str]) -> (String, String) {
     (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
-fn lines(text: &str) -> Lines {
+pub(crate) fn lines(text: &str) -> Lines {
     Lines(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::Shutdown};
 use crate::{
     counters::Counters,
     lines::{Ledger, Lines, Listener},
-    namespace::{ALIKE, THE_SAME, inode, isolated, natively},
+    namespace::{THE_SAME, inode, isolated, natively, proves},
     observed::{Observer, outside},
     refusals::causes,
     traffic::{Server, V4, attempt},
@@ -78,7 +78,7 @@ fn all_is_told(lines: &Lines, listeners: &[Refuser], drops: i64) {
 #[test]
 fn what_was_refused_right_before_the_close() {
     const LISTENERS: usize = 40;
-    natively(ALIKE, || {
+    proves(&["drop"], || {
         let before = Counters::read();
         let mut observer = Observer::start();
         // All of their lives between two readings.

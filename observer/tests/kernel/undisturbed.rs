@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read as _};
 
 use crate::{
     counters::Counters,
-    namespace::{ALIKE, natively},
+    namespace::isolated,
     observed::Observer,
     sock_diag::{SYN_SENT, sockets},
     traffic::{Server, V4, attempt, receive, reset, send},
@@ -76,7 +76,7 @@ fn scene() -> Outcome {
 
 #[test]
 fn the_same_with_and_without() {
-    natively(ALIKE, || {
+    isolated(|| {
         let without = scene();
         let observer = Observer::start();
         let with = scene();

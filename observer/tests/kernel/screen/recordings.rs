@@ -14,6 +14,7 @@ use crate::{
     namespace::{THE_SAME, natively},
     observed::{Observer, binary},
     pty::{Window, live},
+    recording,
     traffic::{Server, V4},
 };
 
@@ -69,12 +70,9 @@ fn what_is_recorded_from_the_start_is_what_a_stream_shows() {
         let streamed = observer.finish();
         window.presses(b"q");
         assert!(window.ends_with(0).contains("beside.rec has "));
-        let output =
-            binary().args(["stream", "--replay"]).arg(&file).output().expect("cannot start the observer");
-        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
-        let replayed = String::from_utf8(output.stdout).expect("JSON is UTF-8");
-        let replayed =
-            Lines(replayed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect());
+        let (replayed, remarks) = recording::replay(file.to_str().expect("a name in UTF-8"), &[]);
+        assert_eq!(remarks, "");
+        let replayed = recording::lines(&replayed);
         // When each program in the kernel ran differs from one observer to the other by the time between two programs.
         let figures = |lines: &Lines| -> BTreeMap<String, Vec<Value>> {
             let lines = lines.0.iter().filter(|line| line["type"] == "connection");
