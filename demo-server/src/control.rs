@@ -13,7 +13,7 @@ mod client;
 pub(crate) mod desk;
 mod service;
 
-pub use client::{Client, Subscription};
+pub use client::{Asker, Client, Message, Subscription};
 pub use protocol::{
     ActiveLoad, Counters, Fault, ListenerState, LoadRequest, Reply, Request, Settings, State, ThreadState,
     Update,

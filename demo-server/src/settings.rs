@@ -132,22 +132,24 @@ impl Settings {
     /// What differs from `earlier`, as `workers 4 → 8`.
     #[must_use]
     pub fn differences(&self, earlier: &Self) -> Vec<String> {
-        let mut found = Vec::new();
-        let mut compare = |name: &str, before: String, after: String| {
-            if before != after {
-                found.push(format!("{name} {before} → {after}"));
-            }
-        };
-        compare("workers", earlier.workers.to_string(), self.workers.to_string());
-        compare("backlog", earlier.backlog.to_string(), self.backlog.to_string());
-        compare("work_us", earlier.work_us.to_string(), self.work_us.to_string());
-        compare("sleep_us", earlier.sleep_us.to_string(), self.sleep_us.to_string());
-        compare("response_bytes", earlier.response_bytes.to_string(), self.response_bytes.to_string());
-        compare("nodelay", earlier.nodelay.to_string(), self.nodelay.to_string());
-        compare("keep_alive", earlier.keep_alive.to_string(), self.keep_alive.to_string());
-        compare("defer_accept_s", earlier.defer_accept_s.to_string(), self.defer_accept_s.to_string());
-        compare("fast_open", earlier.fast_open.to_string(), self.fast_open.to_string());
-        found
+        let both = earlier.shown().into_iter().zip(self.shown());
+        let changed = both.filter(|((_, before), (_, now))| before != now);
+        changed.map(|((name, before), (_, now))| format!("{name} {before} → {now}")).collect()
+    }
+
+    /// Each setting and its value, as text.
+    pub fn shown(&self) -> [(&'static str, String); 9] {
+        [
+            ("workers", self.workers.to_string()),
+            ("backlog", self.backlog.to_string()),
+            ("work_us", self.work_us.to_string()),
+            ("sleep_us", self.sleep_us.to_string()),
+            ("response_bytes", self.response_bytes.to_string()),
+            ("nodelay", self.nodelay.to_string()),
+            ("keep_alive", self.keep_alive.to_string()),
+            ("defer_accept_s", self.defer_accept_s.to_string()),
+            ("fast_open", self.fast_open.to_string()),
+        ]
     }
 }
 

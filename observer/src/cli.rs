@@ -8,13 +8,17 @@ use std::{path::PathBuf, time::Duration};
 pub use recording::Recording;
 pub use sizes::Sizes;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use demo_server::command_line::setting;
 
 use crate::kernel::{
     choice::Chosen,
     plan::{self, SIGNALS},
 };
+use crate::outputs::stream::line_type::{LINE_TYPES, LineType};
 use crate::view::Theme;
 
 /// See every connection's way through the kernel, know which thread did each step, and trust the figures.
@@ -85,11 +89,11 @@ pub struct Stream {
     /// Time between two sets of listener, thread, drop, ledger and loss lines; connections come as they end.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     pub interval: Duration,
-    /// Stop after this long; otherwise at SIGINT or SIGTERM.
+    /// Stop after this long; otherwise at SIGINT, SIGTERM or SIGHUP.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub duration: Option<Duration>,
     /// Only lines of these types (`meta` always comes).
-    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+    #[arg(long, value_name = "TYPE", value_delimiter = ',', value_parser = line_type())]
     pub only: Vec<LineType>,
     /// At the end, also a line for each connection that is still open.
     #[arg(long)]
@@ -120,7 +124,7 @@ pub struct Record {
     /// Time between two readings of queues, threads and counters; also what a crash can lose.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     pub interval: Duration,
-    /// Stop after this long; otherwise at SIGINT or SIGTERM.
+    /// Stop after this long; otherwise at SIGINT, SIGTERM or SIGHUP.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub duration: Option<Duration>,
     /// Count ended connections and do not record each: much smaller when there are many.
@@ -285,35 +289,6 @@ pub struct Tuning {
     pub log_probes: bool,
 }
 
-/// Types of lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LineType {
-    /// What does not change.
-    Meta,
-    /// A listener.
-    Listener,
-    /// A listener that is not watched.
-    Unwatched,
-    /// A connection that ended.
-    Connection,
-    /// A thread.
-    Thread,
-    /// Refusals.
-    Drop,
-    /// The kernel's own counters of a network namespace.
-    Host,
-    /// A check of the books.
-    Ledger,
-    /// What was lost.
-    Loss,
-    /// What the probes cost.
-    Probe,
-    /// What is wrong: it begins, changes or ends.
-    Diagnosis,
-    /// demo-server changed.
-    Pattern,
-}
-
 /// `200ms`, `5s`, `2m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -331,6 +306,15 @@ fn duration(text: &str) -> Result<Duration, String> {
         Some(millis) if millis < 10 => Err(format!("`{text}` is shorter than 10ms")),
         Some(millis) => Ok(Duration::from_millis(millis)),
     }
+}
+
+/// A type of lines by its name.
+fn line_type() -> impl TypedValueParser<Value = LineType> {
+    let names = LINE_TYPES.map(|(_, name, what)| PossibleValue::new(name).help(what));
+    PossibleValuesParser::new(names).try_map(|name| {
+        let row = LINE_TYPES.iter().find(|(_, known, _)| *known == name);
+        row.map(|(line, _, _)| *line).ok_or("no such type")
+    })
 }
 
 /// A signal and a hook of the plan.

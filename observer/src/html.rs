@@ -9,7 +9,7 @@ pub mod plot;
 
 use std::fmt;
 
-use demo_server::visible;
+use crate::visible;
 
 /// A whole page.
 #[derive(Debug)]

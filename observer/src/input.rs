@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use demo_server::visible::Shown;
+use crate::visible::Shown;
 
 /// Opens a regular file to read it.
 ///

@@ -23,7 +23,7 @@
 //! - [`sock_diag`], `listening`: the kernel's own list of listeners, and which of them are watched
 //! - `sampled`: what is kept of a listener between two readings
 //! - `ends`: connections whose end no program was shown
-//! - [`source`]: all of it as a source of events
+//! - [`probed`]: all of it, read as events; [`meta`]: what of it does not change
 
 mod acceptors;
 pub mod btf;
@@ -39,18 +39,19 @@ mod loading;
 pub mod log;
 mod look;
 pub mod maps;
+pub mod meta;
 pub mod namespaces;
 pub mod netns_cookie;
 pub mod origin;
 mod owners;
 pub mod plan;
 pub mod privilege;
+pub mod probed;
 pub mod probes;
 pub mod processor;
 pub mod refusal;
 mod sampled;
 pub mod sock_diag;
-pub mod source;
 #[cfg(test)]
 mod stack;
 pub mod tasks;

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use demo_server::command_line;
-use observer::{cli::Cli, failure, file_size, run, stderr::say};
+use observer::{cli::Cli, commands, failure, file_size, visible::say};
 
 fn main() -> ExitCode {
     let cli = command_line::read::<Cli>();
     file_size::exceeding_is_an_error();
-    match run::run(cli) {
+    match commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if failure::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

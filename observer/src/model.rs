@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //! - [`event`]: what the model is told; [`bounds`]: how much of a recording is held; [`plausible`]: figures that can be
-//! - [`snapshot`]: the value that every output renders
+//! - [`snapshot`]: the value that every output renders; [`interval`], [`peaks`]: what happened between two
 //! - [`name`]: how names of threads and processes are spelled
 //! - [`connection`]: from the kernel's record to the one that outputs show
 //! - [`histogram`]: durations and their quantiles
@@ -11,10 +11,12 @@
 //! - [`chance`]: how far chance takes shares
 //! - [`diagnosis`]: what is wrong, by rules; `evidence`: what the rules judge by
 //! - [`listening`]: the listeners that the kernel lists, and which of them are not watched
+//! - `backends`: what they told: [`mark`], what they changed; [`offered`], their load
 //! - `acceptors`: who accepts from each listener; [`look`]: what those threads do
 //! - `listener`, `thread`, `host`, `ledger`: one subject each; `register`: listeners come and go; `shards`: their groups
 
 mod acceptors;
+mod backends;
 pub mod bounds;
 pub mod chance;
 pub mod connection;
@@ -24,11 +26,15 @@ pub mod event;
 mod evidence;
 pub mod histogram;
 mod host;
+pub mod interval;
 mod ledger;
 mod listener;
 pub mod listening;
 pub mod look;
+pub mod mark;
 pub mod name;
+pub mod offered;
+pub mod peaks;
 pub mod plausible;
 mod register;
 mod shards;
@@ -41,6 +47,7 @@ use std::{
 };
 
 use acceptors::Acceptances;
+use backends::Backends;
 use bounds::{Bounds, LeftOut};
 use diagnosis::Diagnoses;
 use event::{Event, Followed};
@@ -48,9 +55,10 @@ use host::Host;
 use ledger::{Gone, Standing};
 use listener::Watched;
 use listening::Listening;
+use mark::Mark;
 use observer_ebpf::loss;
 use shards::Shards;
-use snapshot::{Connection, Demo, Listener, Loss, Meta, OLDEST, ProbeCost, RECENT, SLOWEST, Snapshot};
+use snapshot::{Connection, Listener, Loss, Meta, OLDEST, ProbeCost, RECENT, SLOWEST, Snapshot};
 use thread::{Spent, Threads};
 
 /// How long a connection can be among the slowest.
@@ -82,7 +90,7 @@ pub struct Model {
     followed: Option<Followed>,
     delivered: u64,
     probes: Vec<ProbeCost>,
-    demo: Option<Demo>,
+    backends: Backends,
     diagnoses: Diagnoses,
     last_ns: Option<u64>,
     shards: Shards,
@@ -203,7 +211,9 @@ impl Model {
             Event::Listening(listening) => self.listening = listening,
             Event::Loss(counters) => self.counters = Some(counters),
             Event::Probes(probes) => self.probes = probes,
-            Event::Demo(demo) => self.demo = Some(*demo),
+            Event::Mark(mark) => self.backends.changed(*mark),
+            Event::Offered { backend, offered } => self.backends.offers(backend, offered.map(|one| *one)),
+            Event::Backend(_) => {}
         }
         None
     }
@@ -213,9 +223,9 @@ impl Model {
         self.delivered
     }
 
-    /// What is known of the bundled backend.
-    pub fn demo(&self) -> Option<&Demo> {
-        self.demo.as_ref()
+    /// What backends changed so far.
+    pub fn marks(&self) -> &[Mark] {
+        self.backends.marks()
     }
 
     fn of_namespace(&self, netns: u32) -> impl Iterator<Item = &Watched> {
@@ -260,7 +270,7 @@ impl Model {
         connection
     }
 
-    /// What is known at `time_ns`; intervals begin anew.
+    /// What is known at `time_ns`.
     pub fn snapshot(&mut self, time_ns: u64) -> Snapshot {
         self.slowest.retain(|slow| {
             slow.closed_ns.is_some_and(|closed| time_ns.saturating_sub(closed) < SLOWEST_FOR_NS)
@@ -277,10 +287,10 @@ impl Model {
                 let here = refused.get(&watched.identity().netns).copied().unwrap_or(0);
                 let acceptors = self.acceptances.of(watched.identity().cookie);
                 let device = watched.device_name(&self.devices);
-                Listener { acceptors, ..watched.snapshot(&self.meta, host, here, device) }
+                Listener { acceptors, ..watched.snapshot(time_ns, &self.meta, host, here, device) }
             })
             .collect();
-        sort(&mut listeners);
+        shards::sort(&mut listeners);
         let mut snapshot = Snapshot {
             time_ns,
             interval_ns: self.last_ns.map_or(0, |last| time_ns.saturating_sub(last)),
@@ -296,7 +306,8 @@ impl Model {
             loss: self.loss(),
             diagnoses: Vec::new(),
             probes: self.probes.clone(),
-            demo: self.demo.clone(),
+            marks: Arc::clone(self.backends.marks()),
+            offered: self.backends.offered(),
         };
         snapshot.diagnoses = self.diagnoses.judge(&snapshot);
         self.forget_closed();
@@ -383,18 +394,5 @@ impl Model {
     }
 }
 
-/// Puts listeners in their order: groups together, shards by number.
-fn sort(listeners: &mut [Listener]) {
-    listeners.sort_by(|left, right| {
-        (left.netns, left.port, &left.addr, left.shard, left.cookie).cmp(&(
-            right.netns,
-            right.port,
-            &right.addr,
-            right.shard,
-            right.cookie,
-        ))
-    });
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

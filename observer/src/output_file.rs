@@ -16,13 +16,13 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use demo_server::visible::Shown;
 use rustix::{
     fs::{CWD, RenameFlags, renameat_with},
     io::Errno,
 };
 
 use crate::failure::Failure;
+use crate::visible::Shown;
 
 /// Only who owns it reads it: it tells who talks to whom.
 const MODE: u32 = 0o600;

@@ -9,12 +9,10 @@
 //! - [`codec`]: events as bytes, and back
 //! - [`recorder`]: writing one
 //! - [`mod@file`]: opening and reading one, whatever the file holds
-//! - [`player`]: a recording and the model that it feeds
 
 pub mod codec;
 pub mod file;
 pub mod format;
-pub mod player;
 pub mod recorder;
 
 #[cfg(test)]

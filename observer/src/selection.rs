@@ -6,14 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use demo_server::visible::{Shown, visible};
-
 use crate::{
     cli::{Selection, Tuning},
     failure::Failure,
     input,
     kernel::{namespaces, netns_cookie, probes::Options, tasks},
     model::snapshot::Filters,
+    visible::{Shown, visible},
 };
 
 /// Most ports that can be selected; the size of the map.

@@ -50,7 +50,6 @@ use crate::figures;
 pub use app::App;
 pub use effect::{Effect, Picture};
 pub use options::Options;
-pub use playback::{Control, Origin, Playback};
 pub use styles::themes::{Depth, Theme};
 
 /// One row of the table of screens.

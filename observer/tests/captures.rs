@@ -20,7 +20,7 @@ use demo_server::{
 };
 use observer::{
     arena::{self, Arena, watch::Watch},
-    model::snapshot::{Demo, Snapshot},
+    backend::Said,
     view::{App, Depth, Effect, Options, Theme},
 };
 use ratatui::{Terminal, backend::TestBackend, crossterm::event::KeyCode};
@@ -103,8 +103,8 @@ fn screens(arena: &Arena, pattern: &Pattern) -> Result<Vec<String>> {
     let mut app = App::new(Options { theme: Theme::DEFAULT, depth: Depth::None, ascii: false });
     let begun = Instant::now();
     watch.wait_for("balanced books, and a stranded queue if the pattern makes one", |seen| {
-        let demo = Demo { state: Some(Box::new(backend.state()?)), ..Demo::default() };
-        app.update(Arc::new(Snapshot { demo: Some(demo), ..seen.clone() }));
+        app.backend(Said { state: Some(Box::new(backend.state()?)), ..Said::default() });
+        app.update(Arc::new(seen.clone()));
         // A record on its way is a difference for a moment.
         let balanced = seen.ledger.iter().all(|check| check.difference == 0);
         let stranded = seen.diagnoses.iter().any(|diagnosis| diagnosis.rule == "stranded-queue");

@@ -13,15 +13,20 @@
 mod animation;
 
 use std::{
+    cell::RefCell,
     env, fs,
     path::{Path, PathBuf},
+    rc::Rc,
     sync::Arc,
 };
 
 use observer::{
-    model::snapshot::Snapshot,
-    recording::player::Player,
-    view::{App, Depth, Effect, Options, Origin, Playback, Theme},
+    backend::Said,
+    engine::Player,
+    model::{event::Event, snapshot::Snapshot},
+    outputs::Output,
+    source::{Origin, Position},
+    view::{App, Depth, Effect, Options, Theme},
 };
 use ratatui::{Terminal, backend::TestBackend, crossterm::event::KeyCode};
 
@@ -59,48 +64,69 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// What is known at a moment, and what the backend had said by then.
+struct Moment {
+    snapshot: Arc<Snapshot>,
+    said: Said,
+}
+
+/// Hears what the backend says.
+struct Listens(Rc<RefCell<Said>>);
+
+impl Output for Listens {
+    fn event(&mut self, event: &Event) -> anyhow::Result<()> {
+        if let Event::Backend(said) = event {
+            *self.0.borrow_mut() = (**said).clone();
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, _snapshot: &Arc<Snapshot>, _last: bool) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
 /// Everything that the recording shows, in its order.
-fn snapshots() -> Vec<Arc<Snapshot>> {
+fn moments() -> Vec<Moment> {
     let mut player = Player::open(&root().join("xtask/recordings/five-patterns.rec")).unwrap();
-    std::iter::from_fn(|| player.advance(&mut |_| Ok(())).unwrap()).map(Arc::new).collect()
+    let said = Rc::default();
+    player.add(Listens(Rc::clone(&said)));
+    let snapshots = std::iter::from_fn(|| player.advance(&mut |_| {}).unwrap());
+    snapshots.map(|snapshot| Moment { snapshot, said: said.borrow().clone() }).collect()
 }
 
 /// The last moment of a pattern.
-fn last(snapshots: &[Arc<Snapshot>], pattern: &str) -> usize {
-    let runs = |snapshot: &Arc<Snapshot>| {
-        snapshot
-            .demo
-            .as_ref()
-            .and_then(|demo| demo.state.as_ref())
-            .is_some_and(|state| state.pattern == pattern)
-    };
-    snapshots.iter().rposition(runs).expect("the recording has the pattern")
+fn last(moments: &[Moment], pattern: &str) -> usize {
+    let runs = |moment: &Moment| moment.said.state.as_ref().is_some_and(|state| state.pattern == pattern);
+    moments.iter().rposition(runs).expect("the recording has the pattern")
 }
 
 /// A replay on a terminal of the size.
 struct Replay<'a> {
-    snapshots: &'a [Arc<Snapshot>],
+    moments: &'a [Moment],
     app: App,
     terminal: Terminal<TestBackend>,
 }
 
 impl<'a> Replay<'a> {
-    fn new(snapshots: &'a [Arc<Snapshot>], theme: &str) -> Self {
+    fn new(moments: &'a [Moment], theme: &str) -> Self {
         let theme = Theme::named(theme).unwrap();
         let app = App::new(Options { theme, depth: Depth::Full, ascii: false });
-        Self { snapshots, app, terminal: Terminal::new(TestBackend::new(SIZE.0, SIZE.1)).unwrap() }
+        Self { moments, app, terminal: Terminal::new(TestBackend::new(SIZE.0, SIZE.1)).unwrap() }
     }
 
     fn show(&mut self, place: usize) {
-        let (first, end) = (self.snapshots[0].time_ns, self.snapshots[self.snapshots.len() - 1].time_ns);
-        let snapshot = Arc::clone(&self.snapshots[place]);
-        self.app.comes_from(Origin::Replayed(Playback {
+        let time_ns = |place: usize| self.moments[place].snapshot.time_ns;
+        let (first, end) = (time_ns(0), time_ns(self.moments.len() - 1));
+        let Moment { snapshot, said } = &self.moments[place];
+        self.app.backend(said.clone());
+        self.app.comes_from(Origin::Replayed(Position {
             position_ns: snapshot.time_ns - first,
             length_ns: end - first,
             speed: 1,
             plays: true,
         }));
-        self.app.update(snapshot);
+        self.app.update(Arc::clone(snapshot));
         self.terminal.draw(|frame| self.app.draw(frame)).unwrap();
     }
 
@@ -120,19 +146,19 @@ impl<'a> Replay<'a> {
     }
 }
 
-fn picture(snapshots: &[Arc<Snapshot>], shot: &Shot) -> String {
-    let mut replay = Replay::new(snapshots, shot.theme);
-    (0..=last(snapshots, shot.pattern)).for_each(|place| replay.show(place));
+fn picture(moments: &[Moment], shot: &Shot) -> String {
+    let mut replay = Replay::new(moments, shot.theme);
+    (0..=last(moments, shot.pattern)).for_each(|place| replay.show(place));
     for key in shot.keys {
         replay.press(*key);
     }
     replay.picture()
 }
 
-fn animated(snapshots: &[Arc<Snapshot>]) -> String {
-    let mut replay = Replay::new(snapshots, "dark");
+fn animated(moments: &[Moment]) -> String {
+    let mut replay = Replay::new(moments, "dark");
     let (pattern, before, after) = SWITCH;
-    let switch = last(snapshots, pattern) + 1;
+    let switch = last(moments, pattern) + 1;
     let mut frames = Vec::new();
     for place in 0..switch + after {
         replay.show(place);
@@ -149,10 +175,10 @@ fn animated(snapshots: &[Arc<Snapshot>]) -> String {
 
 #[test]
 fn the_pictures_are_what_the_program_draws() {
-    let snapshots = snapshots();
+    let moments = moments();
     let mut expected: Vec<(String, String)> =
-        SHOTS.iter().map(|shot| (shot.name.to_owned(), picture(&snapshots, shot))).collect();
-    let animation = animated(&snapshots);
+        SHOTS.iter().map(|shot| (shot.name.to_owned(), picture(&moments, shot))).collect();
+    let animation = animated(&moments);
     assert!(animation.len() < MOST_BYTES, "the animation has {} bytes", animation.len());
     expected.push((ANIMATION.to_owned(), animation));
     let directory = root().join("docs/screenshots");

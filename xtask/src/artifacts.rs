@@ -81,7 +81,12 @@ pub(crate) fn build_tests(toolchain: &BpfToolchain, packages: &[String]) -> Resu
         [] => cargo.arg("--workspace"),
         packages => cargo.args(packages.iter().flat_map(|package| ["--package", package])),
     };
-    parse(&exec::capture(&mut cargo)?)
+    parse(&exec::capture_without(&mut cargo, is_of_bpf)?)
+}
+
+/// How far the build of the eBPF programs is, which cargo calls warnings because a build script said it.
+fn is_of_bpf(line: &str) -> bool {
+    line.starts_with("warning: observer@")
 }
 
 /// What `demo` and `bench` run.
@@ -98,7 +103,7 @@ pub(crate) fn build_release(toolchain: &BpfToolchain) -> Result<Release> {
     let mut cargo = workspace::cargo_with_bpf(toolchain);
     cargo.args(["build", "--release", "--message-format=json-render-diagnostics"]);
     cargo.args(["--package", "observer", "--package", "demo-server"]);
-    let programs = parse(&exec::capture(&mut cargo)?)?;
+    let programs = parse(&exec::capture_without(&mut cargo, is_of_bpf)?)?;
     let find = |name: &str| match programs.iter().find(|program| program.target == name && !program.test) {
         Some(program) => Ok(program.path.clone()),
         None => bail!("cargo built no program `{name}`"),

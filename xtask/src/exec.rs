@@ -4,11 +4,13 @@ use std::{
     env,
     ffi::OsStr,
     fmt::Write as _,
+    io::{BufRead, BufReader, Read as _},
     path::PathBuf,
     process::{Command, Stdio},
+    thread,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 /// A command whose search path begins with cargo's own directory of programs.
 ///
@@ -53,6 +55,34 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
     }
     String::from_utf8(output.stdout)
         .with_context(|| format!("{} wrote something that is not UTF-8", shown(command)))
+}
+
+/// The same, and lines of its stderr that say only how far it is are shown if it fails, and otherwise not at all.
+pub(crate) fn capture_without(command: &mut Command, is_chatter: impl Fn(&str) -> bool) -> Result<String> {
+    let failed = |command: &Command| format!("failed to run {}", shown(command));
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().with_context(|| failed(command))?;
+    let stdout = child.stdout.take();
+    // Both pipes must be emptied, whichever is full.
+    let read = thread::spawn(move || {
+        let mut text = String::new();
+        stdout.map_or(Ok(0), |mut stdout| stdout.read_to_string(&mut text)).map(|_| text)
+    });
+    let mut chatter = String::new();
+    for line in child.stderr.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
+        let line = line.with_context(|| failed(command))?;
+        match is_chatter(&line) {
+            true => chatter += &format!("{line}\n"),
+            false => eprintln!("{line}"),
+        }
+    }
+    let status = child.wait().with_context(|| failed(command))?;
+    if !status.success() {
+        eprint!("{chatter}");
+        bail!("{} failed: {status}", shown(command));
+    }
+    let text = read.join().map_err(|_| anyhow!("the thread that read its output has panicked"))?;
+    text.with_context(|| format!("{} wrote something that is not UTF-8", shown(command)))
 }
 
 /// The command as one would type it: variables that we set (but PATH), program, arguments.

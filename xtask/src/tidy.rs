@@ -3,6 +3,7 @@
 //! A rule looks at the files under version control and returns complaints; each says where, what, and what to do. A
 //! new rule is a file or a function in one, and a row in [`RULES`].
 
+mod contributing;
 mod layers;
 mod pairing;
 mod proofs;
@@ -36,6 +37,8 @@ const RULES: &[fn(&[File]) -> Complaints] = &[
     text::speaks_of_the_project_alone,
     text::links_lead_somewhere,
     layers::imports_stay_in_their_layer,
+    contributing::what_it_names_is_there,
+    contributing::a_command_chooses_each,
     pairing::files_have_rows,
     pairing::the_schema_is_documented,
     proofs::every_hook_is_proven,

@@ -1,11 +1,13 @@
 //! A small blocking client.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use serde::Deserialize;
 
 use super::protocol::{Reply, Request, State, Update};
 use crate::visible::Shown;
@@ -47,12 +49,7 @@ impl Client {
 
     /// Sends a request and returns the state afterwards; a refusal is an error.
     pub fn command(&mut self, request: &Request) -> Result<State> {
-        let reply = self.request(request)?;
-        match (reply.state, reply.error) {
-            (Some(state), _) if reply.ok => Ok(*state),
-            (_, Some(error)) => bail!("demo-server refuses: {error}"),
-            _ => bail!("demo-server's reply says neither what the state is nor what is wrong"),
-        }
+        self.request(request)?.state_or_refusal()
     }
 
     /// The state now.
@@ -88,6 +85,33 @@ fn quoted(line: &str) -> String {
     line.trim_end().chars().take(QUOTED).flat_map(char::escape_debug).collect()
 }
 
+/// What comes on a connection that has subscribed.
+#[derive(Debug)]
+pub enum Message {
+    /// Something changed.
+    Changed(Box<Update>),
+    /// What came of a request that an [`Asker`] has sent, in the order of the requests.
+    Reply(Box<Reply>),
+}
+
+/// The sending half of a connection that has subscribed.
+#[derive(Debug)]
+pub struct Asker(UnixStream);
+
+impl Asker {
+    /// Sends a request; its reply comes with the changes.
+    pub fn ask(&mut self, request: &Request) -> Result<()> {
+        let line = request.to_line().context("cannot write the request as JSON")?;
+        self.0.write_all(&line).context("cannot send to demo-server")
+    }
+
+    /// Ends the connection, for both halves.
+    pub fn hang_up(self) {
+        // It may have ended already.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
 /// Changes as they happen. It ends when the server does.
 #[derive(Debug)]
 pub struct Subscription {
@@ -95,20 +119,48 @@ pub struct Subscription {
     client: Client,
 }
 
-impl Iterator for Subscription {
-    type Item = Result<Update>;
+impl Subscription {
+    /// The way to send requests on the same connection.
+    pub fn asker(&self) -> Result<Asker> {
+        let stream =
+            self.client.stream.get_ref().try_clone().context("cannot use the control socket twice")?;
+        stream.set_write_timeout(Some(PATIENCE)).context("cannot set a timeout on the control socket")?;
+        Ok(Asker(stream))
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
+    /// What comes next; none at the end.
+    pub fn message(&mut self) -> Option<Result<Message>> {
+        /// Only a reply has it.
+        #[derive(Deserialize)]
+        struct Kind {
+            ok: Option<bool>,
+        }
         if let Some(first) = self.first.take() {
-            return Some(Ok(first));
+            return Some(Ok(Message::Changed(Box::new(first))));
         }
         let line = match self.client.line() {
             Ok(line) => line?,
             Err(error) => return Some(Err(error)),
         };
-        Some(
-            serde_json::from_str(&line)
-                .with_context(|| format!("demo-server's line is not understood: {}", quoted(&line))),
-        )
+        let message = serde_json::from_str(&line).and_then(|Kind { ok }| match ok {
+            Some(_) => serde_json::from_str(&line).map(Message::Reply),
+            None => serde_json::from_str(&line).map(Message::Changed),
+        });
+        Some(message.with_context(|| format!("demo-server's line is not understood: {}", quoted(&line))))
+    }
+}
+
+/// The changes alone.
+impl Iterator for Subscription {
+    type Item = Result<Update>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.message()? {
+                Ok(Message::Changed(update)) => return Some(Ok(*update)),
+                Ok(Message::Reply(_)) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
     }
 }

@@ -151,6 +151,17 @@ pub struct Reply {
     pub note: Option<String>,
 }
 
+impl Reply {
+    /// The state afterwards; a refusal is an error.
+    pub fn state_or_refusal(self) -> anyhow::Result<State> {
+        match (self.state, self.error) {
+            (Some(state), _) if self.ok => Ok(*state),
+            (_, Some(error)) => anyhow::bail!("demo-server refuses: {error}"),
+            _ => anyhow::bail!("demo-server's reply says neither what the state is nor what is wrong"),
+        }
+    }
+}
+
 /// A line that a subscriber gets for a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Update {

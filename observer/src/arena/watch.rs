@@ -1,6 +1,7 @@
-//! The observer's own view of an arena: the same session that feeds the screen, asked by code.
+//! The observer's own view of an arena: the same engine that feeds the screen, asked by code.
 
 use std::{
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -9,9 +10,10 @@ use anyhow::{Result, bail};
 
 use super::Arena;
 use crate::{
+    engine::Engine,
     kernel::probes::Options,
     model::snapshot::{Connection, Filters, Listener, Meta, Snapshot},
-    run::session::Session,
+    source::live::Live,
 };
 
 /// Between two looks: a snapshot reads every thread of the backend in /proc.
@@ -19,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A running observation of the listeners in one arena.
 pub struct Watch {
-    session: Session,
+    engine: Engine<Live>,
     ended: Vec<Connection>,
     patience: Duration,
 }
@@ -28,31 +30,28 @@ impl Watch {
     /// Attaches the probes. When this returns, they are at work.
     ///
     /// # Errors
-    /// As [`Session::start`].
+    /// As [`Engine::attach`].
     pub fn start(arena: &Arena) -> Result<Self> {
         let filters = Filters { netns: Some(arena.netns()), ..Filters::default() };
-        let session = Session::start(&Options { filters, ..Options::default() })?;
-        Ok(Self { session, ended: Vec::new(), patience: arena.patience() })
+        let engine = Engine::attach(&Options { filters, ..Options::default() })?;
+        Ok(Self { engine, ended: Vec::new(), patience: arena.patience() })
     }
 
     /// What does not change: signals, and the hooks that give them.
     pub fn meta(&self) -> &Meta {
-        self.session.meta()
+        self.engine.meta()
     }
 
     /// Takes what has piled up in the event ring. Whoever does something else for seconds calls it now and then.
     pub fn drain(&mut self) -> Result<()> {
-        let Self { session, ended, .. } = self;
-        session.drain(&mut |connection| {
-            ended.push(connection.clone());
-            Ok(())
-        })
+        let Self { engine, ended, .. } = self;
+        engine.drain(&mut |connection| ended.push(connection.clone()))
     }
 
     /// What is known now.
-    pub fn look(&mut self) -> Result<Snapshot> {
-        self.drain()?;
-        self.session.snapshot(true)
+    pub fn look(&mut self) -> Result<Arc<Snapshot>> {
+        let Self { engine, ended, .. } = self;
+        engine.look(&mut |connection| ended.push(connection.clone()))
     }
 
     /// Looks until it is so, and returns what was seen then.
@@ -60,7 +59,7 @@ impl Watch {
         &mut self,
         what: &str,
         mut is_so: impl FnMut(&Snapshot) -> Result<bool>,
-    ) -> Result<Snapshot> {
+    ) -> Result<Arc<Snapshot>> {
         let deadline = Instant::now() + self.patience;
         loop {
             let seen = self.look()?;
@@ -96,8 +95,8 @@ impl Watch {
     }
 
     /// Connections that are open now.
-    pub fn open(&self) -> Vec<Connection> {
-        self.session.open_connections().collect()
+    pub fn open(&mut self) -> Result<Vec<Connection>> {
+        self.engine.open_connections()
     }
 }
 

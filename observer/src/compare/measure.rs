@@ -72,7 +72,8 @@ fn within(arena: &Arena, plan: &Plan, run: &Run, stop: &AtomicBool) -> Result<Me
     let client = loop {
         thread::sleep(LOOK);
         ensure!(!stop.load(Ordering::Relaxed), "interrupted");
-        book.take(begun.elapsed(), &watch.look()?);
+        let seen = watch.look()?;
+        book.take(begun.elapsed(), &seen);
         // They are counted; each by itself is not needed.
         watch.take_ended();
         if let Some(report) = load.poll()? {
@@ -123,16 +124,20 @@ struct Book {
     ended: Vec<Worker>,
     queue: Vec<Depth>,
     peak: u32,
+    /// When it was last looked at.
+    taken_ns: u64,
 }
 
 impl Book {
     fn new(before: &Snapshot) -> Self {
         let idle = before.threads.iter().map(|thread| ((thread.pid, thread.tid), thread.wakeups));
-        Self { idle: idle.collect(), ..Self::default() }
+        Self { idle: idle.collect(), taken_ns: before.time_ns, ..Self::default() }
     }
 
     fn take(&mut self, since: Duration, snapshot: &Snapshot) {
-        let peak = snapshot.listeners.iter().map(|listener| listener.accept_queue_peak).max().unwrap_or(0);
+        let since_ns = std::mem::replace(&mut self.taken_ns, snapshot.time_ns);
+        let peaks = snapshot.listeners.iter().filter_map(|listener| listener.peaks.since(since_ns));
+        let peak = peaks.max().unwrap_or(0);
         let time_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         self.queue.push(Depth { time_ms, peak });
         self.peak = self.peak.max(peak);

@@ -7,7 +7,7 @@ use observer_ebpf::{
     record::{Connection, flag},
 };
 
-use super::{maps::Maps, probes::Probes, source::PER_RUN};
+use super::{maps::Maps, probed::PER_RUN, probes::Probes};
 use crate::model::{
     event::{Event, Followed},
     snapshot::OLDEST,

@@ -2,9 +2,8 @@
 
 use std::{fs, path::Path};
 
-use demo_server::visible::Shown;
-
 use crate::input;
+use crate::visible::Shown;
 
 /// What was looked at, and what came of it.
 pub fn look(btf: &Path) -> Vec<(&'static str, String)> {

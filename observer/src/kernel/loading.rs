@@ -10,7 +10,6 @@ use aya::{
         TracePoint,
     },
 };
-use demo_server::visible::Shown;
 
 use super::{
     btf::Btf,
@@ -21,7 +20,7 @@ use super::{
     refusal::Refusal,
     tracefs,
 };
-use crate::{failure::Failure, input};
+use crate::{failure::Failure, input, visible::Shown};
 
 /// Where reading a file of types ends; a kernel's own are some 10 MiB.
 const LARGEST_BTF: u64 = 64 << 20;

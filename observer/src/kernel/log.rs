@@ -5,7 +5,7 @@ use aya::Ebpf;
 use aya_log::EbpfLogger;
 use log::{Log, Metadata, Record};
 
-use crate::stderr::say;
+use crate::visible::say;
 
 /// Takes the lines out of their ring.
 pub struct ProbeLog {

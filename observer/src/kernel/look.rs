@@ -50,7 +50,7 @@ pub(super) fn look(pid: u32, tid: u32, awaited: &[Awaited], before: Option<&Look
         return Some(look);
     }
     let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}")).ok();
-    look.frozen = read("wchan").is_some_and(|place| is_freezer(place.trim()));
+    look.frozen = read("wchan").is_some_and(|place| is_freezer(task.state, place.trim()));
     if let Some(before) = before.filter(|before| before.switches == switches) {
         // The same call as then.
         look.on.clone_from(&before.on);
@@ -81,9 +81,10 @@ pub(super) fn look(pid: u32, tid: u32, awaited: &[Awaited], before: Option<&Look
     Some(look)
 }
 
-/// Where a frozen task sleeps: `do_freezer_trap` with cgroup v2, `__refrigerator` with v1.
-fn is_freezer(place: &str) -> bool {
-    matches!(place, "do_freezer_trap" | "__refrigerator")
+/// Where a frozen task sleeps: `do_freezer_trap` with cgroup v2, `__refrigerator` with v1. The former may be a part of its
+/// caller, where nobody else sleeps: who is stopped or traced there has another state.
+fn is_freezer(state: char, place: &str) -> bool {
+    matches!((state, place), (_, "do_freezer_trap" | "__refrigerator") | ('S', "get_signal"))
 }
 
 fn call(text: &str) -> Option<Call> {
@@ -120,7 +121,7 @@ fn behind((pid, tid): (u32, u32), descriptor: u32) -> Option<On> {
     let socket = socket_inode(&text).and_then(|inode| other_socket((pid, tid), inode));
     let text = socket.unwrap_or_else(|| text.into_owned());
     let cut: String = text.chars().take(PATH).collect();
-    Some(On::Other(demo_server::visible::visible(&cut)))
+    Some(On::Other(crate::visible::visible(&cut)))
 }
 
 /// Addresses of the TCP socket with this inode number, in the network namespace of the thread, and whether it is being made.

@@ -2,10 +2,9 @@
 
 use std::{fs, path::Path};
 
-use demo_server::visible::Shown;
-
 use super::{btf::Btf, probes::KERNEL_BTF};
 use crate::failure::Failure;
+use crate::visible::Shown;
 
 /// The oldest kernel that has all that the programs cannot do without.
 const OLDEST: &str = "Linux 5.15";

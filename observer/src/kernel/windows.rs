@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{maps::Maps, probes::Probes, source::PER_RUN};
+use super::{maps::Maps, probed::PER_RUN, probes::Probes};
 use crate::model::event::{ClosedWindows, Event};
 
 /// All connections are looked at no more often than this.

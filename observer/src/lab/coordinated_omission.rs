@@ -69,9 +69,11 @@ fn measure(trial: &mut Trial<'_>, profile: &str, parameters: Overrides) -> Resul
     })?;
     backend.fault("stall", true, None, Some(STALL_MS))?;
     let mut peak = 0;
+    let mut looked_ns = trial.watch.look()?.time_ns;
     let report = trial.run_load(load, |snapshot| {
-        let peaks = listeners(snapshot, here).map(|listener| u64::from(listener.accept_queue_peak));
+        let peaks = listeners(snapshot, here).filter_map(|listener| listener.peaks.since(looked_ns));
         peak = peak.max(peaks.max().unwrap_or(0));
+        looked_ns = snapshot.time_ns;
     })?;
-    Ok((report, peak))
+    Ok((report, peak.into()))
 }

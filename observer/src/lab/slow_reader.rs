@@ -58,7 +58,7 @@ fn run(trial: &mut Trial<'_>) -> Result<()> {
     trial.exactly("at the client + in the server's send queue", taken, held, SOCKETS);
     trial.at_least("TCPToZeroWindowAdv", 1, again, counted.of("TCPToZeroWindowAdv"), NETSTAT);
     trial.at_least("TCPWinProbe", 1, again, counted.of("TCPWinProbe"), NETSTAT);
-    let open = trial.watch.open().iter().map(|one| one.bytes_written).sum::<u64>();
+    let open = trial.watch.open()?.iter().map(|one| one.bytes_written).sum::<u64>();
     trial.exactly("bytes written by the server", taken, open, OBSERVER);
 
     client.set_nonblocking(false).context("cannot clear O_NONBLOCK")?;

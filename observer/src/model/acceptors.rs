@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use demo_server::visible::visible;
-
 use super::{
     bounds,
     look::{Acceptance, Descriptors, Holding, Look, On},
     snapshot::{AcceptedBy, Acceptors, Looked},
 };
+use crate::visible::visible;
 
 /// What a thread did is remembered for this long.
 const REMEMBERED_NS: u64 = 4_000_000_000;

@@ -21,8 +21,6 @@ const REMEMBERED: usize = 1 << 16;
 const INSTANTS: usize = 128;
 /// Programs that the probes consist of; there are some 60.
 const PROBES: usize = 256;
-/// Changes of the backend.
-const CHANGES: usize = 64;
 /// Characters of a name. The kernel's have 15 bytes, and what is not UTF-8 in them takes three times as many.
 const NAME: usize = 64;
 /// Characters of a sentence.
@@ -180,12 +178,14 @@ pub(super) fn cut(event: &mut super::event::Event) {
             probes.truncate(PROBES);
             probes.iter_mut().for_each(|probe| shorten(&mut probe.program, NAME));
         }
-        Event::Demo(demo) => {
-            let old = demo.changes.len().saturating_sub(CHANGES);
-            demo.changes.drain(..old);
-            demo.changes.iter_mut().for_each(|(_, change)| shorten(change, SENTENCE));
-            demo.error.iter_mut().for_each(|error| shorten(error, SENTENCE));
-            if let Some(state) = &mut demo.state {
+        Event::Mark(mark) => {
+            shorten(&mut mark.name, SENTENCE);
+            [&mut mark.from, &mut mark.to].into_iter().flatten().for_each(|value| shorten(value, SENTENCE));
+        }
+        Event::Offered { offered: Some(offered), .. } => offered.listeners.truncate(STATE),
+        Event::Backend(said) => {
+            said.error.iter_mut().for_each(|error| shorten(error, SENTENCE));
+            if let Some(state) = &mut said.state {
                 state.threads.truncate(STATE);
                 state.listeners.truncate(STATE);
                 state.faults.truncate(STATE);

@@ -276,7 +276,7 @@ impl Diagnoses {
     /// Judges a snapshot by what came before it.
     pub fn judge(&mut self, snapshot: &Snapshot) -> Vec<Diagnosis> {
         let now = snapshot.time_ns;
-        let changed_ns = snapshot.demo.as_ref().and_then(|demo| demo.changes.last()).map(|(ns, _)| *ns);
+        let changed_ns = snapshot.marks.last().map(|mark| mark.time_ns);
         if changed_ns > self.changed_ns {
             // Neither what was found nor what was counted is about what runs now.
             *self = Self { changed_ns, ..Self::default() };

@@ -9,8 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     listening::Listening,
     look::{Acceptance, Descriptors, Holding, Look},
-    snapshot::{Demo, ProbeCost},
+    mark::Mark,
+    offered::Offered,
+    snapshot::ProbeCost,
 };
+use crate::backend::Said;
 
 /// One thing that happened, or that was read. The kernel's records are recorded as they are, all else by serde.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -127,8 +130,17 @@ pub enum Event {
     Loss(#[serde(deserialize_with = "as_many_as_there_were")] [u64; loss::COUNTERS as usize]),
     /// What the probes cost.
     Probes(Vec<ProbeCost>),
-    /// News of the bundled backend.
-    Demo(Box<Demo>),
+    /// A backend changed something.
+    Mark(Box<Mark>),
+    /// What the load generator of a backend offers; `None` when it offers nothing.
+    Offered {
+        /// Number of the backend.
+        backend: u32,
+        /// What.
+        offered: Option<Box<Offered>>,
+    },
+    /// What a backend says of itself. The model leaves it to the outputs.
+    Backend(Box<Said>),
 }
 
 /// A counter that was not there yet had counted nothing.

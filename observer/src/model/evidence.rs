@@ -14,6 +14,8 @@ use course::{Course, Instant, is_long};
 
 /// Counts are taken over this long, or since the start if that is shorter.
 const WINDOW_NS: u64 = 2_000_000_000;
+/// A snapshot that is so much too young is not passed over for the one before: the window would be another each time.
+const EARLY_NS: u64 = 50_000_000;
 /// A stall of this length has been told of: a window, and the second that a finding has to last.
 const STRANDED_NS: u64 = WINDOW_NS + 1_000_000_000;
 /// Instants are kept for so long, so that a stall that has just ended is remembered.
@@ -66,7 +68,7 @@ impl Past {
         while self.0.get(1).is_some_and(|past| age(past) >= KEPT_NS) {
             self.0.pop_front();
         }
-        let then = self.0.iter().rfind(|past| age(past) >= WINDOW_NS).or(self.0.front());
+        let then = self.0.iter().rfind(|past| age(past) >= WINDOW_NS - EARLY_NS).or(self.0.front());
         let mut places: BTreeMap<(u32, &str, Option<u64>), Place<'a>> = BTreeMap::new();
         for listener in snapshot.listeners.iter().filter(|listener| listener.closed_ns.is_none()) {
             let begun = then.is_some_and(|then| listener.opened_ns.is_some_and(|ns| ns >= then.time_ns));

@@ -3,6 +3,7 @@
 mod course;
 mod early;
 mod rates;
+mod recent;
 mod state;
 mod whereabouts;
 
@@ -13,6 +14,7 @@ use observer_ebpf::record::{Endings, ListenerEntry, ListenerIdentity, Sample, st
 use course::Course;
 use early::Early;
 use rates::{Totals, rates};
+use recent::Recent;
 
 use super::{
     bounds,
@@ -20,6 +22,7 @@ use super::{
     event::ClosedWindows,
     histogram::Histogram,
     host::Host,
+    peaks::Peaks,
     snapshot::{Acceptors, EndedBy, Listener, Meta},
 };
 
@@ -34,12 +37,15 @@ pub(super) struct Watched {
     identity: ListenerIdentity,
     /// The last sample; none until the first.
     sample: Option<Sample>,
-    /// Deepest queue since the last snapshot.
+    /// Deepest queue since the last snapshot, and before.
     peak: u32,
+    peaks: Peaks,
     /// Bucket counts as last read, to add only differences: the kernel's 32 bits wrap.
     raw: Box<ListenerEntry>,
     stages: Arc<[Histogram; stage::STAGES]>,
-    interval: Arc<[Histogram; stage::STAGES]>,
+    recent: Recent,
+    /// Half of those that were accepted in the last window waited as long in the queue.
+    recent_wait_ns: Option<u64>,
     /// Refused so far when the namespace's counters were first read; what came before has no known cause.
     refused_before_host: Option<u64>,
     certain: Certain,
@@ -68,9 +74,11 @@ impl Watched {
             identity: entry.identity,
             sample: None,
             peak: 0,
+            peaks: Peaks::default(),
             raw: Box::new(fresh),
             stages: Arc::default(),
-            interval: Arc::default(),
+            recent: Recent::default(),
+            recent_wait_ns: None,
             refused_before_host: host_known.then_some(0),
             certain: Certain::default(),
             past: VecDeque::new(),
@@ -117,18 +125,15 @@ impl Watched {
     /// Adds what was counted since the buckets were last read.
     pub(super) fn histograms(&mut self, entry: &ListenerEntry) {
         let stages = Arc::make_mut(&mut self.stages);
-        let interval = Arc::make_mut(&mut self.interval);
-        for index in 0..stage::STAGES {
+        for (index, stage) in stages.iter_mut().enumerate() {
             for bucket in 0..observer_ebpf::histogram::BUCKETS {
                 let now = entry.histograms[index][bucket];
                 let more = now.wrapping_sub(self.raw.histograms[index][bucket]);
                 if more != 0 {
-                    stages[index].add(bucket, more.into());
-                    interval[index].add(bucket, more.into());
-                    interval[index].raise_longest(observer_ebpf::histogram::range(bucket).1);
+                    stage.add(bucket, more.into());
                 }
             }
-            stages[index].raise_longest(entry.longest[index]);
+            stage.raise_longest(entry.longest[index]);
         }
         *self.raw = *entry;
     }
@@ -217,9 +222,10 @@ impl Watched {
             .map_or_else(Refused::default, |sample| Refused::new(dropped(sample), &sample.counters))
     }
 
-    /// The figures now; the interval begins anew. `refused_here` is what all listeners of its namespace refused.
+    /// The figures at `time_ns`. `refused_here` is what all listeners of its namespace refused.
     pub(super) fn snapshot(
         &mut self,
+        time_ns: u64,
         meta: &Meta,
         host: Option<&Host>,
         refused_here: u64,
@@ -228,6 +234,8 @@ impl Watched {
         let telling = meta.telling;
         let sample = self.sample.unwrap_or_else(|| last_sample(&self.raw, 0));
         let counters = sample.counters;
+        self.peaks.note(time_ns, std::mem::take(&mut self.peak).max(sample.accept_queue));
+        self.recent_wait_ns = self.recent.of(time_ns, &self.stages[stage::ACCEPT_WAIT]).quantile(0.5);
         let mut rates = rates(&self.past);
         let refused = Refused::new(dropped(&sample), &counters);
         let others = refused_here.saturating_sub(refused.most());
@@ -245,7 +253,7 @@ impl Watched {
         let identity = &self.identity;
         let addr = self.address(device.as_deref());
         let (pid, comm) = self.owner();
-        let listener = Listener {
+        Listener {
             cookie: identity.cookie,
             group: self.shard.map(|_| addr.clone()),
             addr,
@@ -261,7 +269,7 @@ impl Watched {
             backlog_limit: sample.limit,
             somaxconn: (sample.somaxconn != 0).then_some(sample.somaxconn),
             accept_queue: sample.accept_queue,
-            accept_queue_peak: self.peak.max(sample.accept_queue),
+            peaks: self.peaks.clone(),
             syn_queue: sample.syn_queue,
             syn_queue_young: sample.syn_queue_young,
             deferred: (sample.deferring != 0).then_some(deferred as u32),
@@ -303,21 +311,18 @@ impl Watched {
             came_since_accept: self
                 .course
                 .came_since_accept(counters.enqueued.saturating_add(counters.queued_at_start.into())),
-            next_accept_ns: self.course.next_accept_ns(),
+            pace: self.course.pace(),
             backlog_before: self.course.changed().map(|change| change.before),
             backlog_changed_ns: self.course.changed().map(|change| change.time_ns),
             acceptors: Acceptors::default(),
             end_unseen: counters.end_unseen,
             accept_wait_ns: self.stages[stage::ACCEPT_WAIT].quantiles(),
-            accept_wait_interval_ns: self.interval[stage::ACCEPT_WAIT].quantiles(),
+            recent_wait_ns: self.recent_wait_ns,
             accept_to_write_ns: self.stages[stage::ACCEPT_TO_WRITE].quantiles(),
             rates,
             written: self.is_written(),
             stages: Arc::clone(&self.stages),
-            stages_interval: std::mem::take(&mut self.interval),
-        };
-        self.peak = 0;
-        listener
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use demo_server::visible::push;
+use crate::visible::push;
 
 /// Returns the spelling of a name: all bytes up to the first zero.
 pub fn spelled(name: &[u8]) -> String {
@@ -26,7 +26,7 @@ pub fn spelled(name: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use demo_server::visible::visible;
+    use crate::visible::visible;
 
     use super::*;
 

@@ -60,7 +60,8 @@ pub(super) fn limit(event: &mut Event) {
                 count(&mut probe.recursion_misses);
             }
         }
-        Event::Demo(demo) => demo.changes.iter_mut().for_each(|(time_ns, _)| time(time_ns)),
+        Event::Mark(mark) => time(&mut mark.time_ns),
+        Event::Offered { .. } | Event::Backend(_) => {}
         Event::Acceptance(one) => {
             [&mut one.accepts, &mut one.failures].into_iter().for_each(count);
             [&mut one.started_ns, &mut one.accepted_ns, &mut one.failing_ns, &mut one.failed_ns]

@@ -1,9 +1,9 @@
 //! Listeners come and go: which are known, and what is kept of those that are closed.
 
-use demo_server::visible::visible;
 use observer_ebpf::record::ListenerEntry;
 
 use super::{Model, host::Host, listener::Watched};
+use crate::visible::visible;
 
 impl Model {
     /// Takes over a reading of a listener, the first or another.

@@ -9,7 +9,7 @@ use std::{
     net::SocketAddr,
 };
 
-use super::listener::Watched;
+use super::{listener::Watched, snapshot::Listener};
 
 /// Network namespace, address, and index of the interface, 0 for any: what a group is named by.
 pub(super) type Place = (u32, SocketAddr, u32);
@@ -55,4 +55,12 @@ fn groups(here: Vec<&mut Watched>) -> impl Iterator<Item = Vec<&mut Watched>> {
         }
     }
     groups.into_values()
+}
+
+/// Puts listeners in their order: groups together, shards by number.
+pub(super) fn sort(listeners: &mut [Listener]) {
+    fn place(one: &Listener) -> (u32, u16, &str, Option<u32>, u64) {
+        (one.netns, one.port, &one.addr, one.shard, one.cookie)
+    }
+    listeners.sort_by(|left, right| place(left).cmp(&place(right)));
 }

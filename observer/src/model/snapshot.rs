@@ -13,11 +13,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{diagnosis::Diagnosis, drops::Telling, listening::Listening};
+use super::{diagnosis::Diagnosis, drops::Telling, listening::Listening, mark::Mark, offered::Offered};
 pub use acceptor::{AcceptedBy, Acceptors, Looked};
 pub use connection::{Acceptor, Connection, End, Holder, Via};
 pub(in crate::model) use listener::are_left_unread;
-pub use listener::{EndedBy, Listener, Rates, State};
+pub use listener::{EndedBy, Listener, Pace, Rates, State};
 pub use observer_ebpf::record::stage;
 pub use thread::{Thread, ThreadRates};
 
@@ -26,7 +26,8 @@ pub use thread::{Thread, ThreadRates};
 pub struct Snapshot {
     /// When it was taken.
     pub time_ns: u64,
-    /// Time since the snapshot before, over which `*_interval` figures count; 0 for the first.
+    /// Time since the model's snapshot before; 0 for the first. What happened since an output's own is an
+    /// [`Interval`](super::interval::Interval).
     pub interval_ns: u64,
     /// What does not change while the observer runs.
     pub meta: Arc<Meta>,
@@ -53,14 +54,18 @@ pub struct Snapshot {
     pub diagnoses: Vec<Diagnosis>,
     /// What the probes cost, if the kernel counts it (`kernel.bpf_stats_enabled`) and how often they ran.
     pub probes: Vec<ProbeCost>,
-    /// The bundled backend, when the observer was told of its control socket.
-    pub demo: Option<Demo>,
+    /// What backends changed so far, the newest last; at most [`MARKS`].
+    pub marks: Arc<Vec<Mark>>,
+    /// What load generators say that they offer.
+    pub offered: Vec<Offered>,
 }
 
 /// Bound of [`Snapshot::recent`].
 pub const RECENT: usize = 256;
 /// Bound of [`Snapshot::open`].
 pub const OLDEST: usize = 64;
+/// Bound of [`Snapshot::marks`].
+pub const MARKS: usize = 64;
 /// Bound of [`Snapshot::slowest`].
 pub const SLOWEST: usize = 32;
 
@@ -206,15 +211,4 @@ pub struct ProbeCost {
     pub run_time_ns: Option<u64>,
     /// Times it was skipped because it was already running on that processor.
     pub recursion_misses: u64,
-}
-
-/// What demo-server says of itself.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Demo {
-    /// Its last state, if it answered.
-    pub state: Option<Box<demo_server::control::State>>,
-    /// Why there is none.
-    pub error: Option<String>,
-    /// Changes of pattern, load or fault seen so far: when, and what; newest last, at most 64.
-    pub changes: Vec<(u64, String)>,
 }

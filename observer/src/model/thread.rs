@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use demo_server::visible::visible;
 use observer_ebpf::record::{ThreadEntry, ThreadKey, UNCOUNTED};
 
 use super::{
     bounds, name,
     snapshot::{Thread, ThreadRates},
 };
+use crate::visible::visible;
 
 /// Rates are taken over at least this long.
 const RATE_WINDOW_NS: u64 = 1_000_000_000;

@@ -1,22 +1,17 @@
 //! Bytes on their way to stdout, by a thread of their own: a reader that does not read blocks that thread and not the
 //! loop, which still hears signals.
 
-use std::{io, io::Write as _, thread, time::Duration};
+use std::{io, io::Write as _, thread};
 
 use anyhow::{Context as _, Result, anyhow};
-use tokio::{
-    sync::{
-        mpsc::{self, Permit},
-        oneshot,
-    },
-    time::timeout,
+use tokio::sync::{
+    mpsc::{self, Permit},
+    oneshot,
 };
 
 /// Sets of lines that wait for the thread. When it has none to spare, nothing more is taken out of the kernel, and what
 /// then does not fit into the event ring is counted there as lost.
 const WAITING: usize = 4;
-/// After a signal, how long the reader may still take for the last lines.
-const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The way to stdout.
 pub struct Pipe {
@@ -70,10 +65,5 @@ impl Pipe {
             Ok(result) => result.context("cannot write to stdout"),
             Err(_) => Err(anyhow!("the thread for stdout has ended")),
         }
-    }
-
-    /// The same for a process that was told to end: who does not read by now is not waited for.
-    pub async fn finish_soon(self, last: Vec<u8>) -> Result<()> {
-        timeout(LAST_LINES, self.finish(last)).await.unwrap_or(Ok(()))
     }
 }

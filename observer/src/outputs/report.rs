@@ -11,6 +11,7 @@ use super::Output;
 use crate::model::{
     bounds::{Bounds, LeftOut},
     diagnosis::Diagnosis,
+    interval::Interval,
     snapshot::{Connection, LedgerCheck, Listener, Snapshot, Thread},
 };
 use before::Before;
@@ -117,7 +118,7 @@ impl Output for Report {
         Ok(())
     }
 
-    fn snapshot(&mut self, snapshot: &Arc<Snapshot>) -> Result<()> {
+    fn snapshot(&mut self, snapshot: &Arc<Snapshot>, _last: bool) -> Result<()> {
         let time_ns = snapshot.time_ns;
         if self.begun_ns == 0 {
             self.begun_ns = time_ns;
@@ -125,13 +126,15 @@ impl Output for Report {
                 self.before = Before::of(snapshot);
             }
         }
+        let before = std::mem::replace(&mut self.last, Arc::clone(snapshot));
+        let interval = Interval::between(&before, snapshot);
         for listener in &snapshot.listeners {
             if !has_room(&self.listeners, &listener.cookie, self.bounds.most_listeners()) {
                 self.left_out.listener(listener.cookie);
                 continue;
             }
             let course = self.listeners.entry(listener.cookie).or_default();
-            course.peaks.add(time_ns, listener.accept_queue_peak.max(listener.accept_queue).into());
+            course.peaks.add(time_ns, interval.peak(listener).unwrap_or(0).max(listener.accept_queue).into());
             course.arrivals.add(time_ns, listener.rates.enqueued);
             course.refusals.add(time_ns, listener.rates.dropped);
             course.last = listener.clone();
@@ -166,7 +169,6 @@ impl Output for Report {
                 self.diagnoses.insert(key, now.clone());
             }
         }
-        self.last = Arc::clone(snapshot);
         Ok(())
     }
 }

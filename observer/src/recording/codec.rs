@@ -138,15 +138,15 @@ fn number(bytes: &mut Vec<u8>, mut number: u64) {
 
 /// Reads the events of one frame.
 #[derive(Debug)]
-pub struct Decoder<'a> {
-    bytes: &'a [u8],
+pub struct Decoder {
+    bytes: Vec<u8>,
     at: usize,
     before: Before,
 }
 
-impl<'a> Decoder<'a> {
+impl Decoder {
     /// Of the unpacked contents of a frame.
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub fn new(bytes: Vec<u8>) -> Self {
         Self { bytes, at: 0, before: Before::default() }
     }
 

@@ -9,7 +9,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use demo_server::visible::Shown;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
 use super::{
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     input,
     model::{event::Event, plausible::LATEST_NS},
+    visible::Shown,
 };
 
 /// How a recording ends.
@@ -112,30 +112,14 @@ impl Recording {
         &self.end
     }
 
-    /// Hands on the events of a frame, one by one: what little bytes can claim is never in memory at once.
+    /// The events of a frame, one by one: what little bytes can claim is never in memory at once.
     ///
     /// # Errors
-    /// It is damaged: how, and where. Or what `take` says.
-    pub fn events(&self, indexed: &Indexed, mut take: impl FnMut(Event) -> Result<()>) -> Result<()> {
+    /// It is damaged: how, and where.
+    pub fn events(&self, indexed: &Indexed) -> Result<Events> {
         let Indexed { frame, offset } = indexed;
-        let damaged = || format!("the frame at byte {offset} is damaged");
-        let contents = self.contents(frame, *offset).with_context(damaged)?;
-        let mut decoder = Decoder::new(&contents);
-        let mut connections = 0;
-        while let Some(event) = decoder.event().with_context(damaged)? {
-            let connection = matches!(event, Event::Connection(_));
-            if connection == (frame.kind == Kind::State) {
-                return Err(anyhow!("it holds an event of another kind of frame")).with_context(damaged);
-            }
-            connections += u32::from(connection);
-            take(event)?;
-        }
-        if connections != frame.connections {
-            let claimed = frame.connections;
-            return Err(anyhow!("it holds {connections} connections and claims {claimed}"))
-                .with_context(damaged);
-        }
-        Ok(())
+        let contents = self.contents(frame, *offset).with_context(|| damaged(*offset))?;
+        Ok(Events { indexed: *indexed, decoder: Decoder::new(contents), connections: 0 })
     }
 
     fn contents(&self, frame: &Frame, offset: u64) -> Result<Vec<u8>> {
@@ -147,6 +131,44 @@ impl Recording {
         decompress_to_vec_with_limit(&stored, frame.unpacked as usize)
             .map_err(|error| anyhow!("its contents cannot be unpacked: {:?}", error.status))
     }
+}
+
+/// The events of a frame, as far as they were not taken yet.
+#[derive(Debug)]
+pub struct Events {
+    indexed: Indexed,
+    decoder: Decoder,
+    /// Connections that were taken.
+    connections: u32,
+}
+
+impl Events {
+    /// The next one; none at the end of the frame.
+    ///
+    /// # Errors
+    /// It is damaged: how, and where.
+    pub fn take(&mut self) -> Result<Option<Event>> {
+        let Indexed { frame, offset } = self.indexed;
+        let Some(event) = self.decoder.event().with_context(|| damaged(offset))? else {
+            let (connections, claimed) = (self.connections, frame.connections);
+            if connections != claimed {
+                return Err(anyhow!("it holds {connections} connections and claims {claimed}"))
+                    .with_context(|| damaged(offset));
+            }
+            return Ok(None);
+        };
+        let connection = matches!(event, Event::Connection(_));
+        if connection == (frame.kind == Kind::State) {
+            return Err(anyhow!("it holds an event of another kind of frame"))
+                .with_context(|| damaged(offset));
+        }
+        self.connections += u32::from(connection);
+        Ok(Some(event))
+    }
+}
+
+fn damaged(offset: u64) -> String {
+    format!("the frame at byte {offset} is damaged")
 }
 
 /// All frames from `first` on, and how they end.

@@ -15,7 +15,7 @@ use crate::model::{
 pub const MAGIC: [u8; 8] = *b"\x89OBSREC\n";
 /// Version of the format. Another layout of a kernel record, or another meaning of a byte, is another version; a new
 /// field of an event that is written as JSON is not.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Bytes before the description: magic, version, length and checksum of the description.
 pub const PREAMBLE: usize = 20;
 /// The longest description.

@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use demo_server::visible::Shown;
 use miniz_oxide::deflate::compress_to_vec;
 use observer_ebpf::record::Connection;
 
@@ -18,6 +17,7 @@ use super::{
 use crate::{
     model::{event::Event, snapshot::Meta},
     output_file::OutputFile,
+    visible::Shown,
 };
 
 /// Contents from which a frame is written though no snapshot is due. One event more is far below what a frame may have.
@@ -52,6 +52,8 @@ pub struct Recorder {
     connections: Encoder,
     /// Connections in that encoder.
     pending: u32,
+    /// They are open ones, as they were at this time.
+    open_ns: Option<u64>,
     /// Connections that were seen and are not recorded, since the last snapshot.
     left_out: u64,
     state: Encoder,
@@ -71,6 +73,7 @@ impl Recorder {
             all: target.connections,
             connections: Encoder::default(),
             pending: 0,
+            open_ns: None,
             left_out: 0,
             state: Encoder::default(),
             written: 0,
@@ -121,19 +124,29 @@ impl Recorder {
         self.flush_state(time_ns)
     }
 
-    /// Ends the recording, with the connections that were open at `time_ns`. Returns its size.
-    pub fn end(mut self, time_ns: u64, open: &[Connection]) -> Result<u64> {
-        if self.all {
-            for connection in open {
-                self.connections.connection(connection);
-                self.pending += 1;
-                if self.connections.len() >= FULL {
-                    self.flush_connections(Kind::Open, time_ns)?;
-                }
-            }
+    /// Takes down a connection that is open at the end, which is `time_ns`.
+    pub fn open(&mut self, time_ns: u64, connection: &Connection) -> Result<()> {
+        if !self.all {
+            return Ok(());
         }
-        if self.pending > 0 {
+        if self.open_ns.replace(time_ns).is_none() && self.pending > 0 {
+            self.flush_connections(Kind::Connections, 0)?;
+        }
+        self.connections.connection(connection);
+        self.pending += 1;
+        if self.connections.len() >= FULL {
             self.flush_connections(Kind::Open, time_ns)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the recording. Returns its size.
+    pub fn end(mut self) -> Result<u64> {
+        if self.pending > 0 {
+            match self.open_ns {
+                Some(time_ns) => self.flush_connections(Kind::Open, time_ns)?,
+                None => self.flush_connections(Kind::Connections, 0)?,
+            }
         }
         self.frame(Kind::End, &[], 0, 0)?;
         Ok(self.written)

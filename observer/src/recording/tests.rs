@@ -6,20 +6,26 @@ mod story;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use super::{
     codec::{Decoder, Encoder},
-    player::Player,
     recorder::{Recorder, Target},
 };
+use crate::engine::{Engine, Player, Stepped};
 use crate::model::{
     Model,
+    bounds::Bounds,
+    connection,
     event::Event,
     snapshot::{Connection, Meta, Snapshot},
 };
-use crate::outputs::{Output as _, report::Report};
+use crate::outputs::report::Report;
+use crate::source::{Control, Due, Source as _, playback::Playback, recorded::Recorded};
 use story::{Step, story};
 
 /// A file of this test alone, gone with it.
@@ -60,7 +66,8 @@ fn recorded(steps: &[Step], connections: bool) -> Vec<u8> {
         }
     }
     let open = story::connection(99, 7);
-    recorder.end(OPEN_NS, &[open]).unwrap();
+    recorder.open(OPEN_NS, &open).unwrap();
+    recorder.end().unwrap();
     fs::read(&file.0).unwrap()
 }
 
@@ -115,10 +122,7 @@ fn played(player: &mut Player) -> (Seen, anyhow::Result<()>) {
     let mut seen = Seen::default();
     loop {
         let mut connections = Vec::new();
-        let next = player.advance(&mut |connection| {
-            connections.push(connection.clone());
-            Ok(())
-        });
+        let next = player.advance(&mut |connection| connections.push(connection.clone()));
         connections.iter().for_each(|connection| seen.connection(connection));
         match next {
             Ok(Some(snapshot)) => seen.snapshot(&snapshot),
@@ -141,7 +145,7 @@ fn every_event_comes_back_as_it_was() {
     let mut encoder = Encoder::default();
     events.iter().for_each(|event| encoder.event(event).unwrap());
     let bytes = encoder.take();
-    let mut decoder = Decoder::new(&bytes);
+    let mut decoder = Decoder::new(bytes);
     for event in &events {
         let back = decoder.event().unwrap().unwrap();
         assert_eq!(format!("{back:?}"), format!("{event:?}"));
@@ -151,7 +155,7 @@ fn every_event_comes_back_as_it_was() {
         .iter()
         .map(|event| format!("{event:?}").chars().take_while(|c| c.is_alphabetic()).collect())
         .collect();
-    assert_eq!(kinds.len(), 14, "the story tells every kind of event: {kinds:?}");
+    assert_eq!(kinds.len(), 16, "the story tells every kind of event: {kinds:?}");
 }
 
 #[test]
@@ -167,13 +171,25 @@ fn without_connections_all_figures_are_the_same() {
     assert!(!expected.recent.is_empty() && !expected.listeners.is_empty());
     let file = TestFile::holding(&recorded(&steps, false));
     let mut player = Player::open(&file.0).unwrap();
-    assert!(player.remarks()[0].contains("without connections"), "{:?}", player.remarks());
+    let remarks = player.source().remarks();
+    assert!(remarks[0].contains("without connections"), "{remarks:?}");
     let mut last = None;
     while let Some(snapshot) = player.advance(&mut |_| panic!("a connection")).unwrap() {
         last = Some(snapshot);
     }
     let expected = Snapshot { recent: Vec::new(), slowest: Vec::new(), ..expected };
     assert_eq!(format!("{:?}", last.unwrap()), format!("{expected:?}"));
+}
+
+/// Takes what is due, and returns the last of it.
+fn caught_up(engine: &mut Engine<Playback>) -> Option<Arc<Snapshot>> {
+    let mut shown = None;
+    while engine.source().due() == Due::Now {
+        if let Stepped::Known(snapshot) = engine.step(&mut |_| {}).unwrap() {
+            shown = Some(snapshot);
+        }
+    }
+    shown
 }
 
 #[test]
@@ -184,19 +200,20 @@ fn a_seek_shows_what_playing_would() {
         |snapshot: &Snapshot| format!("{:?}", Snapshot { slowest: Vec::new(), ..snapshot.clone() });
     let played: Vec<String> = snapshots(&steps).iter().map(but_the_slowest).collect();
     let file = TestFile::holding(&recorded(&steps, true));
-    let mut player = Player::open(&file.0).unwrap();
-    let (first, last) = player.span_ns();
+    let recorded = Recorded::open_within(&file.0, Bounds::default()).unwrap();
+    let (first, last) = recorded.span_ns();
+    let mut engine = Engine::new(Playback::new(recorded, 1, false));
     for instant in [last, first, first + (last - first) / 3, 0, u64::MAX, first + (last - first) / 2] {
-        let mut shown = Vec::new();
-        player.seek(instant, &mut |snapshot| shown.push(snapshot)).unwrap();
-        let there = shown.pop().unwrap();
+        engine.source_mut().seek(instant);
+        let there = caught_up(&mut engine).unwrap();
         let second = (instant.clamp(first, last) - first) / 1_000_000_000;
         assert_eq!(there.time_ns, first + second * 1_000_000_000);
         assert_eq!(but_the_slowest(&there), played[second as usize], "a seek to {instant}");
         assert_eq!(there.slowest.is_empty(), there.recent.is_empty());
     }
     // From there on it plays as ever.
-    let next = player.advance(&mut |_| Ok(())).unwrap().unwrap();
+    engine.source_mut().control(Control::StepOn);
+    let next = caught_up(&mut engine).unwrap();
     assert!(played.contains(&but_the_slowest(&next)));
 }
 
@@ -204,10 +221,10 @@ fn a_seek_shows_what_playing_would() {
 fn connections_that_are_open_at_the_end() {
     let file = TestFile::holding(&recorded(&story(1, 5), true));
     let mut open = Vec::new();
-    let player = Player::open(&file.0).unwrap();
-    player
-        .open_connections(&mut |time_ns, connection| {
-            open.push((time_ns, connection.remote.port()));
+    let mut recorded = Recorded::open_within(&file.0, Bounds::default()).unwrap();
+    recorded
+        .open(&mut |time_ns, record| {
+            open.push((time_ns, connection::of(record, true).remote.port()));
             Ok(())
         })
         .unwrap();
@@ -219,9 +236,7 @@ fn a_report_of_it_is_a_page() {
     let file = TestFile::holding(&recorded(&story(13, 60), true));
     let mut player = Player::open(&file.0).unwrap();
     let mut report = Report::default();
-    while let Some(snapshot) = player.advance(&mut |connection| report.connection(connection)).unwrap() {
-        report.snapshot(&snapshot.into()).unwrap();
-    }
+    player.play(&mut report).unwrap();
     let page = report.draw(&[]);
     crate::html::tests::check(&page);
     for part in ["änd so on/7", "demo-server/6", "full at", "Longest waits", "passive_opens"] {

@@ -15,12 +15,13 @@ use super::footer::Notice;
 use super::history::History;
 use super::hits::Hit;
 use super::listeners::{self, Row, Target};
-use super::playback::Origin;
 use super::screen::{Context, View};
 use super::styles::Styles;
 use super::styles::themes::Depth;
 use super::{Options, VIEWS, picture};
+use crate::backend::Said;
 use crate::model::snapshot::{Connection, Snapshot};
+use crate::source::Origin;
 
 /// How long the outcome of a wish stays in the footer.
 const NOTICE_NS: u64 = 6_000_000_000;
@@ -117,6 +118,11 @@ impl App {
         }
         let now = self.history.snapshot.time_ns;
         self.notice.take_if(|(notice, until_ns)| *until_ns < now && !matches!(notice, Notice::Prompt(_)));
+    }
+
+    /// Takes in what a backend says.
+    pub fn backend(&mut self, said: Said) {
+        self.history.backends.learn(said);
     }
 
     /// Takes in what came of the oldest [`Effect::Demo`] without an answer, and shows it.

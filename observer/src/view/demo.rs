@@ -1,12 +1,16 @@
-//! What the bundled backend says of itself, and what it can be asked to do: the only file of the screen that knows
-//! its protocol.
+//! What the bundled backend says of itself, and what it can be asked to do.
 
-use demo_server::control::{ActiveLoad, LoadRequest, Request, Settings, State};
+use std::sync::Arc;
+
+use demo_server::control::{LoadRequest, Request, Settings, State};
 use demo_server::pattern::{self, PATTERNS, Pattern};
 use demo_server::settings::Change;
 
 use super::{effect::Effect, figures};
-use crate::model::snapshot::{Listener, Snapshot};
+use crate::{
+    backend::{Said, load_label},
+    model::snapshot::Listener,
+};
 
 /// What runs, in words.
 #[derive(Debug, Clone, Default)]
@@ -36,14 +40,38 @@ impl Running {
     }
 }
 
-/// The backend's state, when it answers.
-pub(crate) fn state(snapshot: &Snapshot) -> Option<&State> {
-    snapshot.demo.as_ref()?.state.as_deref()
+/// What each backend said last, by its number.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Backends(Vec<Arc<Said>>);
+
+/// Backends of which something is shown.
+const MOST: usize = 16;
+
+impl Backends {
+    /// Takes over what one says.
+    pub(crate) fn learn(&mut self, said: Said) {
+        let there = self.0.len();
+        match self.0.iter_mut().find(|known| known.backend == said.backend) {
+            Some(known) => *known = Arc::new(said),
+            None if there < MOST => self.0.push(Arc::new(said)),
+            None => {}
+        }
+    }
+
+    /// The state of the first that answers.
+    pub(crate) fn state(&self) -> Option<&State> {
+        self.0.iter().find_map(|said| said.state.as_deref())
+    }
+
+    /// Why none answers.
+    pub(crate) fn error(&self) -> Option<&str> {
+        self.0.iter().find_map(|said| said.error.as_deref()).filter(|_| self.state().is_none())
+    }
 }
 
 /// What runs, when the backend answers.
-pub(crate) fn running(snapshot: &Snapshot) -> Option<Running> {
-    let state = state(snapshot)?;
+pub(crate) fn running(backends: &Backends) -> Option<Running> {
+    let state = backends.state()?;
     Some(Running {
         pattern: state.pattern.clone(),
         settings: state.settings,
@@ -53,27 +81,13 @@ pub(crate) fn running(snapshot: &Snapshot) -> Option<Running> {
 }
 
 /// The row of the pattern that runs.
-pub(crate) fn current_pattern(snapshot: &Snapshot) -> Option<&'static Pattern> {
-    pattern::find(&state(snapshot)?.pattern)
-}
-
-/// Changes of pattern, load and fault so far, oldest first.
-pub(crate) fn changes(snapshot: &Snapshot) -> &[(u64, String)] {
-    snapshot.demo.as_ref().map_or(&[], |demo| &demo.changes)
-}
-
-/// A change without what was before: `pattern sharding` for `pattern single-thread → sharding`.
-pub(crate) fn short_change(change: &str) -> String {
-    let short = |part: &str| match (part.split_once(' '), part.rsplit_once(" → ")) {
-        (Some((what, _)), Some((_, now))) => format!("{what} {now}"),
-        _ => part.to_owned(),
-    };
-    change.split(", ").map(short).collect::<Vec<_>>().join(", ")
+pub(crate) fn current_pattern(backends: &Backends) -> Option<&'static Pattern> {
+    pattern::find(&backends.state()?.pattern)
 }
 
 /// Whether a listener belongs to the backend; without one, every listener counts.
-pub(crate) fn concerns(snapshot: &Snapshot, listener: &Listener) -> bool {
-    state(snapshot).is_none_or(|state| {
+pub(crate) fn concerns(backends: &Backends, listener: &Listener) -> bool {
+    backends.state().is_none_or(|state| {
         state.pid == listener.pid || state.listeners.iter().any(|own| own.cookie == listener.cookie)
     })
 }
@@ -97,14 +111,6 @@ pub(crate) fn set(change: Change) -> Effect {
 /// The patterns that can be named by a digit, with their digits.
 pub(crate) fn numbered() -> impl Iterator<Item = (u8, &'static Pattern)> {
     PATTERNS.iter().filter_map(|pattern| pattern.number.map(|number| (number, pattern)))
-}
-
-/// A load in words: `steady 200/s`, `churn ×16`.
-pub(crate) fn load_label(load: &ActiveLoad) -> String {
-    match load.rate {
-        Some(rate) => format!("{} {}/s", load.profile, figures::rate(rate)),
-        None => format!("{} ×{}", load.profile, load.connections),
-    }
 }
 
 /// A request in words.
@@ -144,16 +150,6 @@ fn describe_change(change: &Change) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_short_change_names_what_is_now() {
-        assert_eq!(
-            short_change("pattern single-thread → sharding, workers 4 → 8"),
-            "pattern sharding, workers 8"
-        );
-        assert_eq!(short_change("fault stall on"), "fault stall on");
-        assert_eq!(short_change(""), "");
-    }
 
     #[test]
     fn requests_are_put_into_words() {

@@ -1,8 +1,8 @@
 //! What a key asks of the program around the screen: the screen itself does no I/O.
 
-use demo_server::control::Request;
+use crate::backend::Request;
 
-use super::playback::Control;
+use crate::source::Control;
 
 /// Something that the loop around the screen has to do.
 #[derive(Debug, Clone)]

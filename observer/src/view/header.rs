@@ -2,8 +2,9 @@
 
 use ratatui::text::Span;
 
-use super::{Origin, demo, figures, history::History, styles::Styles, widget::pen::Pen};
+use super::{demo, figures, history::History, styles::Styles, widget::pen::Pen};
 use crate::model::snapshot::{LedgerCheck, Snapshot};
+use crate::source::Origin;
 
 /// Rows of the header.
 pub(crate) const ROWS: u16 = 2;
@@ -33,16 +34,17 @@ pub(crate) fn draw(pen: &mut Pen<'_>, history: &History, paused: bool, origin: O
     let right = [state, Span::styled(clock, styles.plain), Span::raw(" ")];
     let needed: usize = right.iter().map(Span::width).sum();
     let room = pen.width().saturating_sub((needed as u16 + 1).max(20));
-    pen.part(0, 0, room, 1).spans(1, 0, &target(snapshot, room, styles));
+    pen.part(0, 0, room, 1).spans(1, 0, &target(history, room, styles));
     pen.spans_right(0, &right);
     trust(pen, 1, snapshot, styles);
 }
 
 /// What is watched.
-fn target<'a>(snapshot: &Snapshot, width: u16, styles: &Styles) -> Vec<Span<'a>> {
+fn target<'a>(history: &History, width: u16, styles: &Styles) -> Vec<Span<'a>> {
+    let snapshot = &history.snapshot;
     let mut spans = vec![Span::styled("observer", styles.title), Span::raw("  ")];
-    let Some(running) = demo::running(snapshot) else {
-        let what = match snapshot.demo.as_ref().and_then(|demo| demo.error.as_ref()) {
+    let Some(running) = demo::running(&history.backends) else {
+        let what = match history.backends.error() {
             Some(_) => Span::styled("! demo-server does not answer", styles.bad),
             None => listeners(snapshot, styles),
         };
@@ -63,10 +65,14 @@ fn target<'a>(snapshot: &Snapshot, width: u16, styles: &Styles) -> Vec<Span<'a>>
     if width >= 95 {
         let settings = &running.settings;
         let text = format!(
-            "backlog {}  workers {}  work {}",
+            "backlog {}  workers {}  work {}{}",
             settings.backlog,
             settings.workers,
             figures::duration(settings.work_us.saturating_mul(1_000)),
+            match settings.sleep_us {
+                0 => String::new(),
+                us => format!("  sleep {}", figures::duration(us.saturating_mul(1_000))),
+            },
         );
         spans.push(Span::styled(format!("  {text}"), styles.dim));
     }
@@ -143,7 +149,8 @@ fn books<'a>(snapshot: &Snapshot, styles: &Styles) -> Span<'a> {
             let lasts = figures::span(lasts_ns);
             Span::styled(format!("≠ BOOKS DIFFER by {by} for {lasts} (6)"), styles.bad)
         }
-        (Some(_), None) => Span::styled(format!("≠ books differ by {by} for now (6)"), styles.warn),
+        // What is only between two readings is no difference of the books.
+        (Some(_), None) => Span::styled("✓ books balance (settling)", styles.good),
     }
 }
 

@@ -19,7 +19,8 @@ pub(crate) mod samples;
 
 use std::sync::Arc;
 
-use crate::model::snapshot::Snapshot;
+use super::demo::Backends;
+use crate::model::{interval::Interval, snapshot::Snapshot};
 
 /// The snapshot on the screen and everything remembered of those before it.
 #[derive(Debug, Default, Clone)]
@@ -30,6 +31,10 @@ pub(crate) struct History {
     latest: Option<Arc<Snapshot>>,
     /// When the first one was taken.
     pub started_ns: u64,
+    /// What backends said by then.
+    pub backends: Backends,
+    /// That of the last snapshot, while an earlier one is shown.
+    latest_backends: Backends,
     /// See [`samples`].
     pub samples: samples::Samples,
     /// See [`eras`].
@@ -49,10 +54,11 @@ impl History {
             self.started_ns = snapshot.time_ns;
         }
         self.updates += 1;
-        self.samples.record(&snapshot);
-        self.eras.record(&self.snapshot, &snapshot);
+        let interval = Interval::between(&self.snapshot, &snapshot);
+        self.samples.record(&snapshot, &interval);
+        self.eras.record(&self.snapshot, &snapshot, &interval, &self.backends);
         self.places.record(&snapshot);
-        self.frames.record(&snapshot);
+        self.frames.record(&snapshot, &interval, &self.backends);
         self.snapshot = snapshot;
     }
 
@@ -90,11 +96,18 @@ impl History {
     }
 
     fn show(&mut self, index: usize) {
-        let latest = self.latest.take().unwrap_or_else(|| Arc::clone(&self.snapshot));
+        let latest = match self.latest.take() {
+            Some(latest) => {
+                self.backends = std::mem::take(&mut self.latest_backends);
+                latest
+            }
+            None => Arc::clone(&self.snapshot),
+        };
         let moment = self.frames.snapshot(index, &latest.meta);
-        match moment.filter(|moment| moment.time_ns < latest.time_ns) {
-            Some(moment) => {
+        match moment.filter(|(moment, _)| moment.time_ns < latest.time_ns) {
+            Some((moment, backends)) => {
                 self.snapshot = Arc::new(moment);
+                self.latest_backends = std::mem::replace(&mut self.backends, backends);
                 self.latest = Some(latest);
             }
             None => self.snapshot = latest,

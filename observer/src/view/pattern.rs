@@ -6,7 +6,6 @@ mod compare;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
 use self::choices::{Choice, Knob, choices};
-use super::demo;
 use super::footer::Notice;
 use super::screen::{Answer, Context, Help, View};
 use super::widget::{list::List, paragraph::wrap, pen::Pen};
@@ -25,14 +24,14 @@ pub(crate) struct PatternLab {
 impl View for PatternLab {
     fn draw(&mut self, context: &Context<'_>, pen: &mut Pen<'_>) {
         let height = pen.height();
-        let choices = choices(context.snapshot());
+        let choices = choices(context.backends());
         self.draw_choices(context, &mut pen.part(0, 0, LEFT, height), &choices);
         for y in 0..height {
             pen.text(LEFT, y, 1, "│", context.styles.dim);
         }
         let width = pen.width().saturating_sub(LEFT + 2);
         let mut right = pen.part(LEFT + 2, 0, width, height);
-        let below = if demo::state(context.snapshot()).is_some() { compare::rows(height) } else { 0 };
+        let below = if context.backends().state().is_some() { compare::rows(height) } else { 0 };
         let above = height.saturating_sub(below);
         let chosen = choices.get(self.list.selected);
         describe(context, &mut right.rows(0, above), chosen);
@@ -43,7 +42,7 @@ impl View for PatternLab {
         if self.typing.is_some() {
             return self.type_in(key);
         }
-        let choices = choices(context.snapshot());
+        let choices = choices(context.backends());
         self.skip_titles(&choices, true);
         let chosen = choices.get(self.list.selected);
         match key.code {
@@ -70,7 +69,7 @@ impl View for PatternLab {
     }
 
     fn click(&mut self, context: &Context<'_>, column: u16, row: u16) -> Answer {
-        let choices = choices(context.snapshot());
+        let choices = choices(context.backends());
         let Some(index) = self.list.at(column, row, choices.len()) else { return Answer::NotMine };
         let again = index == self.list.selected;
         self.list.selected = index;
@@ -163,7 +162,7 @@ impl PatternLab {
 /// What was asked for, if there is somebody to ask.
 fn act(context: &Context<'_>, effect: Option<super::Effect>) -> Answer {
     match effect {
-        Some(effect) if demo::state(context.snapshot()).is_some() => Answer::Effect(effect),
+        Some(effect) if context.backends().state().is_some() => Answer::Effect(effect),
         _ => Answer::Done,
     }
 }
@@ -183,9 +182,8 @@ fn describe(context: &Context<'_>, pen: &mut Pen<'_>, chosen: Option<&Choice>) {
             y += 1;
         }
     };
-    if demo::state(context.snapshot()).is_none() {
-        let error = context.snapshot().demo.as_ref().and_then(|demo| demo.error.as_deref());
-        match error {
+    if context.backends().state().is_none() {
+        match context.backends().error() {
             Some(error) => paragraph(pen, "GONE", error),
             None => paragraph(
                 pen,

@@ -3,6 +3,7 @@
 use ratatui::crossterm::event::KeyEvent;
 
 use super::{
+    demo::Backends,
     effect::Effect,
     footer::Notice,
     history::History,
@@ -29,6 +30,11 @@ impl<'a> Context<'a> {
     /// The snapshot that is shown.
     pub(crate) fn snapshot(&self) -> &'a Snapshot {
         &self.history.snapshot
+    }
+
+    /// What backends said by then.
+    pub(crate) fn backends(&self) -> &'a Backends {
+        &self.history.backends
     }
 }
 

@@ -4,8 +4,8 @@ use ratatui::text::Span;
 
 use super::screen::Context;
 use super::widget::pen::{Pen, columns};
-use super::{demo, figures, words};
-use crate::model::snapshot::Connection;
+use super::{figures, words};
+use crate::model::{mark::Mark, snapshot::Connection};
 
 /// Columns left of the line of time.
 const NAME: u16 = 20;
@@ -78,11 +78,12 @@ pub(crate) fn draw(context: &Context<'_>, pen: &mut Pen<'_>, connection: &Connec
         y += 1;
     }
     // What changed meanwhile has its mark on this axis, too; the last ones, as there may be no room for more.
-    let changes = demo::changes(context.snapshot()).iter().rev();
-    for (time_ns, what) in changes.filter(|(at, _)| (start..=start + whole).contains(at)).take(MOST_CHANGES) {
+    let marks = context.snapshot().marks.iter().rev();
+    let meanwhile = |mark: &&Mark| (start..=start + whole).contains(&mark.time_ns);
+    for mark in marks.filter(meanwhile).take(MOST_CHANGES) {
         pen.text(1, y, NAME, "changed meanwhile", styles.mark);
-        pen.right(1 + NAME, y, AT, &format!("+{}", figures::duration(time_ns - start)), styles.dim);
-        let (x, what) = (place(*time_ns), demo::short_change(what));
+        pen.right(1 + NAME, y, AT, &format!("+{}", figures::duration(mark.time_ns - start)), styles.dim);
+        let (x, what) = (place(mark.time_ns), mark.short());
         let needed = columns(&what) as u16;
         // The text stands on the side that has room for it.
         let left = x + 1 + needed > pen.width();

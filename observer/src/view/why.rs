@@ -1,8 +1,9 @@
 //! Why a listener is as it is, and what to try: what the rules found, and where they found nothing, its state in words.
 //! With a backend that can be switched, also the pattern or fault to switch.
 
+use super::demo::{self, Backends};
+use super::figures;
 use super::listeners::Figures;
-use super::{demo, figures};
 use crate::model::{
     diagnosis::Diagnosis,
     snapshot::{Listener, Snapshot, State},
@@ -40,8 +41,13 @@ pub(crate) fn why(
 }
 
 /// What to try next.
-pub(crate) fn remedy(snapshot: &Snapshot, listeners: &[&Listener], row: &Figures) -> Option<String> {
-    let running = demo::running(snapshot);
+pub(crate) fn remedy(
+    snapshot: &Snapshot,
+    backends: &Backends,
+    listeners: &[&Listener],
+    row: &Figures,
+) -> Option<String> {
+    let running = demo::running(backends);
     let found = diagnoses(snapshot, listeners).next();
     if let Some(fault) = running.as_ref().and_then(|running| running.faults.first())
         && (row.state > State::Healthy || found.is_some())
@@ -56,13 +62,19 @@ pub(crate) fn remedy(snapshot: &Snapshot, listeners: &[&Listener], row: &Figures
     })
 }
 
-/// All that can be tried, the most telling first.
-pub(crate) fn remedies(snapshot: &Snapshot, listeners: &[&Listener], row: &Figures) -> Vec<String> {
-    let first = remedy(snapshot, listeners, row);
-    let known: Vec<&str> = diagnoses(snapshot, listeners).map(|diagnosis| &*diagnosis.remedy).collect();
-    let is_new = |more: &&&str| first.as_ref().is_none_or(|first| !first.contains(**more));
-    let more: Vec<String> = known.iter().filter(is_new).map(|more| (*more).to_owned()).collect();
-    first.into_iter().chain(more).collect()
+/// Each thing that was found with what to try about it, the most telling first; or the state in words.
+pub(crate) fn pairs(
+    snapshot: &Snapshot,
+    backends: &Backends,
+    listeners: &[&Listener],
+    row: &Figures,
+) -> Vec<(String, Option<String>)> {
+    let first = remedy(snapshot, backends, listeners, row);
+    let mut found = diagnoses(snapshot, listeners);
+    let Some(worst) = found.next() else { return vec![(state(row), first)] };
+    let mut pairs = vec![(worst.sentence.clone(), first)];
+    pairs.extend(found.map(|more| (more.sentence.clone(), Some(more.remedy.to_string()))));
+    pairs
 }
 
 /// The keys of a pattern that does better.
@@ -289,11 +301,13 @@ mod tests {
         let listener = Listener { cookie: 7, ..Listener::default() };
         let diagnoses = vec![found("x", &[7]), found("y", &[8]), found("z", &[])];
         let snapshot = Snapshot { diagnoses, ..Snapshot::default() };
-        let row = row(State::Overflowing, 65, (500.0, 500.0, 320.0));
+        let (row, none) = (row(State::Overflowing, 65, (500.0, 500.0, 320.0)), Backends::default());
         assert_eq!(why(&snapshot, &[&listener], &row, |_| true), "This is x. This is z.");
         assert_eq!(why(&snapshot, &[&listener], &row, |text| text.len() < 20), "This is x. (1 more)");
         assert_eq!(why(&snapshot, &[&listener], &row, |_| false), "This is x.");
-        assert_eq!(remedy(&snapshot, &[&listener], &row).as_deref(), Some("do something"));
+        assert_eq!(remedy(&snapshot, &none, &[&listener], &row).as_deref(), Some("do something"));
+        let pair = |rule: &str| (format!("This is {rule}."), Some("do something".to_owned()));
+        assert_eq!(pairs(&snapshot, &none, &[&listener], &row), [pair("x"), pair("z")]);
         let none = "320 of 820 attempts/s are refused, because the queue is full at 65; their clients try again after about 1 s.";
         assert_eq!(why(&Snapshot::default(), &[&listener], &row, |_| true), none);
     }

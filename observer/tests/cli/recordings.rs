@@ -80,6 +80,13 @@ fn a_recording_that_is_damaged_in_the_middle() {
     let run = run(&["stream", "--replay", file.name()]);
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     assert!(run.stderr.contains("damaged") && run.stderr.contains("byte"), "{}", run.stderr);
+    let page = crate::run(&["report", file.name()]);
+    assert_eq!(page.code, Some(1), "{}", page.stderr);
+    assert!(
+        page.stdout.ends_with("</html>\n") && page.stderr.contains("what follows ends there"),
+        "{}",
+        page.stderr
+    );
     assert!(lines(&run.stdout).len() > 100, "what came before the damage is there");
 }
 

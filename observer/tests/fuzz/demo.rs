@@ -13,15 +13,17 @@ use demo_server::{
     settings::Settings,
 };
 use observer::{
+    backend::Said,
     model::{
         Model,
         event::Event,
-        snapshot::{Demo, Meta},
+        mark::{Mark, What},
+        snapshot::Meta,
     },
     outputs::{Output as _, stream::Stream},
 };
 
-use crate::{Take, recordings::draw};
+use crate::{Take, recordings::draw_with};
 
 const PIECES: &[&str] = &[
     "{",
@@ -100,18 +102,20 @@ pub(crate) fn prepare() -> Take {
         let Ok(changes) = client.subscribe() else { return };
         let mut model = Model::new(Arc::new(Meta::default()));
         for change in changes.map_while(Result::ok).take(4) {
-            let demo = Demo {
-                state: Some(Box::new(change.state)),
-                error: None,
-                changes: vec![(chance.edge(), change.reason)],
-            };
-            model.apply(Event::Demo(Box::new(demo)));
+            let said = Said { backend: 0, state: Some(Box::new(change.state)), error: None };
+            model.apply(Event::Mark(Box::new(Mark {
+                time_ns: chance.edge(),
+                what: What::Other,
+                name: change.reason,
+                from: None,
+                to: None,
+            })));
             let snapshot = Arc::new(model.snapshot(1));
             let mut stream = Stream::new(Vec::new());
-            stream.snapshot(&snapshot).expect("lines");
+            stream.snapshot(&snapshot, false).expect("lines");
             drawn += 1;
             if drawn.is_multiple_of(64) {
-                draw(&snapshot);
+                draw_with(&snapshot, Some(said));
             }
         }
     })

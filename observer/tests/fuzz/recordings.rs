@@ -10,20 +10,25 @@ use std::{
 
 use miniz_oxide::{deflate::compress_to_vec, inflate::decompress_to_vec};
 use observer::{
+    backend::Said,
+    engine::{Engine, Player},
     model::{
         bounds::Bounds,
+        connection,
         event::{ClosedWindows, Event, HostCounters},
         listening::{Listening, Unwatched},
-        snapshot::{Demo, Meta, ProbeCost, Snapshot},
+        mark::{Mark, What},
+        offered::Offered,
+        snapshot::{Meta, ProbeCost, Snapshot},
     },
     outputs::{Output as _, report::Report, stream::Stream},
     recording::{
         codec::Encoder,
         file::Recording,
         format::{FRAME_HEADER, Frame, Kind, PREAMBLE},
-        player::Player,
         recorder::{Recorder, Target},
     },
+    source::{Due, Source as _, playback::Playback, recorded::Recorded},
     view::{App, Options},
 };
 use observer_ebpf::{
@@ -90,7 +95,7 @@ fn event(chance: &mut Chance) -> Event {
         }
         Box::new(entry)
     };
-    match chance.below(14) {
+    match chance.below(16) {
         0 => Event::Listener(entry(chance)),
         1 => Event::ListenerClosed(entry(chance)),
         2 => Event::Sample(Sample { cookie, ..record(chance, 9) }),
@@ -159,9 +164,17 @@ fn event(chance: &mut Chance) -> Event {
             run_time_ns: Some(chance.edge()),
             recursion_misses: chance.edge(),
         }]),
-        _ => Event::Demo(Box::new(Demo {
-            changes: vec![(chance.edge(), "a → b".to_owned())],
-            ..Demo::default()
+        13 => Event::Offered {
+            backend: chance.edge() as u32,
+            offered: Some(Box::new(Offered { rate: Some(chance.edge() as f64), ..Offered::default() })),
+        },
+        14 => Event::Backend(Box::new(Said { backend: chance.edge() as u32, ..Said::default() })),
+        _ => Event::Mark(Box::new(Mark {
+            time_ns: chance.edge(),
+            what: What::Pattern,
+            name: String::new(),
+            from: Some("a".to_owned()),
+            to: Some("b".to_owned()),
         })),
     }
 }
@@ -233,8 +246,14 @@ fn described(chance: &mut Chance, beginning: &[u8]) -> Vec<u8> {
 }
 
 /// Draws a snapshot on a small screen.
-pub(crate) fn draw(snapshot: &Arc<Snapshot>) {
+fn draw(snapshot: &Arc<Snapshot>) {
+    draw_with(snapshot, None);
+}
+
+/// The same with what a backend has said.
+pub(crate) fn draw_with(snapshot: &Arc<Snapshot>, said: Option<Said>) {
     let mut app = App::new(Options::from_environment(None, |_| None));
+    said.into_iter().for_each(|said| app.backend(said));
     app.update(Arc::clone(snapshot));
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("a terminal");
     terminal.draw(|frame| app.draw(frame)).expect("a frame");
@@ -246,27 +265,40 @@ fn play(scratch: &Scratch, draws: bool) {
     let (mut stream, mut report) = (Stream::new(Vec::new()), Report::of_recording(Some(1), BOUNDS));
     let mut last = None;
     while let Ok(Some(snapshot)) = player.advance(&mut |connection| {
-        stream.connection(connection)?;
-        report.connection(connection)
+        stream.connection(connection).expect("a line");
+        report.connection(connection).expect("a report");
     }) {
         assert!(snapshot.listeners.len() <= 2 * BOUNDS.most_listeners(), "listeners are bounded");
         assert!(snapshot.threads.len() <= BOUNDS.most_threads(), "threads are bounded");
-        let snapshot = Arc::new(snapshot);
-        stream.snapshot(&snapshot).expect("lines");
-        report.snapshot(&snapshot).expect("a report");
+        stream.snapshot(&snapshot, false).expect("lines");
+        report.snapshot(&snapshot, false).expect("a report");
         last = Some(snapshot);
     }
-    let _ = player.open_connections(&mut |time_ns, connection| stream.open(time_ns, connection));
+    let _ = player
+        .source_mut()
+        .open(&mut |time_ns, connection| stream.open(time_ns, &connection::of(connection, true)));
     let _ = player.left_out();
     for line in stream.take().split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).take(4) {
         serde_json::from_slice::<serde::de::IgnoredAny>(line).expect("a line of JSON");
     }
     if draws {
-        let _ = player.seek(u64::MAX, &mut |_| {});
+        sought(scratch);
         let page = report.draw(&[]);
         assert!(page.ends_with("</html>\n"));
         if let Some(snapshot) = last {
             draw(&snapshot);
+        }
+    }
+}
+
+/// Plays it from its end, and then from its beginning.
+fn sought(scratch: &Scratch) {
+    let Ok(recorded) = Recorded::open_within(&scratch.path, BOUNDS) else { return };
+    let mut engine = Engine::new(Playback::new(recorded, 1, false));
+    for time_ns in [u64::MAX, 0] {
+        engine.source_mut().seek(time_ns);
+        while engine.source().due() == Due::Now {
+            let _ = engine.step(&mut |_| {}).expect("a step");
         }
     }
 }
@@ -276,7 +308,7 @@ pub(crate) fn prepare() -> Take {
     // A description of this observer; the bundled recording may be of an older one.
     let target = Target::create(&scratch.path, true, true).expect("a file");
     let recorder = Recorder::begin(target, &Meta::default(), 1, None).expect("a recording");
-    recorder.end(1, &[]).expect("its end");
+    recorder.end().expect("its end");
     let own = std::fs::read(&scratch.path).expect("what was written");
     let (beginning, frames) = real();
     let own = own[..own.len() - FRAME_HEADER - 2].to_vec();

@@ -10,9 +10,10 @@ use std::{
 use clap::Parser as _;
 use observer::{
     cli::{Cli, Command as Asked},
-    recording::{player::Player, recorder::Target},
-    run::session::Session,
+    engine::{Engine, Player},
+    recording::recorder::Target,
     selection,
+    source::live::Live,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -227,40 +228,32 @@ fn begun_in_the_middle_it_has_all_that_was_there() {
             panic!("that is a stream");
         };
         let options = selection::options(&options.selection, &options.tuning).expect("options");
-        let mut session = Session::start(&options).expect("a session");
+        let mut engine = Engine::attach(&options).expect("an engine");
         let server = Server::listen(V4, 64);
         traffic(&server, CONNECTIONS);
         let mut ended = 0;
-        let mut drain = |session: &mut Session, wanted: usize| {
+        let mut drain = |engine: &mut Engine<Live>, wanted: usize| {
             let deadline = Instant::now() + patience();
             while ended < wanted {
                 assert!(Instant::now() < deadline, "{ended} of {wanted} ended");
-                session
-                    .drain(&mut |_| {
-                        ended += 1;
-                        Ok(())
-                    })
-                    .expect("drain");
+                engine.drain(&mut |_| ended += 1).expect("drain");
             }
         };
-        drain(&mut session, CONNECTIONS);
-        session.snapshot(true).expect("a snapshot");
+        drain(&mut engine, CONNECTIONS);
+        engine.look(&mut |_| {}).expect("a snapshot");
 
-        session.record(Target::create(Path::new(&path), true, false).expect("a file")).expect("a recording");
+        engine
+            .begin_recording(Target::create(Path::new(&path), true, false).expect("a file"))
+            .expect("a recording");
         traffic(&server, 5);
-        drain(&mut session, CONNECTIONS + 5);
-        let live = session.snapshot(true).expect("a snapshot");
-        session.end_recording(live.time_ns, &[]).expect("the end of the recording");
+        drain(&mut engine, CONNECTIONS + 5);
+        let live = engine.look(&mut |_| {}).expect("a snapshot");
+        // Not its end, which a replay does not need.
+        drop(engine);
 
         let mut player = Player::open(Path::new(&path)).expect("a recording");
         let mut connections = 0;
-        let there = player
-            .advance(&mut |_| {
-                connections += 1;
-                Ok(())
-            })
-            .expect("a frame")
-            .expect("a snapshot");
+        let there = player.advance(&mut |_| connections += 1).expect("a frame").expect("a snapshot");
         assert_eq!(connections, 5);
         assert_eq!(there.loss, live.loss);
         let (here, there_) = (&live.listeners[0], &there.listeners[0]);

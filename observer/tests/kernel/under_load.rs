@@ -75,19 +75,19 @@ fn run(connections: usize, requests: usize) {
     for line in lines.connections() {
         by_peer.entry(line.remote).or_default().push(line);
     }
-    let (mut marked, mut wrong) = (0, Vec::new());
+    let (mut marked, mut wrong) = (BTreeMap::<String, usize>::new(), Vec::new());
     for entry in &journal {
         let seen = by_peer.get_mut(&entry.remote).filter(|seen| !seen.is_empty()).map(|seen| seen.remove(0));
         let seen = seen.unwrap_or_else(|| panic!("no line of {}", entry.remote));
         match differs(&seen, entry) {
             None => {}
-            Some(_) if is_marked(&seen) => marked += 1,
+            Some(what) if is_marked(&seen) => *marked.entry(what.to_owned()).or_default() += 1,
             Some(what) => wrong.push(format!("{what}: {seen:?} {entry:?}")),
         }
     }
     let count = |name: &str| lines.of::<serde_json::Value>("loss").last().map(|loss| loss[name].clone());
     eprintln!(
-        "UNDER LOAD: {} connections, {marked} marked, {} wrong; {:?}",
+        "UNDER LOAD: {} connections, {marked:?} marked, {} wrong; {:?}",
         journal.len(),
         wrong.len(),
         count("counters")

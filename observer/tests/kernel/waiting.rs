@@ -72,5 +72,5 @@ pub(crate) fn tid() -> u32 {
 
 /// CLOCK_MONOTONIC, nanoseconds: the clock of all times in the lines.
 pub(crate) fn now_ns() -> u64 {
-    observer::kernel::source::now_ns().expect("CLOCK_MONOTONIC")
+    observer::kernel::clock::now_ns().expect("CLOCK_MONOTONIC")
 }

@@ -6,12 +6,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use demo_server::control::{ActiveLoad, Counters, ListenerState, Settings, State as DemoState};
 use demo_server::load::Mode;
+use observer::backend::Said;
 use observer::model::diagnosis::Diagnoses;
 use observer::model::drops::Drop;
 use observer::model::histogram::Histogram;
 use observer::model::listening::Listening;
+use observer::model::mark::{Mark, What};
 use observer::model::snapshot::{
-    Acceptor, Connection, Demo, End, LedgerCheck, Listener, Loss, Meta, ProbeCost, RECENT, Rates, SLOWEST,
+    Acceptor, Connection, End, LedgerCheck, Listener, Loss, Meta, ProbeCost, RECENT, Rates, SLOWEST,
     Snapshot, State, Thread, ThreadRates, stage,
 };
 use observer::view::{App, Options};
@@ -42,7 +44,8 @@ pub(crate) struct Source {
 pub(crate) struct Scene {
     pub(crate) sources: Vec<Source>,
     pub(crate) threads: Vec<Thread>,
-    pub(crate) demo: Option<Demo>,
+    said: Option<DemoState>,
+    marks: Vec<Mark>,
     pub(crate) meta: Meta,
     pub(crate) ledger: Vec<LedgerCheck>,
     pub(crate) loss: Loss,
@@ -62,7 +65,8 @@ impl Scene {
         Self {
             sources: Vec::new(),
             threads: Vec::new(),
-            demo: None,
+            said: None,
+            marks: Vec::new(),
             meta: machine::meta(),
             ledger: Vec::new(),
             loss: machine::loss(),
@@ -158,15 +162,26 @@ impl Scene {
             counters: Counters::default(),
             changes: 3,
         };
-        let changes = self.demo.take().map(|demo| demo.changes).unwrap_or_default();
-        self.demo = Some(Demo { state: Some(Box::new(state)), error: None, changes });
+        self.said = Some(state);
+        self.tell();
+    }
+
+    /// The screen hears what the backend said last.
+    fn tell(&mut self) {
+        let state = self.said.clone().map(Box::new);
+        self.app.backend(Said { backend: 0, state, error: None });
+    }
+
+    /// The backend does not answer any more.
+    pub(crate) fn lose_the_backend(&mut self) {
+        self.said = None;
+        self.tell();
     }
 
     /// A change of the backend, now.
-    pub(crate) fn change(&mut self, what: &str) {
-        if let Some(demo) = &mut self.demo {
-            demo.changes.push((self.time_ns + 1, what.to_owned()));
-        }
+    pub(crate) fn change(&mut self, what: What, from: &str, to: &str) {
+        let (name, [from, to]) = (String::new(), [from, to].map(|value| Some(value.to_owned())));
+        self.marks.push(Mark { time_ns: self.time_ns + 1, what, name, from, to });
     }
 
     /// Closes a listener: it has one line more.
@@ -181,6 +196,10 @@ impl Scene {
 
     /// Lets time pass, and shows it to the screen.
     pub(crate) fn run(&mut self, seconds: u64) -> &mut Self {
+        if self.time_ns == START_NS {
+            let snapshot = self.seen();
+            self.app.update(Arc::new(snapshot));
+        }
         for _ in 0..seconds * 1_000_000_000 / TICK_NS {
             let snapshot = self.tick();
             self.app.update(Arc::new(snapshot));
@@ -198,6 +217,11 @@ impl Scene {
             self.advance(index);
         }
         self.shares();
+        self.seen()
+    }
+
+    /// What is known now.
+    fn seen(&mut self) -> Snapshot {
         let excess = self.recent.len().saturating_sub(RECENT);
         self.recent.drain(..excess);
         self.slowest.sort_by_key(|connection| std::cmp::Reverse(connection.accept_wait_ns()));
@@ -234,7 +258,8 @@ impl Scene {
             loss: self.loss.clone(),
             diagnoses: Vec::new(),
             probes: self.probes.clone(),
-            demo: self.demo.clone(),
+            marks: Arc::new(self.marks.clone()),
+            offered: Vec::new(),
         };
         snapshot.diagnoses = self.diagnoses.judge(&snapshot);
         self.sources.retain(|source| source.listener.closed_ns.is_none());
@@ -250,9 +275,9 @@ impl Scene {
         let room = full + accepted - listener.accept_queue;
         let enqueued = arrivals.min(room);
         let dropped = arrivals - enqueued;
-        listener.accept_queue_peak = (listener.accept_queue + enqueued.min(8)).min(full);
+        let peak = (listener.accept_queue + enqueued.min(8)).min(full);
         listener.accept_queue = listener.accept_queue + enqueued - accepted;
-        listener.accept_queue_peak = listener.accept_queue_peak.max(listener.accept_queue);
+        listener.peaks.note(self.time_ns, peak.max(listener.accept_queue));
         listener.enqueued += u64::from(enqueued);
         listener.accepted += u64::from(accepted);
         listener.ended += u64::from(accepted);
@@ -291,9 +316,8 @@ impl Scene {
         let mut total = (*listener.stages).clone();
         total.iter_mut().zip(&interval).for_each(|(total, interval)| total.merge(interval));
         listener.accept_wait_ns = total[stage::ACCEPT_WAIT].quantiles();
-        listener.accept_wait_interval_ns = interval[stage::ACCEPT_WAIT].quantiles();
+        listener.recent_wait_ns = interval[stage::ACCEPT_WAIT].quantile(0.5);
         listener.stages = Arc::new(total);
-        listener.stages_interval = Arc::new(interval);
         let source = source.clone();
         for connection in connections {
             let connection = Arc::new(self.serve(&source, connection));

@@ -103,7 +103,7 @@ fn no_sequence_of_keys_is_too_odd() {
                 // Listeners come and go under whatever is chosen.
                 1 => drop(scene.sources.pop()),
                 2 => drop(scene.listener(1_000 + chance.next(5), "[::1]:9", chance.next(3) as u32, 40, 40)),
-                3 => scene.demo = None,
+                3 => scene.lose_the_backend(),
                 _ => {}
             }
         }

@@ -1,6 +1,7 @@
 //! What a replay and a recording look like.
 
-use observer::view::{Control, Effect, Options, Origin, Playback};
+use observer::source::{Control, Origin, Position};
+use observer::view::{Effect, Options};
 use ratatui::crossterm::event::KeyCode;
 
 use crate::{PLAIN, check, check_size, keys::click_on, scenes, text, type_in};
@@ -8,7 +9,7 @@ use crate::{PLAIN, check, check_size, keys::click_on, scenes, text, type_in};
 const MINUTE_NS: u64 = 60_000_000_000;
 
 fn at(position_ns: u64, plays: bool) -> Origin {
-    Origin::Replayed(Playback { position_ns, length_ns: 60 * MINUTE_NS, speed: 4, plays })
+    Origin::Replayed(Position { position_ns, length_ns: 60 * MINUTE_NS, speed: 4, plays })
 }
 
 #[test]
@@ -19,12 +20,12 @@ fn a_replay_has_a_row_of_its_own() {
     scene.app.comes_from(at(60 * MINUTE_NS, false));
     let end = text(&mut scene.app, (80, 24));
     assert!(
-        end.contains("■ replay, at its end 00:00:44") && end.contains("■ end 01:00:00 / 01:00:00"),
+        end.contains("■ replay, at its end 00:00:45") && end.contains("■ end 01:00:00 / 01:00:00"),
         "{end}"
     );
     scene.app.comes_from(at(30 * MINUTE_NS, false));
     let stopped = text(&mut scene.app, (80, 24));
-    assert!(stopped.contains("■ replay 00:00:44") && stopped.contains("■ 00:30:00 / 01:00:00"), "{stopped}");
+    assert!(stopped.contains("■ replay 00:00:45") && stopped.contains("■ 00:30:00 / 01:00:00"), "{stopped}");
     assert!(stopped.contains("space play"), "{stopped}");
     check_size("too-small-40x10", &mut scene, (40, 10));
     let mut scene = scenes::overflowing(Options { ascii: true, ..PLAIN });
@@ -67,7 +68,7 @@ fn odd_places_in_a_recording() {
     let mut scene = scenes::healthy(PLAIN);
     for (position_ns, length_ns) in [(0, 0), (1, 0), (u64::MAX, 1), (u64::MAX, u64::MAX)] {
         let speed = u16::MAX;
-        scene.app.comes_from(Origin::Replayed(Playback { position_ns, length_ns, speed, plays: true }));
+        scene.app.comes_from(Origin::Replayed(Position { position_ns, length_ns, speed, plays: true }));
         for size in [(64, 16), (80, 24), (500, 200)] {
             text(&mut scene.app, size);
         }

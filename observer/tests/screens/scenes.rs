@@ -2,6 +2,7 @@
 
 use observer::model::{
     listening::{Cause, Listening, Unwatched},
+    mark::What,
     snapshot::LedgerCheck,
 };
 use observer::view::Options;
@@ -34,10 +35,10 @@ pub(crate) fn overflowing(options: Options) -> Scene {
     scene.backend("acceptor-readers", Some(400.0));
     scene.run(20);
     scene.backend("single-thread", Some(400.0));
-    scene.change("pattern acceptor-readers → single-thread");
+    scene.change(What::Pattern, "acceptor-readers", "single-thread");
     scene.run(15);
     scene.backend("single-thread", Some(812.0));
-    scene.change("load steady 400/s → steady 812/s");
+    scene.change(What::Load, "steady 400/s", "steady 812/s");
     scene.sources[0].arrivals = 812;
     scene.run(10);
     scene

@@ -117,13 +117,14 @@ impl Window {
         self.listeners.values().map(|listener| listener.accept_queue_peak).max().unwrap_or(0)
     }
 
-    fn drops(&self) -> String {
-        let count: u64 = self.listeners.values().map(|listener| listener.listen_drops).sum();
-        let causes: Vec<_> = self.causes.iter().map(String::as_str).collect();
-        match causes.is_empty() || count == 0 {
-            true => count.to_string(),
-            false => format!("{count} {}", causes.join(" ")),
-        }
+    fn drops(&self) -> u64 {
+        self.listeners.values().map(|listener| listener.listen_drops).sum()
+    }
+
+    /// Why connections were refused, in words.
+    fn causes(&self) -> String {
+        let causes: Vec<_> = self.causes.iter().map(|cause| in_words(cause)).collect();
+        causes.join("; ")
     }
 
     fn differences(&self) -> Vec<&Ledger> {
@@ -141,6 +142,17 @@ impl Window {
             lost => format!("{balance}, {lost} lost"),
         }
     }
+}
+
+/// A cause as the stream names it, in words.
+fn in_words(cause: &str) -> String {
+    let named = |part: &str| match part {
+        "accept_queue_full_syn" => "a full accept queue (SYN)".to_owned(),
+        "accept_queue_full_ack" | "ack" => "a full accept queue (last ACK)".to_owned(),
+        "syn_queue_full" => "a full SYN queue".to_owned(),
+        other => other.replace('_', " "),
+    };
+    cause.split("_or_").map(named).collect::<Vec<_>>().join(" or ")
 }
 
 /// `acc-0` for one thread that did it all, else how many did it and between which shares.
@@ -195,9 +207,12 @@ impl fmt::Display for Comparison {
                 time(quantile(&waits, 990)),
                 shares(window.threads.values(), |thread| thread.accepts),
                 shares(window.threads.values(), |thread| thread.reads),
-                window.drops(),
+                window.drops().to_string(),
                 window.books(),
             ]);
+            if window.drops() > 0 && !window.causes.is_empty() {
+                notes += &format!("{pattern}: refused because of {}\n", window.causes());
+            }
             for check in window.differences() {
                 let reason = check.reason.as_deref().unwrap_or("the reason is not known");
                 notes += &format!(
@@ -256,7 +271,7 @@ mod tests {
         ] {
             next.take(&serde_json::from_str(line).unwrap()).unwrap();
         }
-        assert_eq!((next.accepted(), next.peak(), next.drops().as_str()), (5, 3, "2"));
+        assert_eq!((next.accepted(), next.peak(), next.drops()), (5, 3, 2));
         assert_eq!(
             next.threads.values().map(|thread| (thread.accepts, thread.reads)).collect::<Vec<_>>(),
             [(5, 1)]
@@ -270,11 +285,10 @@ mod tests {
         comparison.add("sharding", window(SHARDED));
         assert_eq!(
             comparison.to_string(),
-            "pattern   conn/s  peak  wait p50  wait p99  acceptors         readers       drops                    \
-             ledger\n\
-             sharding       2     9   1.00 ms    500 ms  2 threads 33-66%  shard-0 100%  7 accept_queue_full_syn  \
-             books balance\n\
-             peak: most connections in one accept queue; wait: time in it\n"
+            "pattern   conn/s  peak  wait p50  wait p99  acceptors         readers       drops  ledger\n\
+             sharding       2     9   1.00 ms    500 ms  2 threads 33-66%  shard-0 100%      7  books balance\n\
+             peak: most connections in one accept queue; wait: time in it\n\
+             sharding: refused because of a full accept queue (SYN)\n"
         );
     }
 

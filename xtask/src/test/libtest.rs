@@ -82,6 +82,7 @@ pub(crate) fn read(output: &str, succeeded: bool) -> Outcome {
     let mut outcome = Outcome { output: output.to_owned(), ..Outcome::default() };
     let mut finished = false;
     let mut started = 0;
+    let mut begun = None;
     for line in output.lines() {
         if let Some(rest) = line.strip_prefix("running ").filter(|rest| rest.contains(" test")) {
             started += rest.split(' ').next().and_then(|n| n.parse::<usize>().ok()).unwrap_or(0);
@@ -99,7 +100,8 @@ pub(crate) fn read(output: &str, succeeded: bool) -> Outcome {
         } else if let Some(proof) = said(line, "PROVES: ") {
             let signals = proof.reason.split_whitespace().map(str::to_owned).collect();
             outcome.proofs.push(Proof { test: proof.test, signals });
-        } else if let Some((name, verdict, seconds)) = verdict(line) {
+        } else if let Some((name, verdict, seconds)) = verdict(line).or_else(|| late_verdict(begun?, line)) {
+            begun = None;
             outcome.took.extend(seconds.map(|seconds| (name.to_owned(), seconds)));
             match verdict {
                 "ok" => outcome.passed += 1,
@@ -112,6 +114,9 @@ pub(crate) fn read(output: &str, succeeded: bool) -> Outcome {
             }
         } else if line.starts_with("test result: ") {
             finished = true;
+        } else if let Some((name, _)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
+            // One at a time, libtest says the name first; what a child of the test says stands between.
+            begun = Some(name);
         }
     }
     let known = outcome.passed + outcome.failed() + outcome.skipped.len() + outcome.left_out;
@@ -140,6 +145,11 @@ fn said(line: &str, prefix: &str) -> Option<Skip> {
 /// any other line.
 fn verdict(line: &str) -> Option<(&str, &str, Option<f64>)> {
     let (name, verdict) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    late_verdict(name, verdict)
+}
+
+/// `ok <0.123s>` of the test whose name stands on a line before.
+fn late_verdict<'a>(name: &'a str, verdict: &'a str) -> Option<(&'a str, &'a str, Option<f64>)> {
     let timed = || {
         let (verdict, time) = verdict.strip_suffix("s>")?.rsplit_once(" <")?;
         Some((verdict, time.parse().ok()?))
@@ -220,6 +230,15 @@ test result: FAILED. 3 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; 
     fn a_test_without_a_verdict_is_a_failure() {
         let text = "running 2 tests\ntest a ... ok\nx test b ... ok\ntest result: ok. 2 passed\n";
         assert_eq!(read(text, true).failures, ["2 tests began, and only 1 said how they ended"]);
+    }
+
+    #[test]
+    fn what_children_say_stands_between_a_name_and_its_verdict() {
+        let text = "running 3 tests\ntest a ... worker: it has panicked\nand is gone\nok <2.032s>\n\
+                    test b ... ok <0.100s>\nok\ntest c ... worker: gone\nFAILED <1.000s>\ntest result: FAILED.\n";
+        let outcome = read(text, false);
+        assert_eq!((outcome.passed, &*outcome.failures), (2, &["c".to_owned()][..]));
+        assert_eq!(outcome.took.len(), 3);
     }
 
     #[test]

@@ -34,10 +34,67 @@ const LAYERS: &[Layer] = &[
             "observer/src/view",
             "observer/src/terminal.rs",
             "observer/src/terminal/",
-            "observer/src/run/live.rs",
-            "observer/src/run/replay.rs",
+            "observer/src/outputs/screen.rs",
         ],
-        instead: "only the views, the terminal and the loops that join them know what a terminal is",
+        instead: "only the views, the terminal and the output that joins them know what a terminal is",
+    },
+    Layer {
+        within: "observer/src/",
+        name: "crate::commands",
+        only: &[],
+        instead: "nothing but main knows the commands; what two of them need stands below them",
+    },
+    Layer {
+        within: "observer/src/",
+        name: "cli::",
+        only: &[
+            "observer/src/main.rs",
+            "observer/src/cli",
+            "observer/src/commands",
+            // What follows from what was typed.
+            "observer/src/selection.rs",
+            "observer/src/compare/plan.rs",
+        ],
+        instead: "what can be typed is decided in cli alone; take a type of your own",
+    },
+    Layer {
+        within: "observer/src/",
+        name: "crate::engine",
+        only: &[
+            "observer/src/main.rs",
+            "observer/src/engine",
+            "observer/src/commands",
+            // Engines that are asked by code.
+            "observer/src/arena",
+            "observer/src/self_test.rs",
+            // Its tests play what they recorded.
+            "observer/src/recording/tests",
+        ],
+        instead: "data flows one way: sources and outputs do not know who moves it",
+    },
+    Layer {
+        within: "observer/src/",
+        name: "demo_server::",
+        only: &[
+            "observer/src/backend",
+            "observer/src/arena",
+            "observer/src/lab",
+            "observer/src/trial.rs",
+            "observer/src/compare",
+            "observer/src/commands/compare.rs",
+            // The screen that operates it, and what it is operated with.
+            "observer/src/view/demo.rs",
+            "observer/src/view/pattern",
+            // What both programs type, print and set alike.
+            "observer/src/main.rs",
+            "observer/src/cli.rs",
+            "observer/src/visible.rs",
+            "observer/src/self_test.rs",
+            // Tests in directories of their own.
+            "observer/src/output_file.rs",
+            "observer/src/outputs/screen/picture.rs",
+        ],
+        instead: "only the pairing with the bundled backend and the experiments know it; an observer of others needs it not",
     },
     Layer {
         within: "observer/src/model",

@@ -10,6 +10,10 @@ const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 38.0;
 const HEIGHT: f64 = 220.0;
+/// Names of marks below each other, and how high and wide a letter of them is.
+const ROWS: usize = 12;
+const ROW: f64 = 11.0;
+const LETTER: f64 = 6.6;
 
 /// One line.
 #[derive(Debug, Clone, Default)]
@@ -54,17 +58,44 @@ impl Lines<'_> {
             let _ = writeln!(svg, "<path class=\"level\" d=\"M{LEFT} {y:.1}H{:.1}\"/>", WIDTH - RIGHT);
             svg += &text(WIDTH - RIGHT, y - 4.0, "end", name);
         }
-        for (value, name) in &self.marks {
-            let x = self.x(*value);
-            let _ = writeln!(svg, "<path class=\"mark\" d=\"M{x:.1} {TOP}V{:.1}\"/>", HEIGHT - BOTTOM);
-            svg += &text(x + 3.0, TOP + 9.0, "start", name);
-        }
+        svg += &self.marks();
         for line in self.lines.iter().filter(|line| !line.points.is_empty()) {
             let class = if line.thin { "thin line" } else { "line" };
             let _ =
                 writeln!(svg, "<path class=\"{} {class}\" d=\"{}\"/>", look_of(line.look), self.path(line));
         }
         figure(self.title, self.note, HEIGHT, &svg)
+    }
+
+    /// The marks, their names below each other where they would stand over one another.
+    fn marks(&self) -> String {
+        let mut svg = String::new();
+        // Where the name ends that was put last into each row, and where that of the level begins.
+        let mut ends = [f64::MIN; ROWS];
+        let level = self.level.as_ref().filter(|(value, _)| *value <= self.y.high());
+        let level = level.map(|(value, name)| {
+            (self.y(*value) - 4.0, WIDTH - RIGHT - name.chars().count() as f64 * LETTER)
+        });
+        for (value, name) in &self.marks {
+            let x = self.x(*value);
+            let _ = writeln!(svg, "<path class=\"mark\" d=\"M{x:.1} {TOP}V{:.1}\"/>", HEIGHT - BOTTOM);
+            let width = name.chars().count() as f64 * LETTER;
+            // At the right edge it stands before its mark.
+            let (from, anchor) =
+                if x + 3.0 + width > WIDTH { (x - 3.0 - width, "end") } else { (x + 3.0, "start") };
+            // Without a row that is free it has no name: those before it tell what goes on.
+            let line = |row: usize| TOP + 9.0 + row as f64 * ROW;
+            let is_free = |row: usize, end: f64| {
+                end < from
+                    && level.is_none_or(|(y, begins)| (line(row) - y).abs() >= ROW || from + width < begins)
+            };
+            if let Some((row, end)) = ends.iter_mut().enumerate().find(|(row, end)| is_free(*row, **end)) {
+                *end = from + width;
+                let at = if anchor == "end" { x - 3.0 } else { from };
+                svg += &text(at, line(row), anchor, name);
+            }
+        }
+        svg
     }
 
     fn axes(&self) -> String {
@@ -142,6 +173,28 @@ mod tests {
     #[test]
     fn steps_go_across_first() {
         assert!(plot(vec![(0.0, 0.0), (10.0, 10.0)], true).contains("M54.0 182.0H348.0V10.0"));
+    }
+
+    #[test]
+    fn names_of_marks_do_not_stand_over_each_other() {
+        let marks = [1.0, 1.1, 1.2, 9.9].map(|at| (at, format!("pattern {at}")));
+        let plot = Lines {
+            title: "t",
+            note: "n",
+            x: Axis::from_zero("x", 10.0, axis::number),
+            y: Axis::from_zero("y", 10.0, axis::number),
+            lines: Vec::new(),
+            level: None,
+            marks: marks.into(),
+        };
+        let svg = plot.draw();
+        let rows: Vec<&str> = svg
+            .lines()
+            .filter(|line| line.contains("pattern"))
+            .filter_map(|line| line.split(" y=\"").nth(1)?.split('"').next())
+            .collect();
+        assert_eq!(rows, ["19.0", "30.0", "41.0", "19.0"], "{svg}");
+        assert!(svg.lines().any(|line| line.contains("pattern 9.9") && line.contains("end")), "{svg}");
     }
 
     #[test]

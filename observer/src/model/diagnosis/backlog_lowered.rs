@@ -43,8 +43,13 @@ pub(super) fn is_lowered(facts: &Facts<'_>, member: &Member<'_>) -> bool {
 }
 
 /// This rule tells of it.
-pub(super) fn is_told(facts: &Facts<'_>, member: &Member<'_>) -> bool {
+fn is_told(facts: &Facts<'_>, member: &Member<'_>) -> bool {
     is_lowered(facts, member) && member.counted.overflows > 0
+}
+
+/// This rule alone tells of it. Where it is not to be shut and nobody accepts, that is what is wrong.
+pub(super) fn is_all(facts: &Facts<'_>, member: &Member<'_>) -> bool {
+    is_told(facts, member) && (member.counted.accepted > 0 || member.listener.backlog_limit <= SHUT)
 }
 
 fn lowered(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {

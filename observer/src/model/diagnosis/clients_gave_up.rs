@@ -50,7 +50,7 @@ fn gave_up(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         worst.listener.holder(),
         figures::duration(facts.window_ns),
     );
-    let waits = place.members.iter().filter_map(|member| member.listener.accept_wait_interval_ns.p50).max();
+    let waits = place.members.iter().filter_map(|member| member.listener.recent_wait_ns).max();
     let evidence = [
         ("gave_up", counted.gave_up.into()),
         ("aborted_queued", counted.aborted.into()),

@@ -62,7 +62,9 @@ fn turned_away(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let after = failed.map(|errno| format!(" after accept(2) failed with {errno}")).unwrap_or_default();
     let all = |of: fn(&Listener) -> u64| place.members.iter().map(|member| of(member.listener)).sum::<u64>();
     // Nobody was seen to be served: a port for checks of life does the same by design.
-    let concluded = if all(|listener| listener.closed_unread) == all(|listener| listener.ended) {
+    let every = all(|listener| listener.closed_unread) == all(|listener| listener.ended);
+    // Who is open may well be served.
+    let concluded = if every && all(Listener::open) == 0 {
         "as was every one that has ended since this started: it turns all away, or is only there to be connected to"
     } else {
         "it turns them away"
@@ -145,6 +147,10 @@ mod tests {
         );
         let all = found(&RULE, state(0, 0), state(100, 100)).concat();
         assert!(all.ends_with("it turns all away, or is only there to be connected to."), "{all}");
+        let mut serves_some = state(100, 100);
+        serves_some.listeners[0].accepted = 102;
+        let some = found(&RULE, state(0, 0), serves_some).concat();
+        assert!(some.ends_with("it turns them away."), "two are open: {some}");
         let not_all = found(&RULE, state(1, 0), state(101, 100)).concat();
         assert!(not_all.ends_with("it turns them away."), "{not_all}");
         assert_eq!(found(&RULE, state(0, 0), state(100, 5)).len(), 1, "one of 20");

@@ -1,11 +1,12 @@
 //! The load generator does not offer what it was told to, and the server is not why.
 
-use demo_server::control::ActiveLoad;
-
 use super::{Finding, Need, Rule};
 use crate::{
     figures,
-    model::evidence::{Facts, Place},
+    model::{
+        evidence::{Facts, Place},
+        offered::Offered,
+    },
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -29,17 +30,13 @@ fn judge(facts: &Facts<'_>) -> Vec<Finding> {
 }
 
 fn short(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
-    let demo = facts.snapshot.demo.as_ref()?;
-    let state = demo.state.as_ref()?;
-    let load = state.load.as_ref().filter(|load| is_even(load))?;
+    let is_all =
+        |load: &&Offered| place.members.iter().all(|member| load.listeners.contains(&member.listener.cookie));
+    let load = facts.snapshot.offered.iter().find(is_all).filter(|load| load.is_even)?;
     let wanted = load.rate?;
-    let own = |cookie: u64| state.listeners.iter().any(|listener| listener.cookie == cookie);
-    if !place.members.iter().all(|member| own(member.listener.cookie)) {
-        return None;
-    }
     // Right after a change there is less than a whole window of the new load.
     let begun = facts.snapshot.time_ns.saturating_sub(facts.window_ns);
-    if demo.changes.last().is_some_and(|(changed_ns, _)| *changed_ns >= begun) {
+    if facts.snapshot.marks.last().is_some_and(|mark| mark.time_ns >= begun) {
         return None;
     }
     let counted = place.counted();
@@ -78,78 +75,47 @@ fn short(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     Some(Finding::at(place, wanted / came, sentence, evidence))
 }
 
-/// Its rate is the same all the time, and each request is a connection.
-fn is_even(load: &ActiveLoad) -> bool {
-    matches!(load.profile.as_str(), "steady" | "poisson") && load.requests_per_connection == 1
-}
-
 #[cfg(test)]
 mod tests {
-    use demo_server::{
-        control::{Counters, ListenerState, Settings, State},
-        load::Mode,
-    };
-
     use super::{
         super::tests::{found, listener, of},
         *,
     };
-    use crate::model::snapshot::{Demo, Listener, Snapshot};
+    use crate::model::{
+        mark::{Mark, What},
+        snapshot::{Listener, Snapshot},
+    };
 
     /// A load of 100 connections/s of which so many have come.
-    fn state(profile: &str, enqueued: u64, ended: u64) -> Snapshot {
-        let listen = "127.0.0.1:80".parse().unwrap();
-        let load = ActiveLoad {
-            profile: profile.to_owned(),
-            mode: Mode::Open,
-            pid: 9,
-            rate: Some(100.0),
-            connections: 50,
-            requests_per_connection: 1,
-            duration: "1h".to_owned(),
-            total_connections: None,
-            poisson: false,
-            seed: 1,
-        };
-        let state = State {
-            version: String::new(),
-            pid: 1,
-            listen,
-            pattern: "sharding".to_owned(),
-            settings: Settings::default(),
-            backlog_effective: 64,
-            faults: Vec::new(),
-            load: Some(load),
-            last_load: None,
-            threads: Vec::new(),
-            listeners: vec![ListenerState { shard: 0, cookie: 1, local: listen }],
-            counters: Counters::default(),
-            changes: 1,
-        };
-        let demo = Demo { state: Some(Box::new(state)), error: None, changes: vec![(5, "load".to_owned())] };
+    fn state(is_even: bool, enqueued: u64, ended: u64) -> Snapshot {
+        let load = Offered { pid: 9, rate: Some(100.0), connections: 50, is_even, listeners: vec![1] };
         let listener = Listener { enqueued, ended, ..listener(1, 64, 0) };
-        Snapshot { demo: Some(demo), ..of(vec![listener], Vec::new()) }
+        Snapshot { offered: vec![load], marks: vec![mark(5)].into(), ..of(vec![listener], Vec::new()) }
+    }
+
+    fn mark(time_ns: u64) -> Mark {
+        Mark { time_ns, what: What::Load, name: String::new(), from: None, to: Some("steady".to_owned()) }
     }
 
     #[test]
     fn a_generator_behind_its_schedule_is_named() {
-        let before = || state("steady", 0, 0);
+        let before = || state(true, 0, 0);
         assert_eq!(
-            found(&RULE, before(), state("steady", 140, 138)),
+            found(&RULE, before(), state(true, 140, 138)),
             [
                 "The load wants 100 connections/s and 70 come, though none is refused and 2 of at most 50 are open: the \
               generator (process 9) does not keep up with its own schedule."
             ]
         );
-        assert_eq!(found(&RULE, before(), state("steady", 144, 144)).len(), 0, "within four deviations");
+        assert_eq!(found(&RULE, before(), state(true, 144, 144)).len(), 0, "within four deviations");
         assert_eq!(
-            found(&RULE, before(), state("steady", 140, 100)).len(),
+            found(&RULE, before(), state(true, 140, 100)).len(),
             0,
             "40 of 50 are open: the server is slow"
         );
-        assert_eq!(found(&RULE, before(), state("ramp", 140, 138)).len(), 0, "its rate is not even");
-        let mut changed = state("steady", 140, 138);
-        changed.demo.as_mut().unwrap().changes.push((u64::MAX, "load".to_owned()));
+        assert_eq!(found(&RULE, before(), state(false, 140, 138)).len(), 0, "its rate is not even");
+        let mut changed = state(true, 140, 138);
+        changed.marks = vec![mark(5), mark(u64::MAX)].into();
         assert_eq!(found(&RULE, before(), changed).len(), 0, "it has just begun");
     }
 }

@@ -91,7 +91,8 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
         ("two_sd", (2.0 * deviation).into()),
     ];
     let mut found = Finding::at(place, f64::from(listener.accept_queue), sentence, evidence);
-    found.listeners = vec![listener.cookie];
+    // As one whose queue is not emptied has it: it is one or the other.
+    (found.listeners, found.member) = (vec![listener.cookie], Some(listener.cookie));
     found.remedy = Some(
         "see what that shard's thread does (Workers): no queue length helps; one shared listener would, or \
          net.ipv4.tcp_migrate_req=1 and closing it"

@@ -1,19 +1,19 @@
 //! Clients wait for seconds until they are accepted.
 
-use super::{Figure, Finding, Need, Rule, stuck};
+use super::{Figure, Finding, Need, Rule, overflow, stuck};
 use crate::{
     figures,
     model::{
         evidence::{Facts, Member, Place, name},
-        snapshot::Thread,
+        snapshot::{Pace, Thread},
     },
 };
 
 pub(super) const RULE: Rule = Rule {
     name: "slow-accept",
     what: "clients wait for seconds in the accept queue, although it has room",
-    when: "some are accepted, but the head of the queue has waited for a second or longer, or half of those accepted since the last \
-           snapshot had. Whether the acceptors are at work or sleep beside the queue is told apart",
+    when: "some are accepted, but the head of the queue has waited for a second or longer, or half of those accepted in the last \
+           second or two had. Whether the acceptors are at work, get no processor or sleep beside the queue is told apart",
     why: "how full a queue is says little of how long it takes: with net.core.somaxconn at 4096 it can hold minutes, and clients \
           leave before; a place that they leave is accepted all the same",
     remedy: "more threads that accept, or less work for each connection; a shorter queue or a deadline turns away at once those who \
@@ -41,7 +41,7 @@ const WAITS: &str = "see what the threads that accept wait for between two accep
 
 /// What somebody feels at a listener.
 fn felt(member: &Member<'_>) -> Option<u64> {
-    member.listener.oldest_waits_ns.max(member.listener.accept_wait_interval_ns.p50)
+    member.listener.oldest_waits_ns.max(member.listener.recent_wait_ns)
 }
 
 fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
@@ -67,13 +67,24 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let gave_up = sum(|member| member.counted.gave_up);
     let waits = waits_of(&members);
     let oldest = worst.listener.oldest_waits_ns.filter(|ns| *ns >= LONG_NS);
-    let p50 = worst.listener.accept_wait_interval_ns.p50.filter(|p50| *p50 >= LONG_NS);
-    let pace = match worst.listener.next_accept_ns.filter(|_| accepted == 0) {
-        Some((apart_ns, _)) => format!("one is accepted every {}", figures::duration(apart_ns)),
+    let p50 = worst.listener.recent_wait_ns.filter(|p50| *p50 >= LONG_NS);
+    let paced = worst.listener.pace.filter(|_| accepted == 0);
+    let pace = match paced {
+        Some(Pace { apart_ns, at_a_time: 0 | 1, .. }) => {
+            format!("one is accepted every {}", figures::duration(apart_ns))
+        }
+        Some(Pace { apart_ns, at_a_time, .. }) => {
+            format!("up to {} are accepted every {}", figures::count(at_a_time), figures::duration(apart_ns))
+        }
         None => format!("{}/s are accepted", figures::rate(facts.rate(accepted))),
     };
+    let refused = sum(|member| member.counted.overflows);
+    let (come_to, turned) = match refused {
+        0 => ("come to", String::new()),
+        _ => ("get into the queue of", format!(" ({})", overflow::refused(refused))),
+    };
     let mut text = format!(
-        "{}/s come to {} and {pace}, and clients wait for seconds",
+        "{}/s {come_to} {}{turned} and {pace}, and clients wait for seconds",
         figures::rate(facts.rate(come)),
         worst.listener.holder(),
     );
@@ -110,9 +121,11 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let is_idle = |thread: &&Thread| thread.rates.running.is_some_and(|running| running < BUSY);
     let idle = acceptors.first().copied().filter(is_idle);
     let looks = |thread: &Thread| thread.looked.as_ref().map_or(0, |looked| looked.doings.len());
+    let starved = acceptors.first().and_then(|first| Some((*first, stuck::is_starved(first)?)));
     // One that hardly runs has something else to tell, after a few looks.
     let waits_now = worst.listener.accept_queue > 0;
-    if asleep.is_none() && waits_now && idle.is_some_and(|thread| looks(thread) < LOOKS) {
+    let tells = asleep.is_some() || starved.is_some();
+    if !tells && waits_now && idle.is_some_and(|thread| looks(thread) < LOOKS) {
         return None;
     }
     // One that has just gone to sleep beside a queue of which it is not told will not come: the next seconds tell.
@@ -124,6 +137,11 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     if let Some(cause) = &asleep {
         text.push_str(&format!("; {}", cause.says));
         evidence.extend(cause.evidence.iter().cloned());
+    } else if let Some((first, does)) = &starved {
+        text.push_str(&format!("; {} {}", name(first), does.text));
+        evidence.push(("acceptor", name(first).into()));
+        evidence.extend(first.rates.running.map(|running| ("running", running.into())));
+        evidence.extend(first.rates.ready.map(|ready| ("ready", ready.into())));
     } else if let Some(first) = acceptors.first() {
         let more = match acceptors.len() {
             1 => format!("only {} accepts", name(first)),
@@ -137,10 +155,17 @@ fn slow(facts: &Facts<'_>, place: &Place<'_>) -> Option<Finding> {
     let mut found = Finding::at(place, felt(worst)? as f64 / 1e9, format!("{text}."), []);
     found.evidence.extend(evidence);
     // It empties; when somebody comes again it will be known how fast it is.
-    let slower = if come < accepted { "catches_up" } else { "slower_than_arrivals" };
-    found.cause = Some(asleep.as_ref().map_or(slower, |cause| cause.word));
-    found.remedy = match (asleep, idle) {
-        (Some(cause), _) => Some(cause.remedy.into()),
+    let slower = match paced {
+        _ if come < accepted && refused == 0 => "catches_up",
+        // Whether they keep up shows over a longer time.
+        Some(pace) if pace.at_a_time > 1 => "pauses",
+        _ => "slower_than_arrivals",
+    };
+    let starves = starved.map(|(_, does)| (does.word, does.remedy));
+    let cause = asleep.as_ref().map(|cause| (cause.word, cause.remedy)).or(starves);
+    found.cause = Some(cause.map_or(slower, |(word, _)| word));
+    found.remedy = match (cause, idle) {
+        (Some((_, remedy)), _) => Some(remedy.into()),
         (None, Some(_)) => Some(WAITS.into()),
         (None, None) => None,
     };
@@ -187,5 +212,27 @@ mod tests {
             ]
         );
         assert_eq!(found(&RULE, state(50, 46, 30), state(100, 66, 9)).len(), 0, "0.9 s");
+    }
+
+    #[test]
+    fn who_gets_no_processor_is_said_to_wait_for_one() {
+        let mut starved = state(100, 66, 42);
+        (starved.threads[0].rates.running, starved.threads[0].rates.ready) = (Some(0.04), Some(0.95));
+        let sentence = found(&RULE, state(50, 46, 30), starved).concat();
+        assert!(
+            sentence.contains("t7/7 is ready and waits for a processor 95.0 % of the time"),
+            "{sentence}"
+        );
+    }
+
+    #[test]
+    fn who_is_refused_does_not_come_into_the_queue() {
+        let mut full = state(100, 90, 42);
+        (full.listeners[0].overflows_between, full.listeners[0].listen_drops) = ((70, 70), 70);
+        let sentence = found(&RULE, state(50, 46, 30), full).concat();
+        assert!(
+            sentence.starts_with("25/s get into the queue of p/1 (70 attempts were refused) and"),
+            "{sentence}"
+        );
     }
 }

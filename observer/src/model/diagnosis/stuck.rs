@@ -18,7 +18,7 @@ use crate::{
     model::evidence::{Facts, Member, Place},
 };
 pub(super) use cause::{Cause, of as cause};
-pub(super) use does::{is_asleep, sleeps_beside};
+pub(super) use does::{is_asleep, is_starved, sleeps_beside};
 
 /// Nothing is said of less than this.
 const LONG_NS: u64 = 1_500_000_000;
@@ -42,14 +42,13 @@ fn has_waited(member: &Member<'_>) -> bool {
 
 /// It accepts, more slowly than a window is long, and the next is not overdue: the last accepts were as far apart.
 pub(super) fn goes_on(facts: &Facts<'_>, member: &Member<'_>) -> bool {
-    member.listener.next_accept_ns.is_some_and(|(apart_ns, due_ns)| {
-        apart_ns * 3 >= facts.window_ns * 2 && facts.snapshot.time_ns < due_ns
-    })
+    let pace = member.listener.pace;
+    pace.is_some_and(|pace| pace.apart_ns * 3 >= facts.window_ns * 2 && facts.snapshot.time_ns < pace.due_ns)
 }
 
 /// The stuck members of a place.
 fn at<'a>(facts: &Facts<'_>, place: &'a Place<'a>) -> Vec<Stuck<'a>> {
-    let is_it = |member: &&Member<'_>| has_waited(member) && !backlog_lowered::is_told(facts, member);
+    let is_it = |member: &&Member<'_>| has_waited(member) && !backlog_lowered::is_all(facts, member);
     let waited = place.members.iter().filter(is_it);
     let judged = waited.filter_map(|member| Some(Stuck { member, cause: cause(facts, member)? }));
     judged.collect()
@@ -127,10 +126,13 @@ fn finding(facts: &Facts<'_>, place: &Place<'_>, group: &[Stuck<'_>]) -> Option<
         _ => 0,
     });
     let left = left.min(now);
+    // A FIN may be of a client that only sends no more.
+    let closed = group.iter().any(|stuck| stuck.member.listener.closed_queued > 0);
+    let how = if closed { "closed, wholly or their half" } else { "left" };
     let gone = match left {
         0 => String::new(),
-        left if left == now => " (whose clients have all left)".to_owned(),
-        left => format!(" ({} of their clients have left)", figures::count(left)),
+        left if left == now => format!(" (whose clients have all {how})"),
+        left => format!(" ({} of their clients have {how})", figures::count(left)),
     };
     let mut sentence =
         format!("{wait} {place_of} of {holder}{gone}{age}, and {came}{turned}: {}.", first.cause.says);
@@ -192,14 +194,20 @@ fn others(
     let mut text = String::new();
     let mut evidence = Vec::new();
     let it = if group.len() == 1 { "It gets" } else { "They get" };
-    if all > 0 {
+    // Who was refused came as well, nobody knows how many they are: each tries again and again.
+    let refused: u64 = group.iter().map(|stuck| stuck.member.counted.overflows).sum();
+    if all > 0 && refused == 0 {
         let share = here as f64 / all as f64;
         text = format!(" {it} {} of the clients", figures::percent(share));
         evidence.push(("share", share.into()));
     }
     if !accepts.is_empty() && all > 0 {
         let verb = if accepts.len() == 1 { "accepts" } else { "accept" };
-        text.push_str(&format!("; {} {verb} the rest", shards(accepts.iter().copied())));
+        let others = shards(accepts.iter().copied());
+        match text.is_empty() {
+            true => text = format!(" Of the others, {others} {verb}"),
+            false => text.push_str(&format!("; {others} {verb} the rest")),
+        }
         let mut names: Vec<String> = accepts.iter().map(|member| member.listener.holder()).collect();
         names.dedup();
         names.truncate(NAMED);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::snapshot::{Acceptor, Connection, Demo, End, Host, Listener, Thread, ThreadRates, Via};
+use crate::model::mark::{Mark, What};
+use crate::model::snapshot::{Acceptor, Connection, End, Host, Listener, Thread, ThreadRates, Via};
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 const START: u64 = 100 * SECOND;
@@ -87,11 +88,16 @@ fn meta() -> Arc<Meta> {
 
 /// What a rule says of a state that has become another within two seconds.
 pub(super) fn found(rule: &Rule, before: Snapshot, now: Snapshot) -> Vec<String> {
+    judged(rule, before, now).into_iter().map(|found| found.sentence).collect()
+}
+
+/// The same, whole.
+pub(super) fn judged(rule: &Rule, before: Snapshot, now: Snapshot) -> Vec<Finding> {
     let mut past = Past::default();
     past.keep(&Snapshot { time_ns: START, ..before });
     let now = Snapshot { time_ns: NOW, meta: meta(), ..now };
     assert_eq!(rule.cannot_tell(&now.meta), None);
-    (rule.judge)(&past.facts(&now)).into_iter().map(|found| found.sentence).collect()
+    (rule.judge)(&past.facts(&now))
 }
 
 /// Listeners and threads alone.
@@ -129,9 +135,15 @@ fn what_swings_is_not_shown() {
 fn a_change_of_the_backend_begins_anew() {
     let mut diagnoses = Diagnoses::default();
     let mut shown = |tenths: u64, count: u64, changes: &[u64]| {
-        let changes = changes.iter().map(|at| (START + at * SECOND / 10, "pattern".to_owned())).collect();
-        let demo = Some(Demo { changes, ..Demo::default() });
-        diagnoses.judge(&Snapshot { demo, ..unread(tenths, count) }).len()
+        let mark = |at: &u64| Mark {
+            time_ns: START + at * SECOND / 10,
+            what: What::Pattern,
+            name: String::new(),
+            from: None,
+            to: None,
+        };
+        let marks = Arc::new(changes.iter().map(mark).collect());
+        diagnoses.judge(&Snapshot { marks, ..unread(tenths, count) }).len()
     };
     assert!((0..=10).map(|tenths| shown(tenths, 9, &[])).any(|found| found == 1));
     assert_eq!(shown(11, 9, &[11]), 0, "that was before the change");

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use observer_ebpf::record::Sample;
 
+use crate::model::snapshot::Pace;
+
 /// Most instants that are kept of a queue; with more every second one goes, which makes ages shorter, never longer.
 const INSTANTS: usize = 256;
 
@@ -35,8 +37,9 @@ struct Accepts {
     came: u64,
     /// Somebody has waited at every sample since.
     is_waited_for: bool,
-    /// So far apart were the last of them, while somebody waited all the time.
+    /// So far apart were the last of them, while somebody waited all the time, and so many were accepted at a time.
     apart_ns: [u64; PACES],
+    at_a_time: [u64; PACES],
 }
 
 /// Several that accept take turns: the longest of so many times is the pace of them all.
@@ -79,14 +82,16 @@ impl Course {
         match &mut self.accepts {
             Some(last) if last.accepted == accepted => last.is_waited_for &= waits,
             last => {
-                let mut apart_ns = [0; PACES];
+                let (mut apart_ns, mut at_a_time) = ([0; PACES], [0; PACES]);
                 if let Some(last) = last.as_ref().filter(|last| last.is_waited_for) {
-                    apart_ns = last.apart_ns;
+                    (apart_ns, at_a_time) = (last.apart_ns, last.at_a_time);
                     apart_ns.rotate_right(1);
+                    at_a_time.rotate_right(1);
                     apart_ns[0] = sample.time_ns.saturating_sub(last.time_ns);
+                    at_a_time[0] = accepted.saturating_sub(last.accepted);
                 }
-                let is_waited_for = waits;
-                *last = Some(Accepts { time_ns: sample.time_ns, accepted, came, is_waited_for, apart_ns });
+                let (time_ns, is_waited_for) = (sample.time_ns, waits);
+                *last = Some(Accepts { time_ns, accepted, came, is_waited_for, apart_ns, at_a_time });
             }
         }
     }
@@ -96,11 +101,12 @@ impl Course {
         self.accepts.map_or(0, |last| came.saturating_sub(last.came))
     }
 
-    /// When the next accept is due, if the last were so far apart while somebody waited: after as much time again.
-    pub(super) fn next_accept_ns(&self) -> Option<(u64, u64)> {
+    /// How far the last accepts were apart while somebody waited. The next is due after as much time again.
+    pub(super) fn pace(&self) -> Option<Pace> {
         let last = self.accepts?;
         let apart_ns = last.apart_ns.into_iter().max().filter(|ns| *ns > 0)?;
-        Some((apart_ns, last.time_ns.saturating_add(apart_ns.saturating_mul(2))))
+        let due_ns = last.time_ns.saturating_add(apart_ns.saturating_mul(2));
+        Some(Pace { apart_ns, due_ns, at_a_time: last.at_a_time.into_iter().max().unwrap_or(0) })
     }
 
     /// The head of the queue has waited for this long, at least; none if nobody waits.
@@ -154,7 +160,8 @@ mod tests {
             let mut sample = sample(time_ns, enqueued, depth, 9);
             sample.counters.accepted = accepted;
             course.sampled(&sample);
-            (course.came_since_accept(enqueued), course.next_accept_ns())
+            let pace = course.pace().map(|pace| (pace.apart_ns, pace.due_ns));
+            (course.came_since_accept(enqueued), pace)
         };
         assert_eq!(at(10, 5, 0, 5), (0, None));
         assert_eq!(at(20, 7, 0, 7), (2, None));

@@ -1,6 +1,6 @@
 //! How a listener is, in a word: by what clients feel there.
 
-use observer_ebpf::record::{Sample, stage};
+use observer_ebpf::record::Sample;
 
 use super::{RATE_WINDOW_NS, Watched};
 use crate::model::{
@@ -74,10 +74,9 @@ impl Watched {
         closed >= TURNED_AWAY && closed * 2 >= last.ended.saturating_sub(first.ended)
     }
 
-    /// Clients wait for seconds: the head of the queue does, or half of those that were accepted since the last snapshot did.
+    /// Clients wait for seconds: the head of the queue does, or half of those that were accepted in the last window did.
     fn waits_long(&self, now_ns: u64) -> bool {
-        let p50 = self.interval[stage::ACCEPT_WAIT].quantiles().p50;
-        self.course.oldest_waits_ns(now_ns).max(p50) >= Some(LONG_NS)
+        self.course.oldest_waits_ns(now_ns).max(self.recent_wait_ns) >= Some(LONG_NS)
     }
 
     /// Some wait now, some waited a whole window ago, and none was accepted in between.
@@ -92,6 +91,8 @@ impl Watched {
 
 #[cfg(test)]
 mod tests {
+    use observer_ebpf::record::stage;
+
     use super::*;
     use crate::model::{listener::last_sample, snapshot::Meta};
 
@@ -107,7 +108,7 @@ mod tests {
         };
         let mut state = |sample: Sample| {
             watched.sampled(&sample, Telling::Nothing);
-            watched.snapshot(&Meta::default(), None, 0, None).state
+            watched.snapshot(sample.time_ns, &Meta::default(), None, 0, None).state
         };
         assert_eq!(state(at(2_000_000_000, 3, 0)), State::Healthy, "they have just come");
         assert_eq!(state(at(3_000_000_000, 9, 0)), State::Stranded);
@@ -132,7 +133,7 @@ mod tests {
                 entry.histograms[stage::ACCEPT_TO_READ][0] = (second * read) as u32;
                 watched.histograms(&entry);
                 watched.sampled(&sample, Telling::Nothing);
-                state = watched.snapshot(&Meta::default(), None, 0, None).state;
+                state = watched.snapshot(sample.time_ns, &Meta::default(), None, 0, None).state;
             }
             state
         };

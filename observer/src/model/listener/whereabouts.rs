@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use demo_server::visible::visible;
-
 use super::Watched;
 use crate::model::{connection, look::Holding, name, shards::Place};
+use crate::visible::visible;
 
 impl Watched {
     /// Where it listens.

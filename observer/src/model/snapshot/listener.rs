@@ -10,6 +10,7 @@ use crate::{
     model::{
         drops::Drop,
         histogram::{Histogram, Quantiles},
+        peaks::Peaks,
     },
 };
 
@@ -90,6 +91,17 @@ pub struct Rates {
     pub reset_early: f64,
 }
 
+/// How accepts follow each other where somebody always waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// The longest time between the last of them.
+    pub apart_ns: u64,
+    /// The instant after which another is overdue: twice as long after the last.
+    pub due_ns: u64,
+    /// Most that were accepted at a time.
+    pub at_a_time: u64,
+}
+
 /// One listening socket, one shard of a group; the `listener` line.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Listener {
@@ -124,8 +136,6 @@ pub struct Listener {
     pub somaxconn: Option<u32>,
     /// Connections in the accept queue now.
     pub accept_queue: u32,
-    /// Most connections in the accept queue since the last line; exact, not sampled.
-    pub accept_queue_peak: u32,
     /// Request sockets in the SYN queue now (a sample).
     pub syn_queue: u32,
     /// Those of them whose SYN-ACK was not sent again (a sample).
@@ -217,9 +227,6 @@ pub struct Listener {
     pub end_unseen: u64,
     /// Accept-queue wait, since start.
     pub accept_wait_ns: Quantiles,
-    /// Accept-queue wait of the connections accepted since the last line; here `max` is the end of a bucket, up to
-    /// 12.5 % above the truth.
-    pub accept_wait_interval_ns: Quantiles,
     /// Accept to first write, of connections to which this side spoke before it had read anything, since start.
     pub accept_to_write_ns: Quantiles,
     /// Events per second.
@@ -227,19 +234,22 @@ pub struct Listener {
     /// Connections that have come since the last accept, at least.
     #[serde(skip)]
     pub came_since_accept: u64,
-    /// How far apart the last two accepts were, if somebody waited all the time, and the instant after which another is
-    /// overdue: twice as long after the last.
+    /// How far apart the last accepts were, if somebody waited all the time.
     #[serde(skip)]
-    pub next_accept_ns: Option<(u64, u64)>,
+    pub pace: Option<Pace>,
     /// A connection of it was written to in the last second.
     #[serde(skip)]
     pub written: bool,
     /// All stages since start, indexed by [`stage`].
     #[serde(skip)]
     pub stages: Arc<[Histogram; stage::STAGES]>,
-    /// All stages since the last snapshot, indexed by [`stage`].
+    /// Most connections in the accept queue, by time; exact, not sampled.
     #[serde(skip)]
-    pub stages_interval: Arc<[Histogram; stage::STAGES]>,
+    pub peaks: Peaks,
+    /// Half of the connections accepted in the last second or two had waited as long in the accept queue; none if there
+    /// were none.
+    #[serde(skip)]
+    pub recent_wait_ns: Option<u64>,
 }
 
 /// Holders that a sentence names.

@@ -17,6 +17,7 @@ use crate::{
         chance::Band,
         diagnosis::Diagnosis,
         histogram::Histogram,
+        mark::{Mark, What},
         snapshot::{Listener, Thread, stage},
     },
 };
@@ -162,14 +163,10 @@ fn diagnoses(report: &Report) -> String {
 
 /// Instants at which another pattern began, and which.
 fn marks(report: &Report) -> Vec<(f64, String)> {
-    let changes = report.last.demo.iter().flat_map(|demo| &demo.changes);
     // What came before the recording has no place on its axis.
-    let those =
-        changes.filter(|(time_ns, change)| *time_ns >= report.begun_ns && change.starts_with("pattern "));
-    let mark = |(time_ns, change): &(u64, String)| {
-        (report.seconds(*time_ns), change.rsplit(' ').next().unwrap_or(change).to_owned())
-    };
-    those.map(mark).collect()
+    let begun = |mark: &&Mark| mark.what == What::Pattern && mark.time_ns >= report.begun_ns;
+    let those = report.last.marks.iter().filter(begun);
+    those.map(|mark| (report.seconds(mark.time_ns), mark.to.clone().unwrap_or_default())).collect()
 }
 
 fn over_time(report: &Report) -> String {

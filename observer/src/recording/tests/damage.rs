@@ -8,21 +8,17 @@ use super::{
     super::{
         file::Recording,
         format::{FRAME_HEADER, Frame, Kind, MAGIC, PREAMBLE, VERSION},
-        player::Player,
     },
     TestFile, played, recorded, replayed,
     story::{Chance, story},
 };
-use crate::{
-    model::snapshot::Snapshot,
-    outputs::{Output as _, stream::Stream},
-};
+use crate::{engine::Player, outputs::stream::Stream};
 
 /// The error of a file that cannot be opened.
 #[track_caller]
 fn refused(bytes: &[u8]) -> String {
     let file = TestFile::holding(bytes);
-    format!("{:#}", Player::open(&file.0).unwrap_err())
+    format!("{:#}", Player::open(&file.0).err().unwrap())
 }
 
 #[test]
@@ -38,9 +34,9 @@ fn foreign_files_are_named_so() {
         let error = refused(bytes);
         assert!(error.contains(says), "{bytes:?}: {error}");
     }
-    let error = format!("{:#}", Player::open("/nowhere/at/all".as_ref()).unwrap_err());
+    let error = format!("{:#}", Player::open("/nowhere/at/all".as_ref()).err().unwrap());
     assert!(error.contains("/nowhere/at/all: No such file"), "{error}");
-    let error = format!("{:#}", Player::open("/dev/null".as_ref()).unwrap_err());
+    let error = format!("{:#}", Player::open("/dev/null".as_ref()).err().unwrap());
     assert!(error.contains("not a regular file"), "{error}");
 }
 
@@ -107,7 +103,7 @@ fn a_cut_anywhere_replays_up_to_the_cut() {
         replays += 1;
         assert_eq!(seen.snapshots, whole.snapshots[..seen.snapshots.len()], "cut at {length}");
         assert_eq!(seen.connections, whole.connections[..seen.connections.len()], "cut at {length}");
-        assert_eq!(player.remarks().len(), 1, "it says that it is cut at {length}");
+        assert_eq!(player.source().remarks().len(), 1, "it says that it is cut at {length}");
     }
     assert!(replays > bytes.len() / 4, "{replays} of {}", bytes.len());
 }
@@ -192,11 +188,7 @@ fn whoever_computes_checksums_brings_nothing_down_either() {
         let outcome = catch_unwind(|| {
             let mut player = Player::open(&file.0).unwrap();
             let mut stream = Stream::new(Vec::new());
-            let mut lines = |snapshot: Snapshot| stream.snapshot(&snapshot.into()).unwrap();
-            while let Ok(Some(snapshot)) = player.advance(&mut |_| Ok(())) {
-                lines(snapshot);
-            }
-            let _ = player.seek(u64::MAX, &mut lines);
+            let _ = player.play(&mut stream);
         });
         assert!(outcome.is_ok(), "round {round} panicked");
     }

@@ -10,7 +10,8 @@ use observer_ebpf::{
 
 use crate::model::{
     event::{ClosedWindows, Event, HostCounters},
-    snapshot::{Demo, ProbeCost},
+    mark::{Mark, What},
+    snapshot::ProbeCost,
 };
 
 /// One step of it.
@@ -130,8 +131,11 @@ pub(super) fn story(seed: u64, seconds: u64) -> Vec<Step> {
             ..ProbeCost::default()
         }]));
         if second % 10 == 1 {
-            let changes = vec![(time_ns, "pattern a → b".to_owned())];
-            tell(Event::Demo(Box::new(Demo { changes, ..Demo::default() })));
+            let [from, to] = ["a", "b"].map(|pattern| Some(pattern.to_owned()));
+            let name = String::new();
+            tell(Event::Mark(Box::new(Mark { time_ns, what: What::Pattern, name, from, to })));
+            tell(Event::Offered { backend: 0, offered: Some(Box::default()) });
+            tell(Event::Backend(Box::default()));
             tell(Event::Unrecorded(2));
         }
         steps.push(Step::Snapshot(time_ns));

@@ -4,8 +4,9 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 
 use super::{App, Overlay};
+use crate::source::Origin;
 use crate::view::widget::pen::Pen;
-use crate::view::{Origin, VIEWS, ascii, demo, footer, header, help, playback, timeline, why};
+use crate::view::{VIEWS, ascii, demo, footer, header, help, playback, timeline, why};
 
 /// The smallest terminal on which the screens say what they should.
 const LEAST: (u16, u16) = (64, 16);
@@ -92,7 +93,7 @@ impl App {
 
     /// Keys that every screen has, as far as they are worth a place in the footer.
     fn general_hints(&self) -> Vec<(&'static str, &'static str)> {
-        let demo = demo::state(&self.shown().snapshot).is_some();
+        let demo = self.shown().backends.state().is_some();
         let mut hints = Vec::new();
         if demo && self.frozen.is_none() {
             hints.push(("p", "pattern"));
@@ -130,7 +131,7 @@ impl App {
     /// What can be chosen, over the end of the screen.
     fn patterns(&self, pen: &mut Pen<'_>) {
         let styles = &self.styles;
-        let current = demo::current_pattern(&self.shown().snapshot).map(|pattern| pattern.id);
+        let current = demo::current_pattern(&self.shown().backends).map(|pattern| pattern.id);
         let choices: Vec<_> = demo::numbered().collect();
         let rows = choices.len() as u16 + 1;
         let top = pen.height().saturating_sub(rows);

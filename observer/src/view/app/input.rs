@@ -5,9 +5,10 @@ use ratatui::crossterm::event::{
 };
 
 use super::{App, Overlay};
+use crate::source::Origin;
 use crate::view::footer::Notice;
 use crate::view::screen::Answer;
-use crate::view::{Effect, Origin, VIEWS, demo, playback};
+use crate::view::{Effect, VIEWS, demo, playback};
 
 /// Moments that `{` and `}` leap over.
 const LEAP: isize = 30;
@@ -173,7 +174,7 @@ impl App {
     }
 
     fn ask_for_pattern(&mut self) {
-        if demo::state(&self.shown().snapshot).is_none() {
+        if self.shown().backends.state().is_none() {
             self.say(Notice::Failed(
                 "no demo-server here to switch; the Pattern screen says how to start one".to_owned(),
             ));

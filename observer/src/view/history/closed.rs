@@ -4,7 +4,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::model::histogram::Quantiles;
 use crate::model::snapshot::{Listener, Rates, Snapshot};
 
 /// How long they stay.
@@ -33,9 +32,7 @@ pub(super) fn keep(before: &Snapshot, now: &mut Arc<Snapshot>) {
     for listener in &mut kept {
         // What counts for a moment is over.
         listener.rates = Rates::default();
-        listener.accept_wait_interval_ns = Quantiles::default();
-        listener.accept_queue_peak = listener.accept_queue;
-        listener.stages_interval = Arc::default();
+        listener.recent_wait_ns = None;
     }
     let now = Arc::make_mut(now);
     now.listeners.extend(kept);

@@ -4,8 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::model::histogram::Histogram;
+use crate::model::interval::Interval;
+use crate::model::mark::Mark;
 use crate::model::snapshot::{Listener, Snapshot, Thread, stage};
-use crate::view::demo;
+use crate::view::demo::{self, Backends};
 
 /// Eras that are remembered.
 const MOST: usize = 32;
@@ -83,7 +85,13 @@ pub(crate) struct Eras {
 
 impl Eras {
     /// Adds what happened between two snapshots.
-    pub(crate) fn record(&mut self, before: &Snapshot, now: &Snapshot) {
+    pub(crate) fn record(
+        &mut self,
+        before: &Snapshot,
+        now: &Snapshot,
+        interval: &Interval<'_>,
+        backends: &Backends,
+    ) {
         self.now_ns = now.time_ns;
         if self.eras.is_empty() {
             // What was counted before the first snapshot belongs to no era.
@@ -91,23 +99,21 @@ impl Eras {
             return;
         }
         let last = self.eras.back().map_or(0, |era| era.since_ns);
-        let fresh: Vec<_> = demo::changes(now).iter().filter(|(time_ns, _)| *time_ns > last).collect();
-        if let Some((time_ns, _)) = fresh.last() {
+        let fresh: Vec<&Mark> = now.marks.iter().filter(|mark| mark.time_ns > last).collect();
+        if let Some(mark) = fresh.last() {
             // What changed between two snapshots cannot be told apart, so it is one change.
-            let causes: Vec<&str> = fresh.iter().map(|(_, change)| change.as_str()).collect();
-            self.begin(*time_ns, Some(causes.join(", ")), before);
+            let causes: Vec<String> = fresh.iter().map(ToString::to_string).collect();
+            self.begin(mark.time_ns, Some(causes.join(", ")), before);
         }
         let Some(era) = self.eras.back_mut() else { return };
         era.until_ns = now.time_ns.max(era.since_ns);
-        if let Some(running) = demo::running(now) {
+        if let Some(running) = demo::running(backends) {
             era.running = running;
         }
-        let earlier: HashMap<u64, &Listener> =
-            before.listeners.iter().map(|listener| (listener.cookie, listener)).collect();
         let new = Listener::default();
-        for listener in now.listeners.iter().filter(|listener| demo::concerns(now, listener)) {
+        for listener in now.listeners.iter().filter(|listener| demo::concerns(backends, listener)) {
             // A listener that was there before the observer brings a past that does not belong to this era.
-            let then = match earlier.get(&listener.cookie) {
+            let then = match interval.before(listener) {
                 Some(then) => then,
                 None if listener.opened_ns.is_some() => &new,
                 None => listener,
@@ -115,8 +121,8 @@ impl Eras {
             era.enqueued += listener.enqueued.saturating_sub(then.enqueued);
             era.accepted += listener.accepted.saturating_sub(then.accepted);
             era.dropped += listener.listen_drops.saturating_sub(then.listen_drops);
-            era.peak = era.peak.max(listener.accept_queue_peak).max(listener.accept_queue);
-            era.wait.merge(&listener.stages_interval[stage::ACCEPT_WAIT]);
+            era.peak = era.peak.max(interval.peak(listener).unwrap_or(0)).max(listener.accept_queue);
+            era.wait.merge(&interval.stage(listener, stage::ACCEPT_WAIT));
         }
     }
 
@@ -158,17 +164,18 @@ impl Eras {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::snapshot::Demo;
+    use crate::model::mark::What;
+
+    fn mark(time_ns: u64, what: &str) -> Mark {
+        Mark { time_ns, what: What::Other, name: what.to_owned(), from: None, to: None }
+    }
 
     fn snapshot(time_ns: u64, enqueued: u64, changes: &[(u64, &str)]) -> Snapshot {
         Snapshot {
             time_ns,
             listeners: vec![Listener { cookie: 1, enqueued, opened_ns: Some(1), ..Listener::default() }],
             threads: vec![Thread { pid: 1, tid: 2, accepts: enqueued, ..Thread::default() }],
-            demo: Some(Demo {
-                changes: changes.iter().map(|(time, what)| (*time, (*what).to_owned())).collect(),
-                ..Demo::default()
-            }),
+            marks: Arc::new(changes.iter().map(|(time_ns, what)| mark(*time_ns, what)).collect()),
             ..Snapshot::default()
         }
     }
@@ -184,7 +191,7 @@ mod tests {
         let mut eras = Eras::default();
         let mut before = Snapshot::default();
         for state in states {
-            eras.record(&before, &state);
+            eras.record(&before, &state, &Interval::between(&before, &state), &Backends::default());
             before = state;
         }
         let found: Vec<&Era> = eras.newest_first().collect();
@@ -199,8 +206,9 @@ mod tests {
     fn changes_of_before_the_start_are_no_eras() {
         let mut eras = Eras::default();
         let first = snapshot(60, 9, &[(25, "old")]);
-        eras.record(&Snapshot::default(), &first);
-        eras.record(&first, &first);
+        let nothing = Snapshot::default();
+        eras.record(&nothing, &first, &Interval::between(&nothing, &first), &Backends::default());
+        eras.record(&first, &first, &Interval::between(&first, &first), &Backends::default());
         assert_eq!(eras.newest_first().len(), 1);
     }
 }

@@ -11,8 +11,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::durations::{Durations, Stages};
+use crate::model::interval::Interval;
 use crate::model::listening::Unwatched;
-use crate::model::snapshot::{Connection, Demo, LedgerCheck, Listener, Meta, Snapshot, Thread};
+use crate::model::snapshot::{Connection, LedgerCheck, Listener, Meta, Snapshot, Thread};
+use crate::view::demo::Backends;
 
 /// How far back they reach: ten minutes, and a little more.
 const SPAN_NS: u64 = 605_000_000_000;
@@ -32,7 +34,7 @@ struct Frame {
     time_ns: u64,
     /// What is not kept for each listener, thread or connection.
     rest: Box<Snapshot>,
-    demo: Option<Arc<Demo>>,
+    backends: Backends,
     listeners: Vec<Arc<Listener>>,
     threads: Vec<Arc<Thread>>,
     ledger: Vec<Arc<LedgerCheck>>,
@@ -75,14 +77,14 @@ impl Frames {
     }
 
     /// Adds a snapshot.
-    pub(super) fn record(&mut self, snapshot: &Snapshot) {
+    pub(super) fn record(&mut self, snapshot: &Snapshot, interval: &Interval<'_>, backends: &Backends) {
         if self.latest_ns == 0 {
-            self.pending_since_ns = snapshot.time_ns.saturating_sub(snapshot.interval_ns);
+            self.pending_since_ns = snapshot.time_ns.saturating_sub(interval.ns());
         }
         self.latest_ns = snapshot.time_ns;
         for listener in &snapshot.listeners {
-            if listener.stages_interval.iter().any(|stage| stage.total() > 0) {
-                self.pending.entry(listener.cookie).or_default().add(&listener.stages_interval);
+            if let Some(stages) = interval.stages(listener) {
+                self.pending.entry(listener.cookie).or_default().add(&stages);
             }
         }
         if snapshot.time_ns < self.pending_since_ns.saturating_add(self.step_ns) {
@@ -90,7 +92,13 @@ impl Frames {
         }
         let stages = std::mem::take(&mut self.pending);
         let before = self.frames.back().map(Arc::as_ref);
-        self.frames.push_back(Arc::new(Frame::new(self.pending_since_ns, snapshot, stages, before)));
+        self.frames.push_back(Arc::new(Frame::new(
+            self.pending_since_ns,
+            snapshot,
+            backends,
+            stages,
+            before,
+        )));
         self.pending_since_ns = snapshot.time_ns;
         let oldest = snapshot.time_ns.saturating_sub(SPAN_NS);
         while self.frames.front().is_some_and(|frame| frame.time_ns < oldest) {
@@ -128,9 +136,9 @@ impl Frames {
         self.frames.front().map(|frame| frame.time_ns)
     }
 
-    /// The moment at this place, as a snapshot.
-    pub(super) fn snapshot(&self, index: usize, meta: &Arc<Meta>) -> Option<Snapshot> {
-        self.frames.get(index).map(|frame| frame.snapshot(meta))
+    /// The moment at this place, as a snapshot, and what backends had said by then.
+    pub(super) fn snapshot(&self, index: usize, meta: &Arc<Meta>) -> Option<(Snapshot, Backends)> {
+        self.frames.get(index).map(|frame| (frame.snapshot(meta), frame.backends.clone()))
     }
 
     /// The place of the last moment that is not after this time.
@@ -167,6 +175,7 @@ impl Frame {
     fn new(
         since_ns: u64,
         snapshot: &Snapshot,
+        backends: &Backends,
         stages: HashMap<u64, Durations>,
         before: Option<&Self>,
     ) -> Self {
@@ -179,6 +188,7 @@ impl Frame {
             listening: snapshot.listening.clone(),
             loss: snapshot.loss.clone(),
             diagnoses: snapshot.diagnoses.clone(),
+            marks: Arc::clone(&snapshot.marks),
             probes: snapshot.probes.clone(),
             ..Snapshot::default()
         };
@@ -186,7 +196,7 @@ impl Frame {
             since_ns,
             time_ns: snapshot.time_ns,
             rest: Box::new(rest),
-            demo: demo(snapshot, before),
+            backends: backends.clone(),
             listeners: share(&snapshot.listeners, listeners, |listener| listener.cookie, same, thin),
             threads: share(
                 &snapshot.threads,
@@ -234,7 +244,6 @@ impl Frame {
             ledger: self.ledger.iter().map(|check| (**check).clone()).collect(),
             recent: self.recent.clone(),
             slowest: self.slowest.clone(),
-            demo: self.demo.as_deref().cloned(),
             ..(*self.rest).clone()
         }
     }
@@ -265,8 +274,7 @@ fn own<T>(now: &[Arc<T>], before: Option<&Vec<Arc<T>>>, texts: usize) -> usize {
 
 /// A listener without its histograms, which are packed.
 fn thin(listener: &Listener) -> Listener {
-    let none: Arc<Stages> = Arc::clone(&EMPTY);
-    Listener { stages: Arc::clone(&none), stages_interval: none, ..listener.clone() }
+    Listener { stages: Arc::clone(&EMPTY), ..listener.clone() }
 }
 
 /// All thin listeners share these.
@@ -277,7 +285,7 @@ fn same(one: &Listener, two: &Listener) -> bool {
     let figures = |listener: &Listener| {
         (
             (listener.enqueued, listener.accepted, listener.sk_drops, listener.ended, listener.requests),
-            (listener.accept_queue, listener.accept_queue_peak, listener.syn_queue, listener.unread),
+            (listener.accept_queue, listener.syn_queue, listener.unread),
             (listener.state, listener.closed_ns, listener.backlog_limit, listener.shard),
             (listener.dropped_queued, listener.aborted_queued, listener.cookies, listener.synack_retransmits),
         )
@@ -287,20 +295,8 @@ fn same(one: &Listener, two: &Listener) -> bool {
         && (&one.addr, one.pid, &one.comm) == (&two.addr, two.pid, &two.comm)
         && one.group == two.group
         && one.drops == two.drops
-        && one.accept_wait_interval_ns == two.accept_wait_interval_ns
-}
-
-/// What the backend said, shared as long as it says the same.
-fn demo(snapshot: &Snapshot, before: Option<&Frame>) -> Option<Arc<Demo>> {
-    let now = snapshot.demo.as_ref()?;
-    let said = |demo: &Demo| (demo.changes.len(), demo.changes.last().map(|(time_ns, _)| *time_ns));
-    let counted = |demo: &Demo| demo.state.as_ref().map(|state| state.changes);
-    match before.and_then(|before| before.demo.as_ref()) {
-        Some(then) if said(then) == said(now) && counted(then) == counted(now) && then.error == now.error => {
-            Some(Arc::clone(then))
-        }
-        _ => Some(Arc::new(now.clone())),
-    }
+        && one.recent_wait_ns == two.recent_wait_ns
+        && one.peaks == two.peaks
 }
 
 #[cfg(test)]

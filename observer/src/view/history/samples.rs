@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::model::snapshot::{Listener, Snapshot};
+use crate::model::{
+    interval::Interval,
+    snapshot::{Listener, Snapshot, stage},
+};
 use crate::view::widget::plot::Point;
 
 /// How far back samples go: the oldest moment that can be stepped back to has a past of its own on its plot.
@@ -35,7 +38,7 @@ pub(crate) struct Samples {
 
 impl Samples {
     /// Adds what `snapshot` says of each listener, and forgets the listeners that it no longer knows.
-    pub(crate) fn record(&mut self, snapshot: &Snapshot) {
+    pub(crate) fn record(&mut self, snapshot: &Snapshot, interval: &Interval<'_>) {
         self.now_ns = snapshot.time_ns;
         let most = (MOST / snapshot.listeners.len().max(1)).max(LEAST_EACH);
         if self.listeners.len() > snapshot.listeners.len() {
@@ -45,10 +48,10 @@ impl Samples {
         }
         for listener in &snapshot.listeners {
             let samples = self.listeners.entry(listener.cookie).or_default();
-            let before = snapshot.time_ns.saturating_sub(snapshot.interval_ns);
+            let since_ns = snapshot.time_ns.saturating_sub(interval.ns());
             // One that has closed has no depth any more.
-            if listener.closed_ns.is_none_or(|closed_ns| closed_ns >= before) {
-                add(samples, Sample::of(listener, snapshot));
+            if listener.closed_ns.is_none_or(|closed_ns| closed_ns >= since_ns) {
+                add(samples, Sample::of(listener, since_ns, interval));
             }
             let oldest = snapshot.time_ns.saturating_sub(SPAN_NS);
             while samples.len() > most || samples.front().is_some_and(|sample| sample.until_ns < oldest) {
@@ -112,14 +115,15 @@ impl Samples {
 }
 
 impl Sample {
-    fn of(listener: &Listener, snapshot: &Snapshot) -> Self {
+    fn of(listener: &Listener, from_ns: u64, interval: &Interval<'_>) -> Self {
+        let waits = interval.quantiles(listener, stage::ACCEPT_WAIT);
         Self {
-            from_ns: snapshot.time_ns.saturating_sub(snapshot.interval_ns),
-            until_ns: snapshot.time_ns,
+            from_ns,
+            until_ns: interval.until_ns,
             depth: listener.accept_queue,
-            peak: listener.accept_queue_peak.max(listener.accept_queue),
-            wait_p50_ns: listener.accept_wait_interval_ns.p50,
-            wait_p99_ns: listener.accept_wait_interval_ns.p99,
+            peak: interval.peak(listener).unwrap_or(0).max(listener.accept_queue),
+            wait_p50_ns: waits.p50,
+            wait_p99_ns: waits.p99,
         }
     }
 }
@@ -165,24 +169,31 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::peaks::Peaks;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// Records these one after the other.
+    fn record(samples: &mut Samples, snapshots: impl Iterator<Item = Snapshot>) {
+        let mut before = Snapshot::default();
+        for snapshot in snapshots {
+            samples.record(&snapshot, &Interval::between(&before, &snapshot));
+            before = snapshot;
+        }
+    }
 
     fn snapshot(time_s: u64, depth: u32, peak: u32) -> Snapshot {
-        let listener =
-            Listener { cookie: 7, accept_queue: depth, accept_queue_peak: peak, ..Listener::default() };
-        Snapshot {
-            time_ns: time_s * 1_000_000_000,
-            interval_ns: 1_000_000_000,
-            listeners: vec![listener],
-            ..Snapshot::default()
-        }
+        let time_ns = time_s * SECOND;
+        let mut peaks = Peaks::default();
+        peaks.note(time_ns, peak);
+        let listener = Listener { cookie: 7, accept_queue: depth, peaks, ..Listener::default() };
+        Snapshot { time_ns, listeners: vec![listener], ..Snapshot::default() }
     }
 
     #[test]
     fn a_spike_between_two_snapshots_is_in_the_plot() {
         let mut samples = Samples::default();
-        for second in 1..=10 {
-            samples.record(&snapshot(second, 0, if second == 4 { 9 } else { 0 }));
-        }
+        record(&mut samples, (0..=10).map(|second| snapshot(second, 0, if second == 4 { 9 } else { 0 })));
         let points = samples.points(&[7], 10_000_000_000, 10_000_000_000, 10);
         let peaks: Vec<_> = points.iter().map(|point| point.map(|point| point.peak)).collect();
         // The interval of the spike reaches from the third second into the fourth: two columns.
@@ -192,30 +203,30 @@ mod tests {
     #[test]
     fn an_idle_listener_costs_one_sample() {
         let mut samples = Samples::default();
-        for second in 1..=1_000 {
-            samples.record(&snapshot(second, 0, 0));
-        }
+        record(&mut samples, (0..=1_000).map(|second| snapshot(second, 0, 0)));
         assert_eq!(samples.listeners[&7].len(), 1);
-        samples.record(&Snapshot::default());
+        record(&mut samples, std::iter::once(Snapshot::default()));
         assert!(samples.listeners.is_empty());
     }
 
     #[test]
     fn memory_is_bounded() {
         let mut samples = Samples::default();
-        for second in 1..=2_000 {
-            samples.record(&snapshot(second, second as u32, 0));
-        }
+        record(&mut samples, (1..=2_000).map(|second| snapshot(second, second as u32, 0)));
         assert!(samples.listeners[&7].len() <= 901);
     }
 
     #[test]
     fn the_peak_of_a_moment_stays_long_enough_to_be_read() {
         let mut samples = Samples::default();
+        let mut before = snapshot(0, 0, 0);
+        before.time_ns = 3 * SECOND / 4;
         for (tick, peak) in [(4, 3), (5, 9), (6, 0), (8, 0), (10, 0), (11, 0), (12, 0)] {
-            let mut snapshot = snapshot(0, 0, peak);
-            snapshot.time_ns = tick * 250_000_000;
-            samples.record(&snapshot);
+            let mut snapshot = snapshot(0, 0, 0);
+            snapshot.time_ns = tick * SECOND / 4;
+            snapshot.listeners[0].peaks.note(snapshot.time_ns, peak);
+            samples.record(&snapshot, &Interval::between(&before, &snapshot));
+            before = snapshot;
             assert_eq!(
                 samples.peak(7),
                 if tick == 4 {

@@ -8,8 +8,11 @@ use demo_server::load::{PROFILES, Profile};
 use demo_server::pattern::{PATTERNS, Pattern};
 use demo_server::settings::{Change, LIMITS};
 
-use crate::model::snapshot::Snapshot;
-use crate::view::{Effect, demo, figures};
+use crate::view::{
+    Effect,
+    demo::{self, Backends},
+    figures,
+};
 
 /// Clients of a closed loop, at most.
 const MOST_CLIENTS: u64 = 4_096;
@@ -180,9 +183,9 @@ pub(super) enum Choice {
 }
 
 /// All rows.
-pub(super) fn choices(snapshot: &Snapshot) -> Vec<Choice> {
-    let state = demo::state(snapshot);
-    let current = demo::current_pattern(snapshot).map(|pattern| pattern.id);
+pub(super) fn choices(backends: &Backends) -> Vec<Choice> {
+    let state = backends.state();
+    let current = demo::current_pattern(backends).map(|pattern| pattern.id);
     let mut choices = vec![Choice::Title("PATTERN")];
     choices.extend(PATTERNS.iter().map(|pattern| Choice::Pattern(pattern, current == Some(pattern.id))));
     if let Some(state) = state {

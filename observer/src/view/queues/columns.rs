@@ -2,6 +2,7 @@
 
 use ratatui::style::Style;
 
+use crate::view::figures;
 use crate::view::filter::Value;
 use crate::view::history::samples::Axis;
 use crate::view::listeners::{Figures, Row};
@@ -10,7 +11,6 @@ use crate::view::styles::state_words;
 use crate::view::widget::bar::{Bar, bar};
 use crate::view::widget::pen::{Pen, columns};
 use crate::view::widget::table::{Column, Slot, cell, left, right};
-use crate::view::{demo, figures};
 
 /// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,7 +260,7 @@ fn trend(context: &Context<'_>, pen: &mut Pen<'_>, y: u16, slot: &Slot<Id>, row:
     let width = usize::from(slot.width);
     const SPAN_NS: u64 = 60_000_000_000;
     let axis = Axis::new(snapshot.time_ns, SPAN_NS, width);
-    for column in demo::changes(snapshot).iter().filter_map(|(time_ns, _)| axis.column(*time_ns)) {
+    for column in snapshot.marks.iter().filter_map(|mark| axis.column(mark.time_ns)) {
         pen.text(slot.x + column as u16, y, 1, "┊", context.styles.mark);
     }
     let points = context.history.samples.points(&cookies, snapshot.time_ns, SPAN_NS, width);

@@ -10,7 +10,7 @@ use crate::view::screen::Context;
 use crate::view::widget::paragraph::wrap;
 use crate::view::widget::pen::{Pen, columns};
 use crate::view::widget::plot::{AXIS, Plot, plot};
-use crate::view::{demo, figures, header, why};
+use crate::view::{figures, header, why};
 
 /// Columns of `WHY` and `TRY`.
 const LABEL: u16 = 7;
@@ -54,12 +54,9 @@ pub(super) fn whole(context: &Context<'_>, pen: &mut Pen<'_>) {
     let listeners: Vec<&Listener> = target.listeners(snapshot).collect();
     let row = Figures::of(listeners.iter().copied(), &context.history.samples);
     title(context, pen, &row);
-    let (reason, remedies) = match row.closed_ns {
-        Some(closed_ns) => (closed(context, closed_ns), String::new()),
-        None => (
-            why::why(snapshot, &listeners, &row, |_| true),
-            why::remedies(snapshot, &listeners, &row).join("; "),
-        ),
+    let pairs = match row.closed_ns {
+        Some(closed_ns) => vec![(closed(context, closed_ns), None)],
+        None => why::pairs(snapshot, context.backends(), &listeners, &row),
     };
     let (refused, _) = refused(&listeners);
     let books =
@@ -69,12 +66,12 @@ pub(super) fn whole(context: &Context<'_>, pen: &mut Pen<'_>) {
     } else {
         books
     };
-    let parts = [
-        ("WHY", reason, styles.state(row.state)),
-        ("TRY", remedies, styles.key),
-        ("DROPS", refused, styles.dim),
-        ("BOOKS", books, styles.dim),
-    ];
+    let found = pairs.into_iter().flat_map(|(reason, remedy)| {
+        let reason = ("WHY", reason, styles.state(row.state));
+        [Some(reason), remedy.map(|remedy| ("TRY", remedy, styles.key))].into_iter().flatten()
+    });
+    let figures = [("DROPS", refused, styles.dim), ("BOOKS", books, styles.dim)];
+    let parts: Vec<_> = found.chain(figures).collect();
     let width = pen.width().saturating_sub(LABEL + 1);
     let lines: Vec<_> = parts
         .iter()
@@ -111,7 +108,7 @@ fn advice(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], row
     let styles = context.styles;
     let width = pen.width().saturating_sub(LABEL + 1);
     let rows = usize::from(pen.height());
-    let remedy = why::remedy(context.snapshot(), listeners, row)
+    let remedy = why::remedy(context.snapshot(), context.backends(), listeners, row)
         .filter(|_| row.closed_ns.is_none())
         .map(|remedy| wrap(&remedy, width))
         .unwrap_or_default();
@@ -163,10 +160,9 @@ fn over_time(context: &Context<'_>, pen: &mut Pen<'_>, listeners: &[&Listener], 
     let cookies: Vec<u64> = listeners.iter().map(|listener| listener.cookie).collect();
     let points = context.history.samples.points(&cookies, now, span_ns, width);
     let axis = Axis::new(now, span_ns, width);
-    let marks: Vec<(usize, String)> = demo::changes(context.snapshot())
-        .iter()
-        .filter_map(|(time_ns, what)| Some((axis.column(*time_ns)?, demo::short_change(what))))
-        .collect();
+    let marks = context.snapshot().marks.iter();
+    let marks: Vec<(usize, String)> =
+        marks.filter_map(|mark| Some((axis.column(mark.time_ns)?, mark.short()))).collect();
     let oldest = format!("{} ago", figures::span(span_ns));
     let shown = Plot {
         points: &points,

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use demo_server::visible::{is_obeyed, visible};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Span};
+
+use crate::visible::{is_obeyed, visible};
 
 /// An area of a buffer. Coordinates are relative to it; what falls outside is left away.
 #[derive(Debug)]

@@ -90,7 +90,7 @@ fn every_key_on_every_screen() {
             window.presses(b"q");
             let said = window.ends_with(0);
             // `R` was pressed, perhaps an odd number of times.
-            assert!(said.is_empty() || said.contains(".rec has "), "{said}");
+            assert!(said.is_empty() || said.contains(".rec; observer replay shows them"), "{said}");
         });
         let pictures = (directory.files("txt").len(), directory.files("svg").len());
         assert!(pictures.0 > 0 && pictures.0 == pictures.1, "{pictures:?}");

@@ -69,7 +69,7 @@ fn what_is_recorded_from_the_start_is_what_a_stream_shows() {
         observer.wait_for_connections(CONNECTIONS);
         let streamed = observer.finish();
         window.presses(b"q");
-        assert!(window.ends_with(0).contains("beside.rec has "));
+        assert!(window.ends_with(0).contains("beside.rec; observer replay shows them"));
         let (replayed, remarks) = recording::replay(file.to_str().expect("a name in UTF-8"), &[]);
         assert_eq!(remarks, "");
         let replayed = recording::lines(&replayed);

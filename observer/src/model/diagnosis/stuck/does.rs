@@ -30,13 +30,13 @@ pub(super) const UNKNOWN: &str = "see where the threads that should accept are (
 
 /// What one thread does.
 #[derive(Clone)]
-pub(super) struct Does {
+pub(in crate::model::diagnosis) struct Does {
     /// A stable word for it.
-    pub(super) word: &'static str,
+    pub(in crate::model::diagnosis) word: &'static str,
     /// The rest of a sentence whose subject is the thread.
-    pub(super) text: String,
+    pub(in crate::model::diagnosis) text: String,
     /// What to do about it.
-    pub(super) remedy: &'static str,
+    pub(in crate::model::diagnosis) remedy: &'static str,
     /// What it waits for, by name.
     pub(super) waits_for: Option<String>,
 }
@@ -141,8 +141,13 @@ pub(super) fn does(facts: &Facts<'_>, listener: &Listener, thread: Option<&Threa
         Some(Waits::Time) => sleep(call, &since),
         Some(Waits::Child) => Does::new(
             "child",
-            format!("has waited in {call}(2){since} for a child process or a signal"),
+            format!("has waited in {call}(2){since} for a child process"),
             "see what the child process does that it waits for (pgrep -P PID), or whether another process should accept",
+        ),
+        Some(Waits::Signal) => Does::new(
+            "signal",
+            format!("has waited in {call}(2){since} for a signal"),
+            "see which signal it waits for, or whether another process should accept",
         ),
         Some(Waits::Connect) => connect(call, on, &since),
         Some(Waits::Accept) if how(thread, listener.cookie) != Some(How::Absent) => {
@@ -167,9 +172,18 @@ pub(super) fn does(facts: &Facts<'_>, listener: &Listener, thread: Option<&Threa
     }
 }
 
-/// What to do about a thread that gets no processor.
+/// The word for a thread that gets no processor.
+const STARVED: &str = "no_processor";
+/// What to do about it.
 const NO_PROCESSOR: &str =
     "see what uses the processors, its priority (nice), and the quota of its cgroup (cpu.max)";
+
+/// It wants a processor all the time, and waits for one for most of it.
+pub(in crate::model::diagnosis) fn is_starved(thread: &Thread) -> Option<Does> {
+    wanted(thread)
+        .and_then(|(running, ready)| never_sleeps(running, ready))
+        .filter(|does| does.word == STARVED)
+}
 
 /// It wants a processor all the time, whether it gets one or not.
 fn never_sleeps(running: f64, ready: f64) -> Option<Does> {
@@ -179,7 +193,7 @@ fn never_sleeps(running: f64, ready: f64) -> Option<Does> {
     let (runs, waits) = (figures::percent(running), figures::percent(ready));
     if ready > running {
         return Some(Does::new(
-            "no_processor",
+            STARVED,
             format!("is ready and waits for a processor {waits} of the time (it runs {runs})"),
             NO_PROCESSOR,
         ));
@@ -231,7 +245,7 @@ fn cannot_run(facts: &Facts<'_>, thread: &Thread) -> Option<Does> {
         )),
         (Some('T'), _) | (None, "stopped") => {
             let remedy = "kill -CONT, if nobody has stopped it on purpose";
-            Some(Does::new("stopped", "is stopped (SIGSTOP)".to_owned(), remedy))
+            Some(Does::new("stopped", "is stopped by a signal (SIGSTOP, SIGTSTP)".to_owned(), remedy))
         }
         (Some('t'), _) | (None, "traced") if is_held => Some(Does::new(
             "traced",
@@ -283,7 +297,7 @@ pub(super) fn working(listener: &Listener, thread: &Thread) -> Does {
             let waits = waits.map(|waits| format!(", waits for one {waits}")).unwrap_or_default();
             let text =
                 format!("is ready to run, gets a processor {part} of the time{waits}, and does not accept");
-            return Does::new("no_processor", text, NO_PROCESSOR);
+            return Does::new(STARVED, text, NO_PROCESSOR);
         }
         let part = part.map(|part| format!(" {part} of the time")).unwrap_or_default();
         return Does::new(

@@ -58,7 +58,13 @@ pub(super) fn data(facts: &Facts<'_>, listener: &Listener, call: &str, on: Optio
                 _ => (None, None),
             };
             let ago = accepted_ns.map(|ns| figures::duration(facts.snapshot.time_ns.saturating_sub(ns)));
-            let ago = ago.map(|ago| format!(" accepted {ago} ago,")).unwrap_or_default();
+            let from = match on {
+                Some(On::Connection { listener: Some(cookie), .. }) if *cookie != listener.cookie => {
+                    " at another listener"
+                }
+                _ => "",
+            };
+            let ago = ago.map(|ago| format!(" accepted {ago} ago{from},")).unwrap_or_default();
             let sent = match has_data {
                 Some(false) => "which has sent nothing",
                 Some(true) => "which sends no more",

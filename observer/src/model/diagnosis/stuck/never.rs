@@ -36,7 +36,7 @@ const TELLS: [&str; 9] = [
     "sleep",
 ];
 /// What all threads of a process may do that says nothing.
-const TELLS_NOTHING: [&str; 4] = ["unknown", "not_woken", "serving", "child"];
+const TELLS_NOTHING: [&str; 5] = ["unknown", "not_woken", "serving", "child", "signal"];
 
 /// Different doings that a sentence tells.
 const MOST_DOINGS: usize = 3;
@@ -44,6 +44,10 @@ const MOST_DOINGS: usize = 3;
 /// What to do about somebody who never came.
 const COME: &str = "let it accept; end it if it is left over (an old process, a child that inherited the descriptor): that keeps the \
                     socket alive";
+
+/// What to do where the process that accepted is gone and others hold the listener: its parent, or what it left behind.
+const LEFT_OVER: &str = "see the log of what ended; whoever holds the listener has to accept, or to start another that does: if it is left \
+                         over (a child that inherited the descriptor), end it, because it keeps the address from a new start";
 
 /// The same, of one that has only begun to listen.
 const STARTS: &str = "see whether it is still starting: it has not come to accept(2) since listen(2)";
@@ -55,6 +59,7 @@ pub(super) fn never(facts: &Facts<'_>, listener: &Listener) -> Cause {
     let seen_from_its_start = listener.opened_ns.is_some();
     let (mut word, past) = past(facts, listener);
     let mut remedy = match word {
+        "acceptor_gone" if is_held_by_others(facts, listener) => LEFT_OVER,
         "acceptor_gone" => {
             "see the log of the program, and start it again; what the ended thread accepted nobody else will"
         }
@@ -128,11 +133,23 @@ fn past(facts: &Facts<'_>, listener: &Listener) -> (&'static str, String) {
     ("never_accepted", text)
 }
 
-/// Somebody accepts from another listener of its group.
+/// None of those who hold it is the process that accepted.
+fn is_held_by_others(facts: &Facts<'_>, listener: &Listener) -> bool {
+    let acceptors = &listener.acceptors;
+    let holders = acceptors.holders.as_deref().unwrap_or_default();
+    let accepted =
+        acceptors.gone.as_deref().into_iter().chain(acceptors.alive.iter().filter(|one| one.accepts > 0));
+    let mut accepted = accepted.map(|one| one.pid);
+    let lives = |pid: u32| facts.snapshot.threads.iter().any(|thread| thread.pid == pid && !thread.exited);
+    !accepted.any(|pid| holders.iter().any(|holder| holder.pid == pid))
+        && holders.iter().any(|holder| lives(holder.pid))
+}
+
+/// Somebody has accepted from another listener of its group.
 fn sibling_goes_on(facts: &Facts<'_>, listener: &Listener) -> bool {
     let has = |cookie: u64| move |member: &Member<'_>| member.listener.cookie == cookie;
     let mut own = facts.places.iter().filter(|place| place.members.iter().any(has(listener.cookie)));
-    own.any(|place| place.members.iter().any(|member| member.counted.accepted > 0))
+    own.any(|place| place.members.iter().any(|member| member.listener.accepted > 0))
 }
 
 /// Threads of those who hold it.
@@ -209,7 +226,7 @@ fn alike<'a, 'b>(
     threads: &[&Thread],
     all: &'b [(&'a Thread, Does)],
 ) -> Vec<&'b (&'a Thread, Does)> {
-    // Whoever waits for a child does nothing else. Threads that wait for work wait for the first thread, if that is at work.
+    // Whoever waits for a child or a signal does nothing else. Threads that wait for work wait for the first thread, if that is at work.
     let first_works = |pid: u32| {
         let is_it = |(thread, does): &(&Thread, Does)| {
             thread.pid == pid && thread.tid == pid && WORKS.contains(&does.word)
@@ -217,7 +234,7 @@ fn alike<'a, 'b>(
         all.iter().any(is_it)
     };
     let could = |(thread, does): &&(&Thread, Does)| match does.word {
-        "child" => false,
+        "child" | "signal" => false,
         "lock" => !first_works(thread.pid),
         _ => true,
     };

@@ -1,14 +1,16 @@
 //! Each cause from its evidence, and silence where all is well.
 
+mod shards;
+
 use std::sync::Arc;
 
 use super::super::{
-    shard_stuck, slow_accept, stranded_queue,
-    tests::{NOW, SECOND, found, listener, of, thread},
+    slow_accept, stranded_queue,
+    tests::{NOW, SECOND, found, judged, listener, of, thread},
 };
 use crate::model::{
     look::{Beside, Holding, How, Look, On, Watch},
-    snapshot::{AcceptedBy, Listener, Looked, Snapshot, Thread},
+    snapshot::{AcceptedBy, Listener, Looked, Pace, Snapshot, Thread},
 };
 
 /// A thread that does this, since 17 seconds.
@@ -90,10 +92,11 @@ fn the_sentence_says_where_the_acceptor_is() {
             Look { lock_holder: Some(Holding { pid: 31, comm: "p".to_owned() }), ..Look::default() },
             "for a lock on a file that p/31 has",
         ),
-        ("stopped", Look { state: Some('T'), ..Look::default() }, "is stopped (SIGSTOP)"),
+        ("stopped", Look { state: Some('T'), ..Look::default() }, "is stopped by a signal (SIGSTOP"),
         ("epoll_wait", Look { frozen: true, ..Look::default() }, "its cgroup is frozen"),
         ("fsync", Look { state: Some('D'), ..Look::default() }, "takes no signal"),
-        ("wait4", Look::default(), "a child process"),
+        ("wait4", Look::default(), "or longer for a child process."),
+        ("pause", Look::default(), "or longer for a signal."),
         ("call 999", Look::default(), "call 999"),
     ] {
         let sentence = told(doing, look);
@@ -156,15 +159,18 @@ fn who_reads_and_writes_waits_for_nobody_silent() {
 #[test]
 fn a_slow_pace_is_no_standstill() {
     let before = || state(3, 5, does("runs", Look::default()));
-    let now = |due_ns| {
+    let paced = |due_ns, at_a_time| {
         let mut now = state(4, 5, does("clock_nanosleep", Look::default()));
-        now.listeners[0].next_accept_ns = Some((3 * SECOND, due_ns));
+        now.listeners[0].pace = Some(Pace { apart_ns: 3 * SECOND, due_ns, at_a_time });
         now.listeners[0].oldest_waits_ns = Some(9 * SECOND);
         now
     };
+    let now = |due_ns| paced(due_ns, 1);
     assert_eq!(found(&stranded_queue::RULE, before(), now(NOW + 1)).len(), 0);
     let slow = found(&slow_accept::RULE, before(), now(NOW + 1)).concat();
     assert!(slow.contains("come to p/1 and one is accepted every 3.00 s"), "{slow}");
+    let many = found(&slow_accept::RULE, before(), paced(NOW + 1, 18)).concat();
+    assert!(many.contains("and up to 18 are accepted every 3.00 s"), "{many}");
     assert_eq!(found(&stranded_queue::RULE, before(), now(NOW)).len(), 1, "it is overdue");
     assert_eq!(found(&slow_accept::RULE, before(), now(NOW)).len(), 0);
 }
@@ -187,6 +193,38 @@ fn who_has_closed_the_listener_is_not_expected_to_accept() {
     now.threads.remove(0);
     let sentence = found(&stranded_queue::RULE, now.clone(), now).concat();
     assert!(sentence.contains("t7/7, which accepted last 19.0 s ago, has ended"), "{sentence}");
+}
+
+/// The remedy for a queue from which a thread of process 1 has accepted, which has ended.
+fn remedy_where_held_by(pid: u32) -> String {
+    let mut now = state(9, 5, does("clock_nanosleep", Look::default()));
+    let acceptors = &mut now.listeners[0].acceptors;
+    (acceptors.gone, acceptors.alive) = (Some(Arc::new(accepted_by(6))), Arc::default());
+    acceptors.holders = Some(Arc::new([Holding { pid, comm: "sleep".to_owned() }]));
+    now.threads[0].pid = pid;
+    let found = judged(&stranded_queue::RULE, now.clone(), now);
+    found.into_iter().filter_map(|found| found.remedy).map(|remedy| remedy.to_string()).collect()
+}
+
+#[test]
+fn what_a_dead_server_left_behind_has_to_be_ended() {
+    assert!(remedy_where_held_by(2).contains("it keeps the address from a new start"), "another process");
+    assert!(
+        remedy_where_held_by(1).contains("start it again"),
+        "a thread of its own: {}",
+        remedy_where_held_by(1)
+    );
+}
+
+#[test]
+fn clients_that_send_no_more_may_be_there_still() {
+    let mut now = state(4, 0, does("clock_nanosleep", Look::default()));
+    now.listeners[0].closed_queued = 4;
+    let sentence = found(&stranded_queue::RULE, now.clone(), now.clone()).concat();
+    assert!(sentence.contains("(whose clients have all closed, wholly or their half)"), "{sentence}");
+    (now.listeners[0].closed_queued, now.listeners[0].aborted_queued) = (0, 4);
+    let sentence = found(&stranded_queue::RULE, now.clone(), now).concat();
+    assert!(sentence.contains("(whose clients have all left)"), "{sentence}");
 }
 
 /// What is said of a thread that wants a processor for these parts of the time.
@@ -291,54 +329,6 @@ fn who_goes_on_is_not_stranded() {
     let fresh =
         found(&stranded_queue::RULE, state(0, 5, does("runs", Look::default())), now(4, 5, How::Edge));
     assert_eq!(fresh.len(), 0, "they have just come");
-}
-
-/// Two shards, of which the first has accepted nobody and the other goes on.
-fn shards(depths: [u32; 2], accepted: u64, opened_ns: Option<u64>) -> Snapshot {
-    let shard = |cookie: u64, pid: u32, depth: u32, accepted: u64| Listener {
-        shard: Some(cookie as u32),
-        pid,
-        comm: format!("p{pid}"),
-        opened_ns,
-        accepted,
-        enqueued: accepted + u64::from(depth),
-        ..listener(cookie, 4096, depth)
-    };
-    let mut stuck = shard(1, 1, depths[0], 0);
-    stuck.acceptors.holders = Some(Arc::new([Holding { pid: 1, comm: "p1".to_owned() }]));
-    let mut serves = shard(2, 2, depths[1], accepted);
-    serves.acceptors.alive = Arc::new([AcceptedBy { pid: 2, ..accepted_by(9) }]);
-    let served = Thread { pid: 2, ..thread(9, 5.0, 5.0, 0.0) };
-    of(vec![stuck, serves], vec![does("clock_nanosleep", Look::default()), served])
-}
-
-#[test]
-fn a_shard_that_nobody_serves_is_named_and_its_sibling_is_not_accused() {
-    let opened = Some(NOW - 40 * SECOND);
-    assert_eq!(
-        found(&shard_stuck::RULE, shards([5, 0], 60, opened), shards([75, 0], 75, opened)),
-        [
-            "75 connections wait at shard 1 of p1/1, and none was accepted in the last 2.00 s: it has never accepted in the 40.0 s \
-             since listen(2); t7/7 sleeps in clock_nanosleep(2) for 17.0 s or longer. It gets 82.4 % of the clients; shard 2 \
-             accepts the rest."
-        ]
-    );
-    let paused = found(&shard_stuck::RULE, shards([75, 0], 75, opened), shards([75, 0], 75, opened));
-    assert_eq!(paused.len(), 1, "though no more come");
-    assert_eq!(
-        found(&stranded_queue::RULE, shards([5, 0], 60, opened), shards([75, 0], 75, opened)).len(),
-        0
-    );
-    let unseen = found(&shard_stuck::RULE, shards([5, 0], 60, None), shards([75, 0], 75, None)).concat();
-    assert!(unseen.contains("has not accepted since it has been watched"), "{unseen}");
-}
-
-#[test]
-fn one_that_accepted_and_is_gone_is_said_to_be() {
-    let mut now = shards([75, 0], 75, Some(1));
-    now.listeners[0].acceptors.gone = Some(Arc::new(accepted_by(6)));
-    let sentence = found(&shard_stuck::RULE, shards([5, 0], 60, Some(1)), now).concat();
-    assert!(sentence.contains("t6/6, which accepted last 19.0 s ago, has ended"), "{sentence}");
 }
 
 #[test]

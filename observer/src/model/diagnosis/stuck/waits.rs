@@ -17,8 +17,10 @@ pub(super) enum Waits {
     Disk,
     /// A time.
     Time,
-    /// A child process, or a signal.
+    /// A child process.
     Child,
+    /// A signal.
+    Signal,
     /// A new connection to another server.
     Connect,
     /// A connection of another listener.
@@ -46,10 +48,8 @@ const CALLS: &[(Waits, &[&str])] = &[
     (Waits::FileLock, &["flock", "fcntl"]),
     (Waits::Disk, &["fsync", "fdatasync", "msync", "sync_file_range"]),
     (Waits::Time, &["nanosleep", "clock_nanosleep"]),
-    (
-        Waits::Child,
-        &["wait4", "waitid", "pause", "rt_sigsuspend", "rt_sigtimedwait", "vfork", "clone", "clone3"],
-    ),
+    (Waits::Child, &["wait4", "waitid", "vfork", "clone", "clone3"]),
+    (Waits::Signal, &["pause", "rt_sigsuspend", "rt_sigtimedwait"]),
     (Waits::Connect, &["connect"]),
     (Waits::Accept, &["accept", "accept4"]),
 ];

@@ -5,13 +5,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crate::{
-    kernel::{choice::Outcome, clock::now_ns, origin, tasks},
-    model::{
-        drops::Telling,
-        histogram::QUANTILE_ERROR,
-        snapshot::{CookiesTold, Filters, Meta},
-    },
+use super::{choice::Outcome, clock::now_ns, origin, tasks};
+use crate::model::{
+    drops::Telling,
+    histogram::QUANTILE_ERROR,
+    snapshot::{CookiesTold, Filters, Meta},
 };
 
 /// Version of the lines: fields are added without a new one, never renamed.

@@ -11,7 +11,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use demo_server::visible::Shown;
 
 use crate::{
     cli,
@@ -19,8 +18,8 @@ use crate::{
     failure::Failure,
     figures,
     output_file::OutputFile,
-    run::stream::Signals,
-    stderr::say,
+    signals::Signals,
+    visible::{Shown, say},
 };
 
 /// Start and end of a run, beside its load.
@@ -67,7 +66,7 @@ pub(super) fn run(options: &cli::Compare) -> Result<()> {
     Ok(())
 }
 
-/// What SIGINT and SIGTERM set, instead of ending the process: rounds that are complete are worth showing.
+/// What SIGINT, SIGTERM, SIGHUP and SIGQUIT set, instead of ending the process: rounds that are complete are worth showing.
 fn stop_at_signal() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&stop);
@@ -76,9 +75,9 @@ fn stop_at_signal() -> Result<Arc<AtomicBool>> {
         .build()
         .context("cannot start the runtime that waits for signals")?;
     // Here, not on the thread: from now on no signal is missed.
-    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let mut signals = runtime.block_on(async { Signals::to_end() })?;
     let wait = move || {
-        runtime.block_on(signals.any());
+        runtime.block_on(signals.next());
         set.store(true, Ordering::Relaxed);
     };
     thread::Builder::new()

@@ -1,6 +1,6 @@
-//! What signals mean to the screen: it ends, or it stops for a while. In any case the terminal is put back first.
+//! What signals mean: the end, or for a screen that it stops for a while. In any case the terminal is put back first.
 
-use std::{process, sync::mpsc, thread, time::Duration};
+use std::{fs, process, sync::mpsc, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
 use tokio::{
@@ -17,55 +17,85 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// SIGINT, SIGTERM, SIGHUP or SIGQUIT: it ends.
+pub enum Wanted {
+    /// SIGINT, SIGTERM, SIGHUP or SIGQUIT: the end.
     End,
     /// SIGTSTP: it stops until SIGCONT.
     Stop,
 }
 
-/// The signals that the screen answers.
-pub(super) struct Signals {
+/// The signals that are answered.
+pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    hang_up: Signal,
+    hang_up: Option<Signal>,
     quit: Signal,
-    stop: Signal,
+    /// Without a screen the kernel does it.
+    stop: Option<Signal>,
 }
 
 impl Signals {
-    pub(super) fn new() -> Result<Self> {
+    /// Those that ask for the end.
+    ///
+    /// # Errors
+    /// They cannot be waited for.
+    pub fn to_end() -> Result<Self> {
         let wait = |kind| signal(kind).context("cannot wait for signals");
         Ok(Self {
             interrupt: wait(SignalKind::interrupt())?,
             terminate: wait(SignalKind::terminate())?,
-            hang_up: wait(SignalKind::hangup())?,
+            // nohup(1) has it ignored, and to wait for it would undo that.
+            hang_up: (!is_ignored(libc::SIGHUP)).then(|| wait(SignalKind::hangup())).transpose()?,
             quit: wait(SignalKind::quit())?,
-            stop: wait(SignalKind::from_raw(STOP))?,
+            stop: None,
         })
     }
 
+    /// The same, and the one that stops a screen.
+    ///
+    /// # Errors
+    /// They cannot be waited for.
+    pub fn of_a_screen() -> Result<Self> {
+        let stop = signal(SignalKind::from_raw(STOP)).context("cannot wait for signals")?;
+        Ok(Self { stop: Some(stop), ..Self::to_end()? })
+    }
+
     /// The next one. Safe to cancel.
-    pub(super) async fn next(&mut self) -> Wanted {
+    pub async fn next(&mut self) -> Wanted {
         tokio::select! {
             biased;
             _ = self.interrupt.recv() => Wanted::End,
             _ = self.terminate.recv() => Wanted::End,
-            _ = self.hang_up.recv() => Wanted::End,
+            () = received(self.hang_up.as_mut()) => Wanted::End,
             _ = self.quit.recv() => Wanted::End,
-            _ = self.stop.recv() => Wanted::Stop,
+            () = received(self.stop.as_mut()) => Wanted::Stop,
         }
     }
+}
+
+async fn received(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => _ = signal.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether this process was started to ignore a signal.
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (signal - 1)) != 0
 }
 
 /// Ends the process when it was told to and cannot hear it: its terminal takes nothing, so it waits in write(2).
 ///
 /// The terminal gets its modes back, and nothing else, because it takes nothing. A recording that goes on is left as by
 /// a kill: whole up to its last frame.
-pub(super) fn end_though_the_terminal_is_stuck() -> Result<()> {
+pub fn end_though_the_terminal_is_stuck() -> Result<()> {
     let (outcome, ready) = mpsc::channel();
     let watch = async move {
-        let mut signals = match Signals::new() {
+        let mut signals = match Signals::of_a_screen() {
             Ok(signals) => signals,
             Err(error) => return drop(outcome.send(Err(error))),
         };

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{PER_RUN, Source};
+use super::{PER_RUN, Probed};
 use observer_ebpf::record::ListenerEntry;
 
 use crate::{kernel::listening::Lists, model::event::Event};
 
-impl Source {
+impl Probed {
     /// Asks the kernel for its listeners, and tells which are not watched.
     pub(super) fn list(&mut self, sink: &mut impl FnMut(Event)) {
         let before = self.listeners.keys().copied().collect();

@@ -16,6 +16,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::{
     arena::traffic,
+    engine::Engine,
     failure::Failure,
     kernel::{
         choice::{Chosen, Outcome},
@@ -25,7 +26,6 @@ use crate::{
         drops::Telling,
         snapshot::{Connection, End, Filters, Listener, Snapshot, stage},
     },
-    run::session::Session,
 };
 
 /// After so long a hook that has not fired will not. A SYN-ACK is sent again after one second.
@@ -43,7 +43,7 @@ pub(super) struct Proven {
 /// Attaches, makes connections, and attaches again without the hooks that stayed silent, until none does.
 ///
 /// # Errors
-/// As [`Session::start`]; and when this machine's loopback takes no connections.
+/// As [`Engine::attach`]; and when this machine's loopback takes no connections.
 pub(super) fn run(options: &Options) -> Result<Proven> {
     let mut options = options.clone();
     // Nobody else's connections can stand in for ours.
@@ -89,7 +89,7 @@ impl Stage {
 
 fn exercise(options: &Options) -> Result<Proven> {
     let stage = Stage::new()?;
-    let mut session = Session::start(options)?;
+    let mut engine = Engine::attach(options)?;
     let main = traffic::listen(4)?;
     talk(&main)?;
     let (client, accepted) = traffic::pair(&main)?;
@@ -118,14 +118,10 @@ fn exercise(options: &Options) -> Result<Proven> {
     let mut ended = Vec::new();
     let began = Instant::now();
     loop {
-        session.drain(&mut |connection| {
-            ended.push(connection.clone());
-            Ok(())
-        })?;
-        let snapshot = session.snapshot(true)?;
-        let open: Vec<Connection> = session.open_connections().collect();
+        let snapshot = engine.look(&mut |connection| ended.push(connection.clone()))?;
+        let open = engine.open_connections()?;
         let seen = Seen { snapshot: &snapshot, ended: &ended, open: &open };
-        let mut fired = seen.fired(ports, session.meta().telling);
+        let mut fired = seen.fired(ports, engine.meta().telling);
         let mut off = Vec::new();
         match cookies {
             true if seen.cookie_sent(traffic::port(&flooded)?) => _ = fired.insert("cookie"),
@@ -137,11 +133,11 @@ fn exercise(options: &Options) -> Result<Proven> {
             Some(_) => {}
             None => off.push("migration"),
         }
-        let names = session.outcomes().iter().filter(|outcome| outcome.hook.is_some());
+        let names = engine.outcomes().iter().filter(|outcome| outcome.hook.is_some());
         let tried = names.map(|outcome| outcome.signal.name).filter(|name| !off.contains(name));
         if tried.clone().all(|name| fired.contains(name)) || began.elapsed() > PATIENCE {
             let fired = tried.map(|name| (name, fired.contains(name))).collect();
-            return Ok(Proven { outcomes: session.outcomes().to_vec(), fired });
+            return Ok(Proven { outcomes: engine.outcomes().to_vec(), fired });
         }
         sleep(LOOK);
     }

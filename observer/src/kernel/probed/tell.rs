@@ -1,9 +1,9 @@
 //! What is told of one thread.
 
-use super::Source;
+use super::Probed;
 use crate::{kernel::tasks, model::event::Event};
 
-impl Source {
+impl Probed {
     /// Tells of a thread: its name, how often it slept if nobody else counts that, and how it spends its time. One that
     /// `is_new` began after the start, so that all of it counts: first it had done nothing.
     pub(super) fn tell(

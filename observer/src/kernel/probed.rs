@@ -1,4 +1,4 @@
-//! The kernel as a source of events for the model.
+//! Attached probes, read as events for the model.
 
 mod listed;
 mod tell;
@@ -36,7 +36,7 @@ pub(super) const PER_RUN: usize = 12;
 const MOST_TASKS: usize = 2048;
 
 /// Attached probes, read as events.
-pub struct Source {
+pub struct Probed {
     probes: Probes,
     maps: Maps,
     /// Listeners that are sampled, by cookie.
@@ -65,7 +65,7 @@ pub struct Source {
     counts_sleeps: bool,
 }
 
-impl Source {
+impl Probed {
     /// Attaches the probes and finds what is there. The kernel's own counters are read right after the listeners'.
     ///
     /// # Errors

@@ -1,3 +1,0 @@
-//! What is said to people beside the output.
-
-pub use demo_server::visible::say;
