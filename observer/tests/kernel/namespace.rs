@@ -2,6 +2,7 @@
 
 use std::{
     any::type_name,
+    cell::Cell,
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
@@ -9,7 +10,10 @@ use std::{
     thread,
 };
 
-use crate::{lines::LEFT_OUT, waiting::is_emulated};
+use crate::{
+    lines::LEFT_OUT,
+    waiting::{is_emulated, now_ns},
+};
 
 /// Times that a test is run at most.
 const RUNS: usize = 3;
@@ -139,7 +143,18 @@ fn missing() -> Option<String> {
 
 /// Leaves the calling thread's network namespace for a new one, with loopback up.
 pub(crate) fn enter() {
+    // Before it: nothing of it is older.
+    MADE_NS.set(now_ns());
     demo_server::namespace::enter().expect("cannot make a network namespace");
+}
+
+thread_local! {
+    static MADE_NS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// When the namespace of the calling thread was made. Its inode number may have been another's until a moment ago.
+pub(crate) fn made_ns() -> u64 {
+    MADE_NS.get()
 }
 
 /// Inode number of the namespace that the calling thread is in.

@@ -19,7 +19,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 
 use crate::{
-    namespace::enter,
+    namespace::{enter, made_ns},
     observed::{self, Line},
     traffic::{Server, V4, receive, send},
 };
@@ -30,7 +30,8 @@ struct Router {
     /// The first line of all.
     meta: Option<Value>,
     /// Network namespace → the test in it.
-    tests: HashMap<u64, Sender<Line>>,
+    /// Where each test's lines go, by its namespace, and since when that is the test's.
+    tests: HashMap<u64, (u64, Sender<Line>)>,
     /// Cookie of a listener → its network namespace.
     listeners: HashMap<u64, u64>,
     /// Lines of listeners that no line has named yet, by cookie.
@@ -120,7 +121,7 @@ impl Running {
             Some(why) => drop(sender.send(Err(why.clone()))),
             None => {
                 drop(sender.send(Ok(router.meta.clone().unwrap_or_default())));
-                router.tests.insert(netns.into(), sender);
+                router.tests.insert(netns.into(), (made_ns(), sender));
             }
         }
         receiver
@@ -150,12 +151,18 @@ fn warm_up() {
     thread::spawn(connect).join().expect("a connection of no test");
 }
 
+/// A connection of the namespace that had this number before: its end may come when the next has it already.
+fn is_of_before(line: &Value, made_ns: u64) -> bool {
+    let times = ["enqueued_ns", "accepted_ns", "closed_ns"].map(|name| line[name].as_u64());
+    line["type"] == "connection" && times.into_iter().flatten().any(|time_ns| time_ns < made_ns)
+}
+
 impl Router {
     fn route(&mut self, line: Line) {
         let line = match line {
             Ok(line) => line,
             Err(error) => {
-                self.tests.retain(|_, test| test.send(Err(error.clone())).is_ok());
+                self.tests.retain(|_, (_, test)| test.send(Err(error.clone())).is_ok());
                 return;
             }
         };
@@ -178,7 +185,7 @@ impl Router {
             }
             "connection" | "drop" => self.send_of_listener(number(&line["listener"]), line),
             // Of threads and losses nothing says whose they are.
-            _ => self.tests.retain(|_, test| test.send(Ok(line.clone())).is_ok()),
+            _ => self.tests.retain(|_, (_, test)| test.send(Ok(line.clone())).is_ok()),
         }
     }
 
@@ -191,7 +198,8 @@ impl Router {
     }
 
     fn send(&mut self, netns: u64, line: Value) {
-        if let Some(test) = self.tests.get(&netns)
+        if let Some((made_ns, test)) = self.tests.get(&netns)
+            && !is_of_before(&line, *made_ns)
             && test.send(Ok(line)).is_err()
         {
             self.tests.remove(&netns);
